@@ -13,12 +13,14 @@
  * and so many bytes of data. One stream carries everything, so whatever the
  * command wrote has reached the host before its status does:
  *
- *     host to guest   'i' standard input; empty: its end      'q' switch off
- *     guest to host   'o' standard output   'e' standard error   's' wait status, decimal
+ *     host to guest   'i' standard input; empty: its end   'g' go on   'q' switch off
+ *     guest to host   'o' standard output   'e' standard error
+ *                     'b' the command begins   's' its wait status, decimal
  *
  * The command has pipes for standard input, output and error, which this
  * process copies to and from frames; or, if the host says VELLUM_TTY=1 in the
- * environment, the console, and then only the status travels as a frame.
+ * environment, the console. Then the host is asked ('b') before the command
+ * writes there, and the console is drained before the status is sent.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +36,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define PORT_NAME      "vellum.command"
@@ -271,6 +274,15 @@ static char receive_frame(int port, uint8_t *data, size_t *size)
     return (char)header[0];
 }
 
+/* Whatever else comes is of no use any more. */
+static void wait_for_host(int port, char kind)
+{
+    static uint8_t data[FRAME_DATA];
+    size_t size;
+    while (receive_frame(port, data, &size) != kind) {
+    }
+}
+
 /* ---- a command ---- */
 
 struct relay {
@@ -426,8 +438,11 @@ static int run_on_pipes(int port, char **argv)
     return status;
 }
 
-static int run_on_console(char **argv)
+static int run_on_console(int port, char **argv)
 {
+    uint8_t begin[FRAME_HEADER];
+    send_frame(port, 'b', begin, 0);
+    wait_for_host(port, 'g');
     pid_t pid = fork();
     if (pid < 0) {
         port_failed("fork");
@@ -436,7 +451,9 @@ static int run_on_console(char **argv)
         own_the_console();
         execute(argv);
     }
-    return wait_for(pid);
+    int status = wait_for(pid);
+    tcdrain(0);
+    return status;
 }
 
 /* Returns the arguments of the command, NULL if there is none. */
@@ -464,9 +481,7 @@ static char **read_command(void)
 
 static _Noreturn void run_command(char **argv)
 {
-    static uint8_t data[FRAME_DATA];
     char text[FRAME_HEADER + 16];
-    size_t size;
     int port = open_port();
     if (port < 0) {
         port_failed(PORT_NAME);
@@ -474,12 +489,11 @@ static _Noreturn void run_command(char **argv)
     unlink(COMMAND_FILE);
     unlink(COMMAND_FOLDER "/init");
     rmdir(COMMAND_FOLDER);
-    int status = getenv("VELLUM_TTY") ? run_on_console(argv) : run_on_pipes(port, argv);
+    int status = getenv("VELLUM_TTY") ? run_on_console(port, argv) : run_on_pipes(port, argv);
     sync();
     int length = snprintf(text + FRAME_HEADER, sizeof text - FRAME_HEADER, "%d", status);
     send_frame(port, 's', (uint8_t *)text, (size_t)length);
-    while (receive_frame(port, data, &size) != 'q') {
-    }
+    wait_for_host(port, 'q');
     power_off();
 }
 
