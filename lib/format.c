@@ -376,6 +376,8 @@ static void emit_to_buffer(void *context, const char *text, size_t length)
     struct buffer *buffer = context;
 
     length = min(length, (size_t)(buffer->end - buffer->at));
+    if (!length)
+        return;
     memcpy(buffer->at, text, length);
     buffer->at += length;
 }

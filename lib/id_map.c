@@ -36,8 +36,13 @@ static inline u64 capacity(const struct id_map *map)
 
 static int grow(struct id_map *map)
 {
-    struct id_node *node = id_node_alloc();
+    struct id_node *node;
 
+    if (map->height && !map->root->used) { /* empty: it serves at any level */
+        map->height++;
+        return 0;
+    }
+    node = id_node_alloc();
     if (!node)
         return -ENOMEM;
     *node = (struct id_node){0};
