@@ -1,11 +1,16 @@
 #!/bin/sh
 # Read `nm -n` of the kernel, write its table of function symbols as assembly:
-#   u32 count; u32 offset[count] (from the first symbol); u64 base; then the
-#   names, each ended by a zero byte, in the order of the offsets.
+#   u64 base; u32 count; u32 offset[count] (from base); then the names, each ended
+#   by a zero byte, in the order of the offsets.
+# A symbol of another kind that follows a function gets in with an empty name: it
+# marks where the function ends. Symbols outside the kernel half (the very first
+# instructions, which run at physical addresses) are left out.
 # The reader is kernel/trace/symbols.c.
 awk '
-BEGIN { n = 0 }
-$2 ~ /^[tT]$/ && $3 !~ /^(\$|\.L|__pfx)/ { addr[n] = $1; name[n] = $3; n++ }
+BEGIN { n = 0; text = 0 }
+$1 !~ /^f/ { next }
+$2 ~ /^[tT]$/ && $3 !~ /^(\$|\.L|__pfx)/ { addr[n] = $1; name[n] = $3; n++; text = 1 }
+$2 ~ /^[dDrRbB]$/ && text { addr[n] = $1; name[n] = ""; n++; text = 0 }
 END {
     print ".section .symtab_blob,\"a\""
     print ".balign 8"
