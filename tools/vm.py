@@ -60,6 +60,7 @@ def parse_arguments():
     parser.add_argument("--timeout", type=float)
     parser.add_argument("--debug", action="store_true")
     parser.add_argument("--kernel")
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     words = sys.argv[1:]
     command = None
     if "--" in words:
@@ -123,6 +124,7 @@ class Emulator:
         self.options = options
         self.passed = []
         self.port = None
+        self.wants_port = options.command is not None or not (on_terminal or options.initrd)
         self.console, console_fd = self.socket()
         mux = ",mux=on" if on_terminal else ""
         argv = self.machine_arguments()
@@ -177,20 +179,28 @@ class Emulator:
         if on_terminal:
             words += terminal_variables()
         argv = ["-kernel", kernel]
+        if self.wants_port:
+            self.port, port_fd = self.socket()
+            argv += ["-device", "virtio-serial-pci,id=ports"]
+            argv += ["-chardev", f"socket,id=command,fd={port_fd}"]
+            argv += ["-device", "virtserialport,bus=ports.0,chardev=command,name=vellum.command"]
         if o.command:
             fd = initrd_with_command(o)
             self.passed.append(fd)
-            argv += ["-initrd", f"/dev/fd/{fd}"]
-            self.port, port_fd = self.socket()
-            argv += ["-no-reboot", "-device", "virtio-serial-pci,id=ports"]
-            argv += ["-chardev", f"socket,id=command,fd={port_fd}"]
-            argv += ["-device", "virtserialport,bus=ports.0,chardev=command,name=vellum.command"]
+            argv += ["-no-reboot", "-initrd", f"/dev/fd/{fd}"]
             words += ["rdinit=/.vellum/init", "panic=-1"]
             if on_terminal:
                 words += ["VELLUM_TTY=1", "loglevel=1"]
         else:
             argv += ["-initrd", o.initrd or f"{o.out}/root.cpio"]
         return [*argv, "-append", " ".join(words + o.append)]
+
+    def ended(self):
+        """It has closed its console, so it is about to end. Returns its exit status."""
+        try:
+            return self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            return self.end()
 
     def end(self):
         """Kill it if it has not ended, and return its exit status."""
@@ -248,6 +258,8 @@ class Session:
         self.hushed = bytearray() if options.command and self.on_terminal else None
         self.frames = bytearray()
         self.stdin_open = True
+        # What is not typed by a person waits until our init has a shell for it.
+        self.stdin_held = options.command is None and self.port is not None
         self.last_typed = b"\n"
         self.log = bytearray()  # the last of what the console said
         self.panicked = False
@@ -319,9 +331,12 @@ class Session:
         elif kind == b"b":
             self.read_console()
             self.hushed = None
+            self.stdin_held = False
             self.send(b"g")
         elif kind == b"s":
             self.read_console()
+            if self.on_terminal:
+                self.hushed = bytearray()
             self.status = int(data)
             self.send(b"q")
         else:
@@ -348,7 +363,7 @@ class Session:
 
     def wants_stdin(self):
         sink = self.to_port if self.options.command and not self.on_terminal else self.to_console
-        return self.stdin_open and self.status is None and not sink.full()
+        return self.stdin_open and not self.stdin_held and self.status is None and not sink.full()
 
     # ---- the loop ----
 
@@ -397,7 +412,7 @@ class Session:
         while self.port:
             select.select([self.port], [], [], 1.0)
             self.read_port()
-        code = self.emulator.end()
+        code = self.emulator.ended()
         if self.panicked:
             raise self.panic()
         if self.status is not None:
@@ -415,7 +430,7 @@ class Session:
             self.loop()
             self.machine_ended()
         except Stop as stop:
-            if self.hushed and stop.reason:
+            if self.hushed and stop.reason and self.status is None:
                 self.errors.put(self.hushed)
             if stop.status != 128 + signal.SIGPIPE:
                 self.output.flush()
@@ -445,6 +460,8 @@ def main():
         options = parse_arguments()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, interrupted)
+        if options.check:
+            return
         announce(options)
         session = Session(options)
         if session.on_terminal:

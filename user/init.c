@@ -5,7 +5,8 @@
  * It mounts what programs expect, then does one of two things.
  *
  * Without a command it runs a shell on the console, in a session of its own so
- * that job control works, and switches the machine off when the shell ends.
+ * that job control works, and switches the machine off when the shell ends. (If
+ * there is the port described below, the host is told first, 'b', and answers.)
  *
  * With a command (`./run -- COMMAND` puts one into /.vellum/command, arguments
  * ended by zero bytes) it runs that command and reports to the host through a
@@ -75,14 +76,18 @@ static void mount_on(const char *type, const char *where, mode_t mode)
     }
 }
 
+/* The kernel may have opened it before there was a /dev to name it. */
 static void open_console(void)
 {
-    if (fcntl(2, F_GETFD) >= 0) {
+    int fd = open("/dev/console", O_RDWR);
+    if (fd < 0) {
         return;
     }
-    int fd = open("/dev/console", O_RDWR);
-    while (fd >= 0 && fd < 2) {
-        fd = dup(fd);
+    for (int i = 0; i < 3; i++) {
+        dup2(fd, i);
+    }
+    if (fd > 2) {
+        close(fd);
     }
 }
 
@@ -115,6 +120,22 @@ static void set_window_size(void)
     unsetenv("LINES");
 }
 
+/* Names for a process's own files that programs expect; some kernels have them. */
+static void name_own_files(void)
+{
+    static const char *const links[][2] = {
+        {"/proc/self/fd", "/dev/fd"},
+        {"/proc/self/fd/0", "/dev/stdin"},
+        {"/proc/self/fd/1", "/dev/stdout"},
+        {"/proc/self/fd/2", "/dev/stderr"},
+    };
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
+        if (symlink(links[i][0], links[i][1]) < 0 && errno != EEXIST) {
+            complain(links[i][1]);
+        }
+    }
+}
+
 static void set_up(void)
 {
     struct stat st;
@@ -125,6 +146,7 @@ static void set_up(void)
     mount_on("proc", "/proc", 0555);
     mount_on("sysfs", "/sys", 0555);
     mount_on("devpts", "/dev/pts", 0755);
+    name_own_files();
     set_host_name();
     set_window_size();
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
@@ -169,25 +191,6 @@ static int wait_for(pid_t pid)
             return 127 << 8;
         }
     }
-}
-
-static void run_shell(void)
-{
-    pid_t pid = fork();
-    if (pid < 0) {
-        complain("fork");
-        return;
-    }
-    if (pid == 0) {
-        own_the_console();
-        if (chdir("/root") < 0) {
-            complain("/root");
-        }
-        execl("/bin/sh", "-sh", (char *)NULL);
-        complain("/bin/sh");
-        _exit(127);
-    }
-    wait_for(pid);
 }
 
 /* ---- the port ---- */
@@ -281,6 +284,14 @@ static void wait_for_host(int port, char kind)
     size_t size;
     while (receive_frame(port, data, &size) != kind) {
     }
+}
+
+/* The console is about to be used. */
+static void ask_host(int port)
+{
+    uint8_t begin[FRAME_HEADER];
+    send_frame(port, 'b', begin, 0);
+    wait_for_host(port, 'g');
 }
 
 /* ---- a command ---- */
@@ -440,9 +451,7 @@ static int run_on_pipes(int port, char **argv)
 
 static int run_on_console(int port, char **argv)
 {
-    uint8_t begin[FRAME_HEADER];
-    send_frame(port, 'b', begin, 0);
-    wait_for_host(port, 'g');
+    ask_host(port);
     pid_t pid = fork();
     if (pid < 0) {
         port_failed("fork");
@@ -454,6 +463,30 @@ static int run_on_console(int port, char **argv)
     int status = wait_for(pid);
     tcdrain(0);
     return status;
+}
+
+static void run_shell(void)
+{
+    int port = open_port();
+    if (port >= 0) {
+        ask_host(port);
+        close(port);
+    }
+    pid_t pid = fork();
+    if (pid < 0) {
+        complain("fork");
+        return;
+    }
+    if (pid == 0) {
+        own_the_console();
+        if (chdir("/root") < 0) {
+            complain("/root");
+        }
+        execl("/bin/sh", "-sh", (char *)NULL);
+        complain("/bin/sh");
+        _exit(127);
+    }
+    wait_for(pid);
 }
 
 /* Returns the arguments of the command, NULL if there is none. */

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""What the tests share: how to state one, run things, and drive a terminal.
+
+A test is a function with the decorator @test(part): it gets the machine's name
+(None if it runs once for both) and fails by raising. Nothing here waits by the
+clock: a test waits for what must happen, with a generous limit for the case
+that it never does.
+"""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ARCHES = ("x86_64", "riscv64")
+PATIENCE = 120.0  # seconds for anything that takes a second on an idle machine
+
+tests = []
+
+
+class Failure(Exception):
+    """The test fails; the text says why, and may end with output."""
+
+
+class Skip(Exception):
+    """The test cannot run here; the text says why."""
+
+
+class Test:
+    """One line of the report."""
+
+    def __init__(self, name, function, arch, weight):
+        self.name = name
+        self.function = function
+        self.arch = arch
+        self.weight = weight  # roughly its seconds; long ones start first
+
+
+def test(part, arches=ARCHES, name=None, weight=10, default=True):
+    """Register a test for each machine in `arches` ((None,): once for both)."""
+
+    def register(function):
+        short = name or function.__name__.replace("_", "-")
+        for arch in arches:
+            full = f"{part}/{short}" + (f" {arch}" if arch else "")
+            entry = Test(full, function, arch, weight)
+            entry.default = default
+            tests.append(entry)
+        return function
+
+    return register
+
+
+def check(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+def equal(got, want, what="output"):
+    if got != want:
+        raise Failure(f"{what}: got {shorten(got)}, want {shorten(want)}")
+
+
+def shorten(value):
+    text = repr(value)
+    return text if len(text) < 2000 else text[:900] + " ... " + text[-900:]
+
+
+class Result:
+    def __init__(self, status, out, err):
+        self.status = status
+        self.out = out
+        self.err = err
+
+    def expect(self, status=0, out=None, err=None):
+        """Check status, exact output, and a pattern in the errors."""
+        tail = self.err[-1500:].decode(errors="replace")
+        if self.status != status:
+            raise Failure(f"status {self.status}, want {status}; output {shorten(self.out)}; errors:\n{tail}")
+        if out is not None and self.out != out:
+            raise Failure(f"output {shorten(self.out)}, want {shorten(out)}; errors:\n{tail}")
+        if err is not None and not re.search(err, self.err):
+            raise Failure(f"no {err!r} in the errors:\n{tail}")
+        return self
+
+
+def call(argv, stdin=b"", timeout=300, env=None):
+    """Run a program of the host to its end."""
+    process = subprocess.Popen(
+        argv,
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(stdin, timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        raise Failure(
+            f"no end within {timeout} s: {' '.join(argv)}\n{shorten(out)}\n{err[-3000:].decode(errors='replace')}"
+        ) from None
+    return Result(process.returncode, out, err)
+
+
+def run_argv(arch, *words):
+    """The words of ./run; VELLUM_KERNEL_x86_64=FILE (or riscv64) tests another kernel."""
+    kernel = os.environ.get(f"VELLUM_KERNEL_{arch}")
+    return ["./run", "--arch", arch, *(["--kernel", kernel] if kernel else []), *words]
+
+
+def vellum(arch, *words, stdin=b"", timeout=PATIENCE):
+    """./run with these words; its own --timeout reports what the console said."""
+    argv = run_argv(arch)
+    if "--timeout" not in words:
+        argv += ["--timeout", str(int(timeout))]
+    return call([*argv, *words], stdin, timeout + 60)
+
+
+class Terminal:
+    """A program on a terminal of its own, and somebody who types and reads."""
+
+    def __init__(self, argv, rows=24, columns=80, env=None):
+        self.argv = argv
+        self.text = b""  # all that was printed
+        self.at = 0  # how far it has been looked at
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(ROOT)
+            os.environ.update({"TERM": "vt100", **(env or {})})
+            self.resize(rows, columns, 0)
+            os.execvp(argv[0], argv)
+        self.resize(rows, columns, self.fd)
+
+    @staticmethod
+    def resize(rows, columns, fd):
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def fail(self, why):
+        seen = self.text[-3000:].decode(errors="replace")
+        raise Failure(f"{why}; the terminal shows:\n{seen}")
+
+    def _read(self, end):
+        left = end - time.monotonic()
+        if left <= 0 or not select.select([self.fd], [], [], left)[0]:
+            return False
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:
+            data = b""
+        self.text += data
+        return bool(data)
+
+    def expect(self, pattern, timeout=PATIENCE):
+        """Wait for a pattern in what was not looked at yet; returns the match."""
+        end = time.monotonic() + timeout
+        while True:
+            found = re.search(pattern, self.text[self.at :])
+            if found:
+                self.at += found.end()
+                return found
+            if not self._read(end):
+                self.fail(f"no {pattern!r}")
+
+    def send(self, data):
+        view = memoryview(data if isinstance(data, bytes) else data.encode())
+        while view:
+            view = view[os.write(self.fd, view) :]
+
+    def line(self, text):
+        self.send(text + "\r")
+
+    def status(self, timeout=PATIENCE):
+        """Wait for the program's end and return its status."""
+        end = time.monotonic() + timeout
+        while self._read(end):
+            pass
+        if time.monotonic() >= end:
+            self.fail("no end")
+        pid, self.pid = self.pid, None
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def close(self):
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGTERM)
+            os.waitpid(self.pid, 0)
+            self.pid = None
+        os.close(self.fd)

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Run the tests that were asked for, two at a time, and report each in a line."""
+
+import argparse
+import importlib
+import os
+import sys
+import threading
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "tools")]
+
+import harness  # noqa: E402
+
+PARTS = {
+    "lint": ["lint"],
+    "unit": ["unit.run_unit"],
+    "abi": ["abi.run_abi"],
+    "boot": ["boot.commands", "boot.machines", "boot.terminal", "boot.programs"],
+    "stress": ["stress.run_stress"],
+    "bench": ["bench.run_bench"],
+}
+
+
+class Report:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.counts = {"ok": 0, "FAIL": 0, "skip": 0}
+
+    def add(self, verdict, test, seconds, text):
+        with self.lock:
+            self.counts[verdict] += 1
+            why = f": {text}" if verdict == "skip" else ""
+            print(f"{verdict:<4} {test.name} ({seconds:.1f} s){why}", flush=True)
+            if verdict == "FAIL":
+                lines = text.splitlines()
+                lines = lines if len(lines) <= 40 else [*lines[:10], "...", *lines[-30:]]
+                print("\n".join("     | " + line for line in lines), flush=True)
+
+
+def run_one(test, report):
+    start = time.monotonic()
+    verdict, text = "ok", ""
+    try:
+        test.function(test.arch)
+    except harness.Skip as e:
+        verdict, text = "skip", str(e)
+    except harness.Failure as e:
+        verdict, text = "FAIL", str(e)
+    except Exception:  # a mistake in the test is a failure too
+        verdict, text = "FAIL", traceback.format_exc()
+    report.add(verdict, test, time.monotonic() - start, text)
+
+
+def run_all(tests, jobs, report):
+    queue = sorted(tests, key=lambda t: -t.weight)
+    lock = threading.Lock()
+
+    def work():
+        while True:
+            with lock:
+                if not queue:
+                    return
+                test = queue.pop(0)
+            run_one(test, report)
+
+    workers = [threading.Thread(target=work) for _ in range(jobs)]
+    for w in workers:
+        w.start()
+    for w in workers:
+        w.join()
+
+
+def choose(options):
+    wanted = options.names or [p for p in PARTS if p != "bench"]
+    for name in wanted:
+        part = name.split("/")[0]
+        if part not in PARTS:
+            sys.exit(f"test: no such part: {part} (./test --help lists them)")
+    for part, modules in PARTS.items():
+        if any(name.split("/")[0] == part for name in wanted):
+            for module in modules:
+                importlib.import_module(module)
+    return [
+        t
+        for t in harness.tests
+        if any(t.name == n or t.name.startswith(n + "/") or t.name.startswith(n) and "/" in n for n in wanted)
+        and t.arch in (None, options.arch or t.arch)
+        and (t.default or options.names)
+    ]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--arch", choices=harness.ARCHES)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_intermixed_args()
+    tests = choose(options)
+    if options.list:
+        print("\n".join(t.name for t in tests))
+        return 0
+    report = Report()
+    run_all(tests, options.jobs, report)
+    counts = report.counts
+    print(f"{counts['ok']} passed, {counts['FAIL']} failed, {counts['skip']} skipped")
+    return 1 if counts["FAIL"] or not counts["ok"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
