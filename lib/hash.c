@@ -45,47 +45,19 @@ static inline u64 ends(u64 word)
     return (((word - ONES) & ~word) | ((slash - ONES) & ~slash)) & HIGHS;
 }
 
-static inline u64 low_bytes(u64 word, unsigned count)
+size_t hash_component(const char *name, u64 seed, u64 *hash)
 {
-    return word & ((1UL << (8 * count)) - 1);
-}
+    u64 h = seed, word, end;
+    size_t size = 0;
 
-/*
- * Only aligned words are read. A name that starts in the middle of one is put
- * together from neighbours: `pending` holds the bytes of the last word that are
- * not mixed in yet, WORD - skew of them.
- */
-__attribute__((no_sanitize("address"))) size_t hash_component(const char *name, u64 seed, u64 *hash)
-{
-    unsigned skew = (uintptr_t)name % WORD, count;
-    const u64 *word = (const u64 *)(name - skew);
-    u64 before = (1UL << (8 * skew)) - 1; /* of no interest: made to be no end */
-    u64 h = seed, pending = *word >> (8 * skew), end = ends(*word | before) >> (8 * skew);
-    size_t size;
-
-    if (end) {
-        count = __builtin_ctzl(end) / 8;
-        *hash = finish(h, low_bytes(pending, count), count);
-        return count;
-    }
-    for (;;) {
-        u64 next = *++word;
-
-        end = ends(next);
-        if (end)
-            next = low_bytes(next, __builtin_ctzl(end) / 8);
-        pending |= (next << 1) << (63 - 8 * skew); /* by 64 - 8 * skew, which may be 64 */
+    for (;; size += WORD) {
+        word = load_word((const u8 *)name + size);
+        end = ends(word);
         if (end)
             break;
-        h = hash_mix(h, pending);
-        pending = next >> (8 * skew);
+        h = hash_mix(h, word);
     }
-    count = __builtin_ctzl(end) / 8;
-    size = (const char *)word + count - name;
-    if (WORD - skew + count >= WORD) {
-        h = hash_mix(h, pending);
-        pending = low_bytes(*word, count) >> (8 * skew);
-    }
-    *hash = finish(h, pending, size);
+    size += __builtin_ctzl(end) / 8;
+    *hash = finish(h, word & (((end & -end) >> 7) - 1), size); /* the bytes before the end */
     return size;
 }

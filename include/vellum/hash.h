@@ -34,8 +34,7 @@ u64 hash_bytes(const void *bytes, size_t size, u64 seed);
 
 /* The component of a path that starts at `name`, up to the next '/' or zero byte: its length, and
  * in *hash what hash_bytes() gives for it. One pass instead of two.
- * => `name` lies in a buffer ended by a zero byte; up to 7 bytes past that may be read, never
- *    beyond the 8-byte word the zero byte is in */
+ * => eight bytes are read at a time: the buffer goes on for 7 bytes after the zero byte */
 size_t hash_component(const char *name, u64 seed, u64 *hash);
 
 #endif

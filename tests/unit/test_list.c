@@ -124,10 +124,10 @@ TEST(hlist_adds_walks_and_removes)
     hlist_del(&items[2].hash);
     hlist_del(&items[0].hash);
     CHECK(hlist_unhashed(&items[2].hash));
-    hlist_for_each_entry(item, &head, hash) sum = 10 * sum + item->value;
+    hlist_for_each_entry (item, &head, hash)
+        sum = 10 * sum + item->value;
     CHECK_EQ(sum, 31);
-    hlist_for_each_entry_safe(item, next, &head, hash)
-    {
+    hlist_for_each_entry_safe (item, next, &head, hash) {
         hlist_del(&item->hash);
         count++;
     }

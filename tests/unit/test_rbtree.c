@@ -175,8 +175,7 @@ static void check_query(const struct rb_root *root, u64 start, u64 last)
 
     for (int i = 0; i < INTERVALS; i++)
         expected += interval_in[i] && intervals[i].start <= last && intervals[i].last >= start;
-    interval_for_each(node, root, start, last)
-    {
+    interval_for_each (node, root, start, last) {
         CHECK(node->start <= last && node->last >= start);
         CHECK(!before || before->start <= node->start);
         CHECK(node != before);
