@@ -351,6 +351,16 @@ static CHECK_USED void become_user(uid_t uid)
     REQUIRE(setresuid(uid, uid, uid) == 0);
 }
 
+/* Whether root has this capability: a container's may lack some. */
+static CHECK_USED int has_capability(int number)
+{
+    char text[8192];
+    if (read_file("/proc/self/status", text, sizeof(text)) <= 0)
+        return 1;
+    char *line = strstr(text, "CapEff:");
+    return !line || (strtoull(line + 7, NULL, 16) >> number & 1);
+}
+
 #define NEED_ROOT()                                                                                \
     do {                                                                                           \
         if (geteuid() != 0) {                                                                      \
