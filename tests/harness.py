@@ -16,11 +16,15 @@ import signal
 import struct
 import subprocess
 import termios
+import threading
 import time
+
+import newc
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ARCHES = ("x86_64", "riscv64")
-PATIENCE = 120.0  # seconds for anything that takes a second on an idle machine
+# Seconds for anything that takes a second on an idle machine.
+PATIENCE = float(os.environ.get("VELLUM_TEST_PATIENCE", 120))
 
 tests = []
 
@@ -202,3 +206,48 @@ class Terminal:
             os.waitpid(self.pid, 0)
             self.pid = None
         os.close(self.fd)
+
+
+PROMPT = rb"root@vellum:[^ \r\n]*# "
+
+
+def shell(arch, *words, **how):
+    """./run with a terminal, as far as the first prompt."""
+    t = Terminal(run_argv(arch, *words), **how)
+    try:
+        t.expect(PROMPT)
+    except Failure:
+        t.close()
+        raise
+    return t
+
+
+image_lock = threading.Lock()
+
+
+def image(arch, name, fill):
+    """A root image: the default one and what `fill` adds to an archive."""
+    with image_lock:
+        call(["make", "-s", f"ARCH={arch}", "image"]).expect(0)
+        archive = newc.Archive()
+        fill(archive)
+        path = f"{ROOT}/build/{arch}/tests/{name}.cpio"
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(f"{ROOT}/build/{arch}/root.cpio", "rb") as base, open(path, "wb") as f:
+            f.write(base.read() + archive.bytes())
+        return path
+
+
+def guest_package(arch, package):
+    """The folder into which a package of the guest's Debian is unpacked."""
+    call(["tools/guest-packages", arch, package]).expect(0)
+    return f"{ROOT}/build/packages/{arch}/{package}"
+
+
+def kernel_file(arch, name="vellum"):
+    """The kernel under test, built."""
+    other = os.environ.get(f"VELLUM_KERNEL_{arch}")
+    if other:
+        return other
+    call(["make", "-s", f"ARCH={arch}", "kernel", "image"]).expect(0)
+    return f"{ROOT}/build/{arch}/{name}"

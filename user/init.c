@@ -76,10 +76,29 @@ static void mount_on(const char *type, const char *where, mode_t mode)
     }
 }
 
-/* The kernel may have opened it before there was a /dev to name it. */
+/* The terminal behind /dev/console, the last console= of the command line, by
+ * its own name: on Linux /dev/console itself knows no job control. */
+static int open_console_terminal(void)
+{
+    char line[2048], name[64] = "/dev/";
+    int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, line, sizeof line - 1) : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    line[n > 0 ? n : 0] = 0;
+    for (char *word = strtok(line, " \n"); word; word = strtok(NULL, " \n")) {
+        if (!strncmp(word, "console=", 8)) {
+            snprintf(name + 5, sizeof name - 5, "%.*s", (int)strcspn(word + 8, ","), word + 8);
+        }
+    }
+    fd = name[5] ? open(name, O_RDWR | O_NOCTTY) : -1;
+    return fd >= 0 ? fd : open("/dev/console", O_RDWR | O_NOCTTY);
+}
+
 static void open_console(void)
 {
-    int fd = open("/dev/console", O_RDWR);
+    int fd = open_console_terminal();
     if (fd < 0) {
         return;
     }
@@ -142,8 +161,8 @@ static void set_up(void)
     if (stat("/dev/zero", &st) < 0) {
         mount_on("devtmpfs", "/dev", 0755);
     }
-    open_console();
     mount_on("proc", "/proc", 0555);
+    open_console();
     mount_on("sysfs", "/sys", 0555);
     mount_on("devpts", "/dev/pts", 0755);
     name_own_files();
