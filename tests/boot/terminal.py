@@ -140,7 +140,7 @@ def background_writer_stops(arch):
 def vi_saves_a_file(arch):
     with shell(arch, rows=24, columns=80) as t:
         t.line("vi /tmp/poem")
-        t.expect(rb"/tmp/poem")
+        t.expect(rb"- /tmp/poem")
         t.send("ifirst line\rsecond lime")
         t.expect(rb"lime")
         t.send(ESC)
