@@ -28,24 +28,14 @@
 
 #include <vellum/atomic.h>
 #include <vellum/thread.h>
+#include <vellum/spinlock_types.h>
 #include <vellum/list.h>
 
-typedef struct {
-    u8 locked;
 #ifdef VELLUM_DEBUG
-    u16 owner_cpu; /* CPU number + 1 */
-    const char *name;
-    vaddr_t holder; /* where it was taken */
-#endif
-} spinlock_t;
-
-#ifdef VELLUM_DEBUG
-#define SPINLOCK_INIT { 0, 0, NULL, 0 }
 void spin_debug_lock(spinlock_t *lock);     /* before spinning: not ours already */
 void spin_debug_locked(spinlock_t *lock);   /* now ours */
 void spin_debug_unlock(spinlock_t *lock);
 #else
-#define SPINLOCK_INIT { 0 }
 #define spin_debug_lock(l)   ((void)0)
 #define spin_debug_locked(l) ((void)0)
 #define spin_debug_unlock(l) ((void)0)

@@ -32,6 +32,7 @@ typedef u32 mode_t;
 #endif
 
 typedef u64 dev_id_t; /* a device number as stat's st_rdev shows it: dev_make(major, minor) */
+typedef u64 vaddr_t;  /* an address, user or kernel, as a number */
 typedef u64 paddr_t;  /* physical address, bytes */
 typedef u64 pfn_t;    /* page frame number: paddr >> PAGE_SHIFT */
 typedef u64 ktime_t;  /* nanoseconds; monotonic since boot unless said otherwise */

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who a thread is: user, groups, capabilities. Never changed once published: set*id(2) makes a copy
+ * and replaces the thread's pointer (credentials(7), capabilities(7)).
+ */
+#ifndef VELLUM_CRED_H
+#define VELLUM_CRED_H
+
+#include <vellum/atomic.h>
+#include <vellum/thread.h>
+#include <linux/capability.h>
+
+struct cred {
+    refcount_t refs;
+    uid_t uid, euid, suid, fsuid;
+    gid_t gid, egid, sgid, fsgid;
+    u64 cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
+    unsigned ngroups;
+    gid_t groups[]; /* supplementary, ascending */
+};
+
+static inline const struct cred *cred_get(const struct cred *c)
+{
+    ref_get((refcount_t *)&c->refs);
+    return c;
+}
+void cred_put(const struct cred *c);
+/* A private copy with one reference, or NULL; room for ngroups groups (the first are copied). */
+struct cred *cred_copy(const struct cred *c, unsigned ngroups);
+/* The current thread takes c (consumes the reference). */
+void cred_commit(const struct cred *c);
+extern const struct cred root_cred;
+
+static inline bool capable(unsigned cap) /* CAP_* */
+{
+    return current->cred->cap_effective & BIT(cap);
+}
+bool cred_in_group(const struct cred *c, gid_t gid); /* fsgid or supplementary */
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The virtual file system: super blocks, inodes, directory entries, mounts and open files.
+ *
+ * A path is walked entry by entry through the dentry cache; what is not cached is asked of the
+ * directory's inode_ops. An absent name is cached too (a negative dentry: inode NULL). In a
+ * file system whose dentries are its only directory (tmpfs, devfs: SB_DENTRIES_ARE_HOME) they stay as
+ * long as the file exists.
+ */
+#ifndef VELLUM_FS_H
+#define VELLUM_FS_H
+
+#include <vellum/cred.h>
+#include <vellum/hash.h>
+#include <vellum/iov.h>
+#include <vellum/page_cache.h>
+#include <vellum/sync.h>
+#include <vellum/time.h>
+#include <linux/fcntl.h>
+#include <linux/limits.h>
+#include <linux/stat.h>
+
+struct dentry;
+struct file;
+struct inode;
+struct mount;
+struct path;
+struct poll_table;
+struct seq_file;
+struct super_block;
+struct vma;
+struct statfs_info;
+
+/* ---- device numbers ------------------------------------------------------------------------- */
+static inline dev_id_t dev_make(unsigned major, unsigned minor)
+{
+    return ((u64)(major & 0xfffff000) << 32) | ((u64)(major & 0xfff) << 8) | (minor & 0xff) |
+           ((u64)(minor & ~0xffu) << 12);
+}
+static inline unsigned dev_major(dev_id_t d)
+{
+    return ((d >> 8) & 0xfff) | ((d >> 32) & ~0xfffu);
+}
+static inline unsigned dev_minor(dev_id_t d)
+{
+    return (d & 0xff) | ((d >> 12) & ~0xffu);
+}
+
+/* ---- super block ------------------------------------------------------------------------------ */
+
+struct fs_type {
+    const char *name;
+    /* Make (or find) the super block for a mount. data: option string or NULL. err_ptr on error. */
+    struct super_block *(*mount)(struct fs_type *type, unsigned long flags, const char *source,
+                                 const char *data);
+    bool needs_device;
+    struct list link;
+};
+void fs_register(struct fs_type *type);
+
+struct super_ops {
+    void (*free_inode)(struct inode *inode);  /* last reference of an unlinked or evicted inode */
+    int (*write_inode)(struct inode *inode);
+    int (*statfs)(struct super_block *sb, struct statfs_info *info);
+    int (*sync)(struct super_block *sb);
+    int (*remount)(struct super_block *sb, unsigned long flags, const char *data);
+    void (*put_super)(struct super_block *sb);
+    void (*show_options)(struct super_block *sb, struct seq_file *m);
+};
+
+#define SB_DENTRIES_ARE_HOME 0x100000000UL
+
+struct super_block {
+    struct fs_type *type;
+    const struct super_ops *ops;
+    dev_id_t device;        /* st_dev */
+    u32 block_size;
+    u32 magic;              /* statfs f_type */
+    unsigned long flags;    /* MS_RDONLY ..., SB_* */
+    u64 max_size;           /* largest file, bytes */
+    unsigned time_granularity; /* ns */
+    struct dentry *root;
+    refcount_t refs;        /* mounts */
+    atomic_long_t inodes;
+    void *private_data;
+    struct list link;       /* [super list lock] */
+};
+
+/* ---- inode -------------------------------------------------------------------------------------- */
+
+struct attributes {         /* for inode_ops->set_attributes (chmod, chown, utimes, truncate) */
+    unsigned valid;         /* ATTR_* */
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+    u64 size;
+    s64 atime, mtime, ctime; /* ns since 1970 */
+};
+enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32, ATTR_CTIME = 64 };
+
+struct inode_ops {
+    /* => dir->mutex held (for reading names: shared is not used; a mutex). Fill in the dentry with
+     * dentry_instantiate(); leave it negative if there is no such name. 0 or -errno */
+    int (*lookup)(struct inode *dir, struct dentry *dentry);
+    int (*create)(struct inode *dir, struct dentry *dentry, mode_t mode, dev_id_t device); /* regular, fifo, device, socket */
+    int (*mkdir)(struct inode *dir, struct dentry *dentry, mode_t mode);
+    int (*symlink)(struct inode *dir, struct dentry *dentry, const char *target);
+    int (*link)(struct inode *dir, struct dentry *dentry, struct inode *inode);
+    int (*unlink)(struct inode *dir, struct dentry *dentry);
+    int (*rmdir)(struct inode *dir, struct dentry *dentry); /* -ENOTEMPTY */
+    /* flags: RENAME_NOREPLACE, RENAME_EXCHANGE (linux/fs.h) */
+    int (*rename)(struct inode *from_dir, struct dentry *from, struct inode *to_dir, struct dentry *to,
+                  unsigned flags);
+    int (*tmpfile)(struct inode *dir, struct inode **inode, mode_t mode);
+    int (*set_attributes)(struct inode *inode, const struct attributes *attr);
+    /* The target of a symbolic link, valid as long as the inode is; or err_ptr. Links whose target is
+     * computed (procfs) fill in buffer (PATH_MAX bytes). */
+    const char *(*get_link)(struct inode *inode, char *buffer);
+    /* Links that lead to an object rather than a name (/proc/PID/fd/N, exe, cwd): jump there. */
+    int (*follow)(struct inode *inode, struct path *target);
+    /* Own permission rule; NULL: the mode bits. mask: MAY_* */
+    int (*permission)(struct inode *inode, unsigned mask);
+    void (*refresh)(struct inode *inode); /* before stat: bring attributes up to date (procfs) */
+};
+
+enum { MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4 };
+
+struct inode {
+    refcount_t refs;
+    mode_t mode;             /* [x] type and permission */
+    uid_t uid;               /* [x] */
+    gid_t gid;               /* [x] */
+    u32 nlink;               /* [x] */
+    u64 ino;                 /* [i] */
+    dev_id_t rdev;           /* [i] of a device node */
+    u64 size;                /* [x] to write; read with READ_ONCE */
+    u64 blocks;              /* 512-byte units */
+    s64 atime, mtime, ctime, btime; /* ns since 1970 */
+    struct super_block *sb;  /* [i] */
+    const struct inode_ops *ops;      /* [i] */
+    const struct file_ops *file_ops;  /* [i] what open files start with */
+    struct mutex mutex;      /* [x]: contents of a directory, size, attributes */
+    struct page_cache cache; /* contents */
+    struct list dentries;    /* [dentry lock of inode] aliases, dentry->alias */
+    spinlock_t lock;         /* dentries, small things */
+    void *pipe;              /* [x] FIFO: its pipe (ipc) */
+    void *locks;             /* [lock] record locks */
+    atomic_t writers;        /* open for writing; negative: being executed (ETXTBSY) */
+    void *private_data;
+    struct list sb_link;
+    u32 flags;
+};
+
+struct inode *inode_alloc(struct super_block *sb); /* one reference; times = now; or NULL */
+static inline struct inode *inode_get(struct inode *inode)
+{
+    ref_get(&inode->refs);
+    return inode;
+}
+void inode_put(struct inode *inode); /* => may sleep */
+void inode_touch(struct inode *inode, unsigned which /* ATTR_ATIME|ATTR_MTIME|ATTR_CTIME */);
+/* Write access against execution: 0 or -ETXTBSY. */
+int inode_deny_write(struct inode *inode); /* exec */
+void inode_allow_write(struct inode *inode);
+/* Mode bits, owner, groups, capabilities: 0 or -EACCES. */
+int inode_permission(struct inode *inode, unsigned mask);
+/* chmod/chown/truncate through here: permission checks, set-id clearing, ops->set_attributes. */
+int inode_change(struct mount *mount, struct inode *inode, struct attributes *attr);
+
+/* ---- dentry --------------------------------------------------------------------------------------- */
+
+#define DENTRY_INLINE_NAME 32
+
+struct name {
+    const char *text; /* not terminated necessarily */
+    u32 length;
+    u32 hash;
+};
+
+struct dentry {
+    refcount_t refs;           /* 0: kept in the cache only, on the LRU */
+    u32 flags;                 /* [lock] DENTRY_* */
+    struct hlist_node hash;    /* [bucket lock] */
+    struct dentry *parent;     /* [rename lock + parent->lock]; holds a reference; itself at a root */
+    struct name name;          /* [as parent] */
+    struct inode *inode;       /* [lock] holds a reference; NULL: negative */
+    spinlock_t lock;
+    struct super_block *sb;    /* [i] */
+    struct list children;      /* [lock] */
+    struct list sibling;       /* [parent->lock] */
+    struct list alias;         /* [inode->lock] */
+    struct list lru;           /* [lru lock] */
+    u64 position;              /* [parent's inode mutex] cookie for readdir of dentry-homed directories */
+    void *private_data;
+    char inline_name[DENTRY_INLINE_NAME];
+};
+enum { DENTRY_MOUNTED = 1 /* something is mounted here */, DENTRY_HASHED = 2, DENTRY_ON_LRU = 4, DENTRY_PINNED = 8 };
+
+struct path {
+    struct mount *mount;
+    struct dentry *dentry;
+};
+void path_get(const struct path *p);
+void path_put(const struct path *p);
+
+struct dentry *dentry_get(struct dentry *d);
+void dentry_put(struct dentry *d);
+struct dentry *dentry_alloc(struct dentry *parent, const struct name *name); /* or NULL */
+/* Attach an inode (consumes its reference) to a new, hashed-or-not dentry. */
+void dentry_instantiate(struct dentry *d, struct inode *inode);
+/* For file systems that build their tree themselves (devfs, procfs): make a child with an inode. */
+struct dentry *dentry_add_child(struct dentry *parent, const char *name, struct inode *inode);
+struct dentry *dentry_make_root(struct super_block *sb, struct inode *inode);
+void dentry_invalidate(struct dentry *d); /* unhash it and what is below (procfs: process is gone) */
+
+/* ---- mounts ------------------------------------------------------------------------------------------ */
+
+struct mount {
+    refcount_t refs;
+    struct super_block *sb;      /* [i] */
+    struct dentry *root;         /* [i] */
+    struct mount *parent;        /* [mount lock] */
+    struct dentry *mountpoint;   /* [mount lock] */
+    unsigned flags;              /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME ... */
+    struct list children, sibling, all;
+    struct hlist_node hash;      /* [mount lock] by (parent, mountpoint) */
+    char *source;                /* "tmpfs", "/dev/vda" */
+    int id;
+};
+extern struct mount *root_mount;
+/* Kernel-internal mounts. */
+int mount_at(const char *source, const char *directory, const char *type, unsigned long flags, const char *data);
+bool mount_readonly(const struct mount *m);
+
+/* ---- paths ---------------------------------------------------------------------------------------------- */
+
+enum lookup_flags {
+    LOOKUP_FOLLOW = 1,      /* follow a symbolic link at the end */
+    LOOKUP_DIRECTORY = 2,   /* -ENOTDIR otherwise */
+    LOOKUP_EMPTY = 4,       /* "" is allowed: the start itself (AT_EMPTY_PATH) */
+    LOOKUP_PARENT = 8,
+};
+/* Resolve a user's or a kernel's path string from dirfd (AT_FDCWD: working directory). On success
+ * *path holds references. -ENOENT -ENOTDIR -EACCES -ELOOP -ENAMETOOLONG -EFAULT -EBADF */
+int path_lookup_user(int dirfd, const char __user *name, unsigned flags, struct path *path);
+int path_lookup(int dirfd, const char *name, unsigned flags, struct path *path);
+/* A path string as getcwd(2) and /proc show it, at the end of buffer; returns its start or err_ptr. */
+char *path_name(const struct path *path, char *buffer, size_t size);
+/* Copy a path string from user space: buffer of PATH_MAX from an object cache. err_ptr on error. */
+char *name_from_user(const char __user *name);
+void name_free(char *name);
+
+/* ---- open files ----------------------------------------------------------------------------------------- */
+
+struct dir_context;
+/* Called for each entry; returns false to stop (buffer full). */
+typedef bool dir_emit_fn(struct dir_context *ctx, const char *name, unsigned length, u64 ino, unsigned type /* DT_* */);
+struct dir_context {
+    dir_emit_fn *emit;
+    loff_t pos; /* opaque cookie, file->pos; 0, 1: "." and ".." */
+};
+
+struct file_ops {
+    ssize_t (*read)(struct file *file, struct iov_iter *iter, loff_t *pos);  /* pos NULL: stream */
+    ssize_t (*write)(struct file *file, struct iov_iter *iter, loff_t *pos);
+    loff_t (*seek)(struct file *file, loff_t offset, int whence);            /* NULL: -ESPIPE */
+    int (*read_dir)(struct file *file, struct dir_context *ctx);
+    unsigned (*poll)(struct file *file, struct poll_table *table);           /* EPOLL* mask; NULL: always ready */
+    long (*ioctl)(struct file *file, unsigned command, unsigned long arg);   /* NULL: -ENOTTY */
+    int (*mmap)(struct file *file, struct vma *vma);                         /* NULL: -ENODEV */
+    int (*open)(struct inode *inode, struct file *file);
+    void (*flush)(struct file *file);                                        /* each close(2) */
+    void (*release)(struct file *file);                                      /* the last one */
+    int (*fsync)(struct file *file, loff_t start, loff_t end, bool data_only);
+    long (*fallocate)(struct file *file, int mode, loff_t offset, loff_t length);
+    void (*show_fdinfo)(struct file *file, struct seq_file *m);
+};
+
+struct file {
+    refcount_t refs;
+    unsigned flags;               /* O_*; O_APPEND, O_NONBLOCK, ... change under lock */
+    unsigned mode;                /* [i] FILE_* */
+    const struct file_ops *ops;   /* [i] after open */
+    loff_t pos;                   /* [pos_mutex] */
+    struct mutex pos_mutex;       /* taken for seekable files shared by threads or fork */
+    struct path path;             /* [i] */
+    struct inode *inode;          /* [i] = path.dentry->inode */
+    spinlock_t lock;
+    int owner_pid, owner_signal;  /* F_SETOWN, F_SETSIG */
+    const struct cred *cred;      /* [i] who opened it */
+    void *private_data;
+    u64 version;                  /* readdir, seq_file */
+    struct list epoll_links;      /* [lock] */
+    u64 read_ahead_next, read_ahead_size; /* pages */
+};
+enum {
+    FILE_READ = 1, FILE_WRITE = 2, FILE_SEEK = 4, FILE_PATH = 8 /* O_PATH */, FILE_STREAM = 16,
+    FILE_NOWRITE_COUNT = 32, FILE_REGULAR_POS = 64 /* pos_mutex is needed */,
+};
+
+/* An open file without a name for kernel objects (pipes, eventfd ...): a dentry on the anonymous
+ * super block, e.g. "pipe:[ino]". Returns a file with one reference, or err_ptr. */
+struct file *file_anonymous(struct inode *inode, const struct file_ops *ops, unsigned flags, const char *name);
+/* An inode on the anonymous super block. */
+struct inode *inode_anonymous(mode_t mode);
+
+/* Open by path in the kernel (exec, init's console). Returns a file or err_ptr. */
+struct file *file_open(const char *name, int flags, mode_t mode);
+struct file *file_open_at(int dirfd, const char *name, int flags, mode_t mode);
+static inline struct file *file_get(struct file *f)
+{
+    ref_get(&f->refs);
+    return f;
+}
+void file_put(struct file *f); /* => may sleep */
+/* Read into kernel memory at an offset; returns bytes or -errno. */
+ssize_t file_read_kernel(struct file *f, void *buffer, size_t n, loff_t pos);
+ssize_t file_write_kernel(struct file *f, const void *buffer, size_t n, loff_t pos);
+
+/* ---- descriptors ---------------------------------------------------------------------------------------- */
+
+struct files {
+    refcount_t refs;
+    spinlock_t lock;
+    struct file **table;        /* [lock]; read without it after files_borrow's rules */
+    unsigned long *open, *close_on_exec; /* [lock] bitmaps */
+    unsigned size;              /* [lock] slots */
+    unsigned next;              /* [lock] no free slot below */
+    struct file *inline_table[32];
+    unsigned long inline_bits[2];
+};
+struct files *files_create(void);
+struct files *files_fork(struct files *parent); /* a copy; err_ptr */
+static inline struct files *files_get(struct files *f)
+{
+    ref_get(&f->refs);
+    return f;
+}
+void files_put(struct files *f);
+void files_close_on_exec(struct files *f);
+/* The open file of a descriptor of the current thread. If the table is not shared no reference is
+ * taken: `borrowed` says so, and the caller must call fd_put() on the same thread, having neither
+ * closed the descriptor nor stored the pointer. file NULL: -EBADF. O_PATH files are not returned
+ * unless asked for by fd_get_any(). */
+struct fd_ref {
+    struct file *file;
+    bool counted;
+};
+struct fd_ref fd_get(unsigned fd);
+struct fd_ref fd_get_any(unsigned fd);
+static inline void fd_put(struct fd_ref ref)
+{
+    if (ref.counted)
+        file_put(ref.file);
+}
+struct file *fd_file(unsigned fd); /* with a reference, or NULL */
+/* Reserve a descriptor >= min below RLIMIT_NOFILE; then install (consumes the file's reference), or
+ * fd_cancel(). -EMFILE, -ENOMEM */
+int fd_reserve(unsigned min, bool close_on_exec);
+void fd_install(int fd, struct file *file);
+void fd_cancel(int fd);
+int fd_close(unsigned fd);
+
+struct fs_context {
+    refcount_t refs;
+    spinlock_t lock;
+    mode_t umask;            /* [lock] */
+    struct path root, cwd;   /* [lock] */
+};
+struct fs_context *fs_context_fork(struct fs_context *parent);
+void fs_context_put(struct fs_context *fs);
+void fs_context_init_first(struct fs_context *fs); /* root and cwd at root_mount */
+
+/* ---- polling --------------------------------------------------------------------------------------------- */
+
+/* poll() methods call poll_wait() on each queue that will be woken (with wake_up_poll) when something
+ * changes, and return the events true now. table NULL: only asking. */
+struct wait_queue;
+void poll_wait(struct file *file, struct wait_queue *q, struct poll_table *table);
+struct poll_table {
+    void (*queue)(struct poll_table *table, struct file *file, struct wait_queue *q);
+    unsigned long events; /* the caller's interest */
+};
+
+/* ---- devices and simple file systems ------------------------------------------------------------------------ */
+
+/* Character device drivers: the node's major number chooses; minors [first, first+n). */
+int char_device_register(unsigned major, unsigned first, unsigned n, const char *name, const struct file_ops *ops);
+/* A node in devfs, "tty", "virtio-ports/name" (directories are made). 0 or -errno */
+int devfs_add(const char *name, mode_t mode, dev_id_t device);
+int devfs_add_link(const char *name, const char *target);
+
+void vfs_init(void);   /* caches, root tmpfs, anonymous super block */
+void devfs_init(void);
+void procfs_init(void);
+
+/* statfs(2) as a file system fills it in. */
+struct statfs_info {
+    u64 blocks, blocks_free, blocks_available, files, files_free;
+    u32 block_size, name_max;
+};
+
+#endif

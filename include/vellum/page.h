@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page frames: their descriptors, and the allocator that hands them out.
+ *
+ * Memory is found by the machine's entry code, which calls boot_memory_add() for each range and
+ * boot_memory_reserve() for what is in use (kernel image, initrd, firmware tables). Until
+ * frames_init() pages come from boot_alloc(); then the buddy allocator owns what is left.
+ */
+#ifndef VELLUM_PAGE_H
+#define VELLUM_PAGE_H
+
+#include <vellum/arch.h>
+#include <vellum/atomic.h>
+#include <vellum/list.h>
+#include <vellum/spinlock_types.h>
+
+struct page_cache;
+struct anon_family;
+
+/* page->flags */
+enum {
+    PG_BUDDY = 1 << 0,     /* free, head of a block of `order` in the buddy allocator */
+    PG_SLAB = 1 << 1,      /* belongs to an object cache */
+    PG_TABLE = 1 << 2,     /* a page table */
+    PG_LOCKED = 1 << 3,    /* [a] page_lock(): being read, written back or truncated */
+    PG_WAITERS = 1 << 4,   /* [a] someone waits for PG_LOCKED or PG_WRITEBACK */
+    PG_UPTODATE = 1 << 5,  /* contents are valid */
+    PG_DIRTY = 1 << 6,     /* newer than its backing store */
+    PG_WRITEBACK = 1 << 7, /* being written to its backing store */
+    PG_ANON = 1 << 8,      /* owner is an anonymous family, not a page cache */
+    PG_REFERENCED = 1 << 9,
+    PG_ACTIVE = 1 << 10,
+    PG_ON_LRU = 1 << 11,
+    PG_RESERVED = 1 << 12, /* never freed: kernel image, firmware */
+    PG_ERROR = 1 << 13,    /* reading it failed */
+    PG_HEAD = 1 << 14,     /* head of a compound block of `order` */
+    PG_TAIL = 1 << 15,
+    PG_SWAP_CACHE = 1 << 16,
+    PG_CACHED_FREE = 1 << 17, /* free, in a CPU's list */
+};
+
+/* One per page frame, 64 bytes. */
+struct page {
+    u32 flags;          /* PG_*; changed atomically once the page is shared */
+    refcount_t refs;    /* users; 0: free */
+    union {
+        struct {        /* in a page cache or anonymous */
+            atomic_t map_count; /* page-table entries that point here */
+            u32 order;          /* of a buddy block or compound head */
+            union {
+                struct page_cache *cache;   /* [page lock to change] the file it belongs to */
+                struct anon_family *family; /* PG_ANON */
+                void *owner;
+            };
+            u64 index;          /* page number in the file; or in the family: virtual address >> PAGE_SHIFT */
+        };
+        struct {        /* PG_SLAB */
+            void *slab_cache;
+            void *slab_free;    /* first free object */
+            u32 slab_used, slab_total;
+        };
+        struct {        /* PG_TABLE */
+            spinlock_t table_lock;  /* guards the entries of this table */
+            u32 table_used;         /* [table_lock] entries that are not none */
+            struct mm *table_mm;
+            u64 table_start;
+        };
+    };
+    struct list link;   /* [by the list's lock] free list, slab list, LRU */
+    u64 private_data;   /* the owner's: swap slot, buffer ... */
+};
+static_assert(sizeof(struct page) <= 64, "struct page fits a cache line");
+
+static inline struct page *pfn_to_page(pfn_t pfn)
+{
+    return (struct page *)VMEMMAP_BASE + pfn;
+}
+
+static inline pfn_t page_to_pfn(const struct page *page)
+{
+    return (pfn_t)(page - (struct page *)VMEMMAP_BASE);
+}
+
+static inline paddr_t page_to_phys(const struct page *page)
+{
+    return page_to_pfn(page) << PAGE_SHIFT;
+}
+
+static inline void *page_to_virt(const struct page *page)
+{
+    return phys_to_virt(page_to_phys(page));
+}
+
+static inline struct page *phys_to_page(paddr_t p)
+{
+    return pfn_to_page(p >> PAGE_SHIFT);
+}
+
+static inline struct page *virt_to_page(const void *v) /* direct map only */
+{
+    return phys_to_page(virt_to_phys(v));
+}
+
+/* Is there memory (and so a struct page) at this frame number? */
+bool pfn_valid(pfn_t pfn);
+
+static inline void page_flag_set(struct page *page, u32 flag)
+{
+    __atomic_fetch_or(&page->flags, flag, __ATOMIC_RELAXED);
+}
+
+static inline void page_flag_clear(struct page *page, u32 flag)
+{
+    __atomic_fetch_and(&page->flags, ~flag, __ATOMIC_RELEASE);
+}
+
+/* ---- before the allocator ----------------------------------------------------------------- */
+
+void boot_memory_add(paddr_t start, u64 size);     /* RAM; partial pages at the ends are dropped */
+void boot_memory_reserve(paddr_t start, u64 size); /* in use for ever; before or after add */
+void boot_memory_reserve_initrd(paddr_t start, u64 size); /* freed by boot_free_initrd() */
+/* Zeroed memory that is never freed; panics if there is none. align: a power of two, bytes */
+paddr_t boot_alloc(u64 size, u64 align);
+/* Visit the RAM ranges in ascending order (for building the direct map). Returns false at the end. */
+bool boot_memory_range(unsigned i, paddr_t *start, u64 *size);
+u64 boot_memory_total(void);                       /* bytes of RAM */
+
+/* Make the descriptors (mapped at VMEMMAP_BASE) and give all free memory to the buddy allocator. */
+void frames_init(void);
+/* Give back the start-up code and data, the initrd, once they are no longer needed. */
+void boot_free_init_memory(void);
+void boot_free_initrd(void);
+
+/* ---- the allocator ---------------------------------------------------------------------------- */
+
+#define MAX_ORDER 10 /* largest block: 2^10 pages, 4 MiB */
+
+enum alloc_flags {
+    ALLOC_KERNEL = 0, /* may sleep to reclaim; fails with NULL when nothing is left */
+    ALLOC_ATOMIC = 1, /* must not sleep; may use the reserve */
+    ALLOC_ZERO = 2,   /* cleared */
+    ALLOC_USER = 4,   /* for user space: leaves the kernel's reserve alone */
+};
+
+/* 2^order contiguous frames with one reference on the first, or NULL. Any context with
+ * ALLOC_ATOMIC, else => may sleep. Per-CPU lists serve order 0 without a lock. */
+struct page *pages_alloc(unsigned order, unsigned flags);
+/* Free a block whose last reference is gone (used by page_put). */
+void pages_free(struct page *page, unsigned order);
+
+static inline struct page *page_alloc(unsigned flags)
+{
+    return pages_alloc(0, flags);
+}
+
+static inline void page_get(struct page *page)
+{
+    ref_get(&page->refs);
+}
+
+void page_free_last(struct page *page); /* refs is 0 */
+
+static inline void page_put(struct page *page)
+{
+    if (ref_put(&page->refs))
+        page_free_last(page);
+}
+
+/* Put many at once (exit, munmap): the lists' locks are taken once a batch. */
+void pages_put(struct page **pages, unsigned n);
+
+/* Sleep until the page is ours; => may sleep. */
+void page_lock(struct page *page);
+bool page_trylock(struct page *page);
+void page_unlock(struct page *page);
+/* Like page_lock, ended by a fatal signal: 0 or -ERESTARTSYS. */
+int page_lock_killable(struct page *page);
+
+extern struct page *zero_page; /* the one frame of zeros, mapped wherever untouched memory is read */
+
+/* Frames: all RAM; free (per-CPU lists included); in page caches; kernel's. */
+struct memory_counts {
+    u64 total, free, cached, shared, anonymous, slab, slab_reclaimable, tables, kernel_stacks, mapped;
+};
+void memory_counts(struct memory_counts *counts);
+extern atomic_long_t count_cached, count_shared, count_anonymous, count_tables, count_stacks, count_mapped;
+u64 frames_free(void);
+u64 buddy_free_blocks(unsigned order); /* for /proc/buddyinfo */
+/* Return all per-CPU lists of this CPU to the buddy allocator. */
+void frames_drain_local(void);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process owns resources; its threads run in them.
+ */
+#ifndef VELLUM_PROCESS_H
+#define VELLUM_PROCESS_H
+
+#include <vellum/fs.h>
+#include <vellum/signal.h>
+#include <linux/resource.h>
+
+/* A session and process group, or any number a process is found by. */
+struct pid;
+
+struct process {
+    pid_t pid;               /* [i] = tid of the first thread */
+    refcount_t refs;         /* the thread group counts as one; /proc files, pid lookups */
+    struct hlist_node pid_hash; /* [pid lock] */
+    spinlock_t lock;         /* what says [l]; taken with interrupts off */
+    struct thread *leader;   /* [l] */
+    struct list threads;     /* [l] thread->thread_link */
+    unsigned thread_count;   /* [l] live ones */
+
+    /* Family. [T] tree_lock, a spinlock taken with interrupts off */
+    struct process *parent;  /* [T] who waits for it */
+    struct list children;    /* [T] */
+    struct list sibling;     /* [T] */
+    struct list all_link;    /* [T] every process, in order of creation */
+    int exit_signal;         /* [T] to the parent, usually SIGCHLD */
+    int exit_code;           /* [T] as wait(2) shows it */
+    enum { PROCESS_LIVE, PROCESS_ZOMBIE, PROCESS_REAPED } state; /* [T] */
+    bool is_subreaper, has_execed;
+    struct wait_queue child_wait; /* parents sleep here for a change of a child */
+
+    /* Groups. [T] */
+    pid_t pgrp, session;
+    struct list pgrp_link;
+    struct tty *tty;         /* [T] controlling terminal */
+    bool leader_of_session;
+
+    /* Signals. [s] sighand->lock */
+    struct sighand *sighand; /* [l] */
+    struct signal_queue pending; /* [s] */
+    int group_exit_code;     /* [s] */
+    bool group_exiting;      /* [s] all threads are to die */
+    int group_stop_signal;   /* [s] stopped by; 0: running */
+    unsigned stop_pending;   /* [s] threads that have not stopped yet */
+    bool stop_reported, continued; /* [T] for wait */
+    int death_signal;        /* prctl PR_SET_PDEATHSIG */
+    atomic_t queued_signals; /* against RLIMIT_SIGPENDING */
+
+    struct rlimit64 limits[RLIM_NLIMITS]; /* [l] read without */
+    struct itimer_set itimers;
+
+    /* Sums over threads that have ended, and over children waited for. [T] */
+    struct usage {
+        u64 user_ns, system_ns;
+        u64 minor_faults, major_faults, voluntary_switches, involuntary_switches;
+        u64 peak_resident; /* pages */
+    } dead_threads, dead_children;
+    u64 start_time;          /* monotonic ns */
+    int oom_score_adj;
+};
+
+extern spinlock_t tree_lock;
+extern struct list all_processes;       /* [tree_lock] */
+extern struct process *init_process;
+
+static inline struct process *current_process(void)
+{
+    return current->process;
+}
+static inline u64 process_limit(unsigned resource)
+{
+    return READ_ONCE(current->process->limits[resource].rlim_cur);
+}
+
+/* With a reference, or NULL. Zombies are found until reaped. */
+struct process *process_find(pid_t pid);
+struct thread *thread_find(pid_t tid); /* the same for threads */
+void process_get(struct process *p);
+void process_put(struct process *p);
+void thread_put(struct thread *t);
+/* Visit all processes in order of pid: the first with pid >= from, with a reference; or NULL. */
+struct process *process_next(pid_t from);
+
+/* The mm of a process with a user reference (mm_put), or NULL (zombie, kernel thread). */
+struct mm *process_mm(struct process *p);
+struct files *process_files(struct process *p);       /* files_put */
+struct fs_context *process_fs_context(struct process *p); /* fs_context_put */
+const struct cred *process_cred(struct process *p);   /* cred_put */
+void process_usage(struct process *p, struct usage *u); /* living and dead threads */
+char process_state_letter(struct process *p);           /* R S D T Z */
+
+struct clone_args_k {
+    u64 flags;               /* CLONE_* without the exit signal */
+    int exit_signal;
+    vaddr_t stack;           /* the child's stack pointer, 0: the parent's */
+    vaddr_t tls, parent_tid, child_tid, pidfd;
+};
+/* Make a process or thread. Returns its id in the parent, or -errno (-EAGAIN, -ENOMEM, -EINVAL). */
+long process_clone(const struct clone_args_k *args, const struct trap_frame *frame);
+
+/* Replace the current program. Strings are kernel memory here: argv and envp are NULL-ended. */
+int exec_kernel(const char *path, char *const argv[], char *const envp[]);
+
+void thread_exit(int code) __noreturn;            /* exit(2): this thread */
+void process_exit_group(int code) __noreturn;     /* exit_group(2); code as wait(2) shows it */
+/* Called on the next stack by schedule_tail() for a thread that died: frees its stack. */
+void thread_reap(struct thread *t);
+
+/* Kernel stacks with a guard page, cached per CPU. Lowest address or 0. */
+vaddr_t kernel_stack_alloc(void);
+void kernel_stack_free(vaddr_t stack);
+/* A bare thread (stack, ids, defaults), not yet runnable; or NULL. process NULL: kernel thread. */
+struct thread *thread_alloc(struct process *process);
+
+/* ---- for the machine's trap code: kernel/proc/trap.c ------------------------------------------- */
+
+/* A page fault at `address`: resolves it, or signals the process, or fixes up a user copy, or oopses. */
+void trap_page_fault(struct trap_frame *frame, vaddr_t address, u32 access /* ACCESS_* */);
+/* Any other exception. In user mode: the signal; in kernel mode: fix-up or oops. */
+void trap_exception(struct trap_frame *frame, int signo, int code, vaddr_t address, const char *what);
+/* The kernel went wrong: cause, registers, process, backtrace. Ends the current process if that is
+ * safe (process context, no locks, not init), else panics. */
+void oops(struct trap_frame *frame, const char *cause, vaddr_t address);
+
+/* ---- sessions and job control, for the tty ------------------------------------------------------ */
+bool pgrp_in_session(pid_t pgrp, pid_t session);
+bool pgrp_is_orphaned(pid_t pgrp);
+
+void process_init(void);                   /* caches, pid map */
+/* Start init: the first process, in the state that execs. Runs fn in a kernel thread that becomes it. */
+void init_process_start(int (*fn)(void *), void *arg);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files whose text is made when they are read (procfs): the whole text is produced at the first
+ * read from offset 0 into a buffer that grows, and served from there.
+ */
+#ifndef VELLUM_SEQ_FILE_H
+#define VELLUM_SEQ_FILE_H
+
+#include <vellum/fs.h>
+
+struct seq_file {
+    char *buffer;
+    size_t size, used;
+    bool overflow;        /* show() is run again with a larger buffer */
+    struct mutex mutex;
+    int (*show)(struct seq_file *m, void *arg);
+    void *arg;
+};
+/* For file_ops->open: the file will read as what show prints. 0 or -ENOMEM. */
+int seq_open(struct file *file, int (*show)(struct seq_file *m, void *arg), void *arg);
+ssize_t seq_read(struct file *file, struct iov_iter *iter, loff_t *pos);
+loff_t seq_seek(struct file *file, loff_t offset, int whence);
+void seq_release(struct file *file);
+void seq_printf(struct seq_file *m, const char *format, ...) __printf(2, 3);
+void seq_puts(struct seq_file *m, const char *s);
+void seq_putc(struct seq_file *m, char c);
+void seq_write(struct seq_file *m, const void *data, size_t n);
+void seq_escape(struct seq_file *m, const char *s, const char *chars); /* as \ooo */
+
+#endif

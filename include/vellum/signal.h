@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Signals (signal(7)).
+ */
+#ifndef VELLUM_SIGNAL_H
+#define VELLUM_SIGNAL_H
+
+#include <vellum/sync.h>
+#include <asm/siginfo.h>
+#include <asm/signal.h>
+
+typedef u64 signal_set; /* bit n - 1 is signal n */
+#define SIGNALS 64
+#define signal_bit(n) (1UL << ((n) - 1))
+
+struct sigaction_k { /* as rt_sigaction(2) passes it */
+    vaddr_t handler;  /* SIG_DFL 0, SIG_IGN 1 */
+    unsigned long flags;
+    vaddr_t restorer;
+    signal_set mask;
+};
+
+/* Handlers, shared by the threads of a process (and by CLONE_SIGHAND). Its lock guards all that is
+ * said of signals in the process and its threads. */
+struct sighand {
+    refcount_t refs;
+    spinlock_t lock;         /* taken with interrupts off */
+    struct sigaction_k action[SIGNALS]; /* [lock] */
+};
+
+/* Pending signals, to a thread or to a process. */
+struct signal_queue {
+    signal_set set;          /* [sighand->lock] */
+    struct list infos;       /* [sighand->lock] struct queued_signal, in order of arrival */
+};
+
+/* What arch_signal_push() needs. */
+struct signal_delivery {
+    int signo;
+    struct sigaction_k action;
+    siginfo_t info;
+    signal_set mask;         /* to be restored by sigreturn */
+    vaddr_t sp;              /* build the frame below this */
+    stack_t altstack;        /* for uc_stack */
+};
+struct signal_restore {
+    signal_set mask;
+    stack_t altstack;
+};
+
+struct process;
+
+/* Send. info NULL: from the kernel, SI_KERNEL. Returns 0 (also if ignored), or -EAGAIN (queue limit
+ * of a real-time signal sent with a value). Any context. No permission check. */
+int signal_send_process(struct process *p, int signo, const siginfo_t *info);
+int signal_send_thread(struct thread *t, int signo, const siginfo_t *info);
+int signal_send_group(pid_t pgrp, int signo, const siginfo_t *info); /* -ESRCH */
+/* A fault of the current thread: cannot be blocked or ignored. */
+void signal_fault(int signo, int code, vaddr_t address);
+/* May the current thread signal p? 0 or -EPERM (kill(2)). */
+int signal_permission(struct process *p, int signo, const siginfo_t *info);
+
+static inline bool signal_pending(void) { return current->work & WORK_SIGNAL; }
+static inline bool fatal_signal_pending(void) { return current->work & WORK_KILLED; }
+/* Recompute current's (or t's) WORK_SIGNAL after a change of mask or queue. => sighand lock */
+void signal_recalc(struct thread *t);
+void signal_set_mask(signal_set mask); /* of the current thread */
+/* Set a mask for the time of a system call; if the call returns EINTR the old one is restored after
+ * the handler ran (WORK_RESTORE_MASK), else call signal_mask_restore(). */
+int signal_mask_user(const void __user *set, size_t size); /* 0, -EINVAL, -EFAULT */
+void signal_mask_restore(bool interrupted);
+/* Take one pending signal of `set` off the queues (sigtimedwait, signalfd): its number or 0. */
+int signal_dequeue(signal_set set, siginfo_t *info);
+
+/* Before the return to user mode with WORK_* bits set: reschedule, deliver signals, restart or end
+ * interrupted system calls. The entry code calls it with interrupts off and loops while work is left;
+ * returns with interrupts off. */
+void user_return_work(struct trap_frame *frame);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The type of a spinlock, apart from its operations (sync.h), for structures that those need.
+ */
+#ifndef VELLUM_SPINLOCK_TYPES_H
+#define VELLUM_SPINLOCK_TYPES_H
+
+#include <vellum/compiler.h>
+
+typedef struct {
+    u8 locked;
+#ifdef VELLUM_DEBUG
+    u16 owner_cpu;      /* CPU number + 1 */
+    const void *holder; /* where it was taken */
+#endif
+} spinlock_t;
+
+#define SPINLOCK_INIT { 0 }
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Time: the clock source read as nanoseconds, and timers on each processor's one-shot clock event.
+ */
+#ifndef VELLUM_TIME_H
+#define VELLUM_TIME_H
+
+#include <vellum/cpu.h>
+#include <vellum/rbtree.h>
+#include <linux/time.h>
+#include <linux/time_types.h>
+
+#define NSEC_PER_SEC  1000000000ULL
+#define NSEC_PER_MSEC 1000000ULL
+#define NSEC_PER_USEC 1000ULL
+
+void time_init(void);            /* after arch_irq_init() */
+void time_cpu_init(struct cpu *cpu);
+
+ktime_t ktime_get(void);         /* monotonic since boot, ns; any context */
+s64 ktime_real(void);            /* since 1970, ns */
+s64 ktime_real_offset(void);     /* real - monotonic */
+void ktime_set_real(s64 ns);     /* clock_settime, settimeofday */
+u64 cycles_to_ns(u64 cycles);    /* a difference */
+u64 ns_to_cycles(u64 ns);
+
+/* A timer runs fn once, in the timer interrupt of the CPU on which it was started, at or after
+ * `expires` (monotonic ns). fn may start it again. */
+struct timer {
+    struct rb_node node;         /* [queue lock] */
+    ktime_t expires;             /* [queue lock] */
+    void (*fn)(struct timer *);  /* => interrupts off */
+    struct cpu *cpu;             /* [queue lock] where it stands */
+    u8 queued, running;          /* [queue lock] */
+};
+void timer_init(struct timer *t, void (*fn)(struct timer *));
+void timer_start(struct timer *t, ktime_t expires); /* also moves a queued one */
+/* Take it off. Returns whether it stood in the queue. timer_cancel_sync() also waits until fn, if
+ * it runs on another CPU, has ended. => cancel_sync: no lock held that fn takes */
+bool timer_cancel(struct timer *t);
+bool timer_cancel_sync(struct timer *t);
+
+/* The machine's timer vector. user: the interrupted frame was in user mode. => interrupts off */
+void timer_interrupt(bool user);
+/* The idle loop stops and restarts the tick of this CPU. => interrupts off */
+void tick_stop(void);
+void tick_start(void);
+
+static inline ktime_t timespec_to_ns(const struct __kernel_timespec *ts)
+{
+    return (u64)ts->tv_sec >= (u64)INT64_MAX / NSEC_PER_SEC ? KTIME_MAX
+                                                            : ts->tv_sec * NSEC_PER_SEC + ts->tv_nsec;
+}
+
+static inline struct __kernel_timespec ns_to_timespec(u64 ns)
+{
+    return (struct __kernel_timespec){ .tv_sec = ns / NSEC_PER_SEC, .tv_nsec = ns % NSEC_PER_SEC };
+}
+
+static inline bool timespec_valid(const struct __kernel_timespec *ts)
+{
+    return ts->tv_sec >= 0 && (u64)ts->tv_nsec < NSEC_PER_SEC;
+}
+
+/* now + ns without overflow. */
+static inline ktime_t ktime_after(u64 ns)
+{
+    ktime_t now = ktime_get();
+
+    return ns >= KTIME_MAX - now ? KTIME_MAX : now + ns;
+}
+
+/* Sleep for ns. => may sleep */
+void sleep_ns(u64 ns);
+
+/* The page that the vDSO reads; written by kernel/time/clock.c, mapped read-only by exec. */
+extern struct page *vvar_page;
+
+/* Interval timers of a process (struct process holds it; kernel/time/itimer.c). */
+struct itimer_set {
+    struct process *process;
+    struct timer real;       /* ITIMER_REAL and alarm(2) */
+    u64 real_interval;       /* ns [process->lock] */
+    u64 left[2], interval[2];/* VIRTUAL, PROF: ns of run time left; counted by the tick */
+};
+void itimers_init(struct itimer_set *set, struct process *process);
+void itimers_cancel(struct itimer_set *set); /* at exit; exec keeps them */
+void itimers_tick(struct itimer_set *set, bool user, u64 ns);
+
+#endif
