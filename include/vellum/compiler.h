@@ -13,6 +13,7 @@
 #define __aligned(n)    __attribute__((aligned(n)))
 #define __noreturn      __attribute__((noreturn))
 #define __noinline      __attribute__((noinline))
+#undef __always_inline /* the UAPI headers have a weaker one */
 #define __always_inline inline __attribute__((always_inline))
 #define __used          __attribute__((used))
 #define __weak          __attribute__((weak))

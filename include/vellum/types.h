@@ -19,7 +19,6 @@ typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
 
-#ifndef __VELLUM_HOST__
 typedef __kernel_ssize_t ssize_t;
 typedef __kernel_pid_t pid_t;
 typedef __kernel_uid32_t uid_t;
@@ -27,9 +26,6 @@ typedef __kernel_gid32_t gid_t;
 typedef __kernel_loff_t loff_t;
 typedef __kernel_clockid_t clockid_t;
 typedef u32 mode_t;
-#else
-#include <sys/types.h>
-#endif
 
 typedef u64 dev_id_t; /* a device number as stat's st_rdev shows it: dev_make(major, minor) */
 typedef u64 vaddr_t;  /* an address, user or kernel, as a number */

@@ -11,6 +11,7 @@
 #ifndef VELLUM_WAIT_H
 #define VELLUM_WAIT_H
 
+#include <vellum/error.h>
 #include <vellum/list.h>
 #include <vellum/sched.h>
 

@@ -2,11 +2,10 @@
 /* unit: lib/bitmap.c lib/id_map.c lib/libcalls.c */
 #include "shim/nodes.h"
 #include "unit.h"
-#include <errno.h>
-#include <string.h>
 #include <vellum/bitmap.h>
 #include <vellum/error.h>
 #include <vellum/id_map.h>
+#include <vellum/string.h>
 
 #define BITS 300
 

@@ -2,7 +2,6 @@
 /* unit: lib/radix_tree.c */
 #include "shim/nodes.h"
 #include "unit.h"
-#include <errno.h>
 #include <vellum/error.h>
 #include <vellum/radix_tree.h>
 

@@ -2,8 +2,6 @@
 /* unit: lib/number.c lib/hash.c lib/ring.c */
 #include "shim/rename.h"
 #include "unit.h"
-#include <errno.h>
-#include <limits.h>
 #include <vellum/error.h>
 #include <vellum/hash.h>
 #include <vellum/ring.h>

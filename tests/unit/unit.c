@@ -4,7 +4,10 @@
  * or those named, and prints a line for each (Test Anything Protocol).
  */
 #include "unit.h"
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -13,7 +16,9 @@
 static struct unit_test *tests, **tests_end = &tests;
 static jmp_buf on_failure;
 static uint64_t seed, state;
-bool unit_in_child;
+static bool in_child;
+
+#define PANIC_STATUS 77
 
 void unit_register(struct unit_test *test)
 {
@@ -30,7 +35,7 @@ void unit_failed(const char *file, int line, const char *format, ...)
     vprintf(format, args);
     printf("\n");
     va_end(args);
-    if (unit_in_child)
+    if (in_child)
         _exit(1);
     longjmp(on_failure, 1);
 }
@@ -50,7 +55,7 @@ bool unit_fork(void)
     fflush(stdout);
     if (fork())
         return false;
-    unit_in_child = true;
+    in_child = true;
     return true;
 }
 
@@ -64,7 +69,18 @@ bool unit_child_panicked(void)
     int status;
 
     wait(&status);
-    return WIFEXITED(status) && WEXITSTATUS(status) == UNIT_PANIC_STATUS;
+    return WIFEXITED(status) && WEXITSTATUS(status) == PANIC_STATUS;
+}
+
+void unit_panic(const char *format, va_list args)
+{
+    if (in_child)
+        _exit(PANIC_STATUS);
+    fflush(stdout);
+    fprintf(stderr, "panic: ");
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\n");
+    abort();
 }
 
 static bool wanted(const struct unit_test *test, char **names)

@@ -16,16 +16,27 @@
  * unit_random(), which starts anew for each test from the seed that is printed
  * and that --seed sets, so that a failure can be repeated alone:
  * build/host/unit/test_x --seed 7 NAME...
+ *
+ * Tests and kernel sources see the kernel's headers and none of the C library's,
+ * whose structures would clash with those of the UAPI headers; what of the
+ * library tests may call is declared here, and its string and format functions
+ * by the kernel's headers.
  */
 #ifndef TESTS_UNIT_H
 #define TESTS_UNIT_H
 
-#include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+
+int printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int sprintf(char *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void *malloc(size_t size);
+void *aligned_alloc(size_t align, size_t size);
+void *calloc(size_t n, size_t size);
+void *realloc(void *old, size_t size);
+void free(void *p);
+void qsort(void *base, size_t n, size_t size, int (*compare)(const void *, const void *));
 
 struct unit_test {
     const char *name;
@@ -83,8 +94,8 @@ bool unit_fork(void); /* true in the child */
 void unit_exit_child(void) __attribute__((noreturn));
 bool unit_child_panicked(void);
 
-#define UNIT_PANIC_STATUS 77 /* what the shim's panic() exits with in such a child */
-extern bool unit_in_child;
+/* For the shim's panic(): ends the program, or a child of CHECK_PANICS the way it is to end. */
+void unit_panic(const char *format, __builtin_va_list args) __attribute__((noreturn));
 
 uint64_t unit_random(void);
 

@@ -2,9 +2,9 @@
 /* Filled with junk: an allocator promises nothing about the contents. */
 #include "nodes.h"
 #include "unit.h"
-#include <string.h>
 #include <vellum/id_map.h>
 #include <vellum/radix_tree.h>
+#include <vellum/string.h>
 
 uint64_t nodes_in_use, nodes_fail_one_in;
 
