@@ -41,7 +41,8 @@ void *vmap_device(paddr_t p, size_t size);
 /* The frame behind a vmap address, or NULL if it is not mapped. */
 struct page *vmap_to_page(const void *p);
 
-void object_caches_init(void);
+void object_caches_init(void); /* calls tree_nodes_init() last */
+void tree_nodes_init(void);    /* the caches behind radix_node_alloc(), id_node_alloc() */
 struct seq_file;
 void slab_show(struct seq_file *m); /* /proc/slabinfo */
 
