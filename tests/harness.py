@@ -2,7 +2,8 @@
 """What the tests share: how to state one, run things, and drive a terminal.
 
 A test is a function with the decorator @test(part): it gets the machine's name
-(None if it runs once for both) and fails by raising. Nothing here waits by the
+(None if it runs once for both) and fails by raising; one that stands for many
+returns a list of Part. Nothing here waits by the
 clock: a test waits for what must happen, with a generous limit for the case
 that it never does.
 """
@@ -27,10 +28,21 @@ ARCHES = ("x86_64", "riscv64")
 PATIENCE = float(os.environ.get("VELLUM_TEST_PATIENCE", 120))
 
 tests = []
+programs = set()  # of abi, if only some were asked for
 
 
 class Failure(Exception):
     """The test fails; the text says why, and may end with output."""
+
+
+class Part:
+    """A line of the report that a test gives besides or instead of its own."""
+
+    def __init__(self, name, verdict, seconds, text=""):
+        self.name = name
+        self.verdict = verdict  # "ok", "FAIL" or "skip"
+        self.seconds = seconds
+        self.text = text
 
 
 class Skip(Exception):
@@ -115,6 +127,18 @@ def call(argv, stdin=b"", timeout=300, env=None):
             f"no end within {timeout} s: {' '.join(argv)}\n{shorten(out)}\n{err[-3000:].decode(errors='replace')}"
         ) from None
     return Result(process.returncode, out, err)
+
+
+CROSS = {"x86_64": "gcc", "riscv64": "riscv64-linux-gnu-gcc"}
+
+
+def guest_program(arch, source):
+    """Compile a C file into a static program of the guest; returns its name."""
+    name = os.path.splitext(os.path.basename(source))[0]
+    program = f"{ROOT}/build/{arch}/tests/{name}"
+    os.makedirs(os.path.dirname(program), exist_ok=True)
+    call([CROSS[arch], "-static", "-O2", "-Wall", "-Wno-unused-result", "-o", program, source]).expect(0)
+    return program
 
 
 def run_argv(arch, *words):

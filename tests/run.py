@@ -16,7 +16,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "tools")]
 import harness  # noqa: E402
 
 PARTS = {
-    "lint": ["lint"],
+    "lint": ["lint.run_lint"],
     "unit": ["unit.run_unit"],
     "abi": ["abi.run_abi"],
     "boot": ["boot.commands", "boot.machines", "boot.terminal", "boot.programs"],
@@ -30,11 +30,11 @@ class Report:
         self.lock = threading.Lock()
         self.counts = {"ok": 0, "FAIL": 0, "skip": 0}
 
-    def add(self, verdict, test, seconds, text):
+    def add(self, verdict, name, seconds, text):
         with self.lock:
             self.counts[verdict] += 1
-            why = f": {text}" if verdict == "skip" else ""
-            print(f"{verdict:<4} {test.name} ({seconds:.1f} s){why}", flush=True)
+            why = f": {text}" if text and verdict != "FAIL" else ""
+            print(f"{verdict:<4} {name} ({seconds:.1f} s){why}", flush=True)
             if verdict == "FAIL":
                 lines = text.splitlines()
                 lines = lines if len(lines) <= 40 else [*lines[:10], "...", *lines[-30:]]
@@ -45,14 +45,18 @@ def run_one(test, report):
     start = time.monotonic()
     verdict, text = "ok", ""
     try:
-        test.function(test.arch)
+        parts = test.function(test.arch)
+        if parts:
+            for part in parts:
+                report.add(part.verdict, part.name, part.seconds, part.text)
+            return
     except harness.Skip as e:
         verdict, text = "skip", str(e)
     except harness.Failure as e:
         verdict, text = "FAIL", str(e)
     except Exception:  # a mistake in the test is a failure too
         verdict, text = "FAIL", traceback.format_exc()
-    report.add(verdict, test, time.monotonic() - start, text)
+    report.add(verdict, test.name, time.monotonic() - start, text)
 
 
 def run_all(tests, jobs, report):
@@ -74,12 +78,24 @@ def run_all(tests, jobs, report):
         w.join()
 
 
+def is_abi_program(name):
+    return name.startswith("abi/") and os.path.exists(os.path.join(HERE, f"{name}.c"))
+
+
+def matches(name, wanted):
+    """A part, the beginning of a name, or abi/PROGRAM, which all of abi's tests run."""
+    if "/" not in wanted or is_abi_program(wanted):
+        return name.startswith(wanted.split("/")[0] + "/")
+    return name.startswith(wanted)
+
+
 def choose(options):
     wanted = options.names or [p for p in PARTS if p != "bench"]
     for name in wanted:
         part = name.split("/")[0]
         if part not in PARTS:
             sys.exit(f"test: no such part: {part} (./test --help lists them)")
+    harness.programs = {n.split("/")[1] for n in wanted if is_abi_program(n)}
     for part, modules in PARTS.items():
         if any(name.split("/")[0] == part for name in wanted):
             for module in modules:
@@ -87,7 +103,7 @@ def choose(options):
     return [
         t
         for t in harness.tests
-        if any(t.name == n or t.name.startswith(n + "/") or t.name.startswith(n) and "/" in n for n in wanted)
+        if any(matches(t.name, n) for n in wanted)
         and t.arch in (None, options.arch or t.arch)
         and (t.default or options.names)
     ]

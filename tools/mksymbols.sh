@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Read `nm -n` of the kernel, write its table of function symbols as assembly:
 #   u64 base; u32 count; u32 offset[count] (from base); then the names, each ended
 #   by a zero byte, in the order of the offsets.

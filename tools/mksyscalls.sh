@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Write the system call table as C on standard output.
 #
 # The numbers and names are the machine's, from the UAPI header <asm/unistd.h>;
