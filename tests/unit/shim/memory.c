@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/memory.h"
+#include "unit.h"
+#include <vellum/string.h>
+
+unsigned long shim_direct_map, shim_vmemmap;
+u64 shim_memory_size;
+
+void shim_memory_init(u64 size)
+{
+    u64 frames;
+
+    size = ALIGN_UP(size, PAGE_SIZE << MAX_ORDER);
+    frames = size / PAGE_SIZE;
+
+    free((void *)shim_direct_map);
+    free((void *)shim_vmemmap);
+    shim_memory_size = size;
+    /* aligned so that blocks of every order are aligned in the direct map, too */
+    shim_direct_map = (unsigned long)aligned_alloc(PAGE_SIZE << MAX_ORDER, size);
+    shim_vmemmap = (unsigned long)calloc(frames, sizeof(struct page));
+}
