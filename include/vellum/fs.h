@@ -5,7 +5,7 @@
  * A path is walked entry by entry through the dentry cache; what is not cached is asked of the
  * directory's inode_ops. An absent name is cached too (a negative dentry: inode NULL). In a
  * file system whose dentries are its only directory (tmpfs, devfs: SB_DENTRIES_ARE_HOME) they stay as
- * long as the file exists.
+ * long as the file exists, and a name that is not among them does not exist.
  */
 #ifndef VELLUM_FS_H
 #define VELLUM_FS_H
@@ -59,7 +59,8 @@ struct fs_type {
 void fs_register(struct fs_type *type);
 
 struct super_ops {
-    void (*free_inode)(struct inode *inode);  /* last reference of an unlinked or evicted inode */
+    /* The last reference went: free private_data. The caches and the inode itself are the core's. */
+    void (*free_inode)(struct inode *inode);
     int (*write_inode)(struct inode *inode);
     int (*statfs)(struct super_block *sb, struct statfs_info *info);
     int (*sync)(struct super_block *sb);
@@ -68,7 +69,10 @@ struct super_ops {
     void (*show_options)(struct super_block *sb, struct seq_file *m);
 };
 
-#define SB_DENTRIES_ARE_HOME 0x100000000UL
+/* super_block->flags above the MS_* flags of mount(2) */
+#define SB_DENTRIES_ARE_HOME 0x100000000UL /* dentries are the directory; no lookup, no negative ones */
+#define SB_NO_NEGATIVE       0x200000000UL /* absent names are not remembered (procfs) */
+#define SB_INTERNAL          0x400000000UL /* cannot be mounted: pipes, shared memory */
 
 struct super_block {
     struct fs_type *type;
@@ -121,6 +125,9 @@ struct inode_ops {
     /* Own permission rule; NULL: the mode bits. mask: MAY_* */
     int (*permission)(struct inode *inode, unsigned mask);
     void (*refresh)(struct inode *inode); /* before stat: bring attributes up to date (procfs) */
+    /* Of the inode of a dentry with DENTRY_VOLATILE: does the name still mean this inode? If not it is
+     * forgotten and looked up anew (procfs: the process has gone). Does not sleep. */
+    bool (*still_valid)(struct inode *inode);
 };
 
 enum { MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4 };
@@ -141,14 +148,11 @@ struct inode {
     const struct file_ops *file_ops;  /* [i] what open files start with */
     struct mutex mutex;      /* [x]: contents of a directory, size, attributes */
     struct page_cache cache; /* contents */
-    struct list dentries;    /* [dentry lock of inode] aliases, dentry->alias */
-    spinlock_t lock;         /* dentries, small things */
+    spinlock_t lock;         /* locks, small things */
     void *pipe;              /* [x] FIFO: its pipe (ipc) */
-    void *locks;             /* [lock] record locks */
+    struct file_locks *locks; /* record locks and flock(2); made at the first one, kept */
     atomic_t writers;        /* open for writing; negative: being executed (ETXTBSY) */
     void *private_data;
-    struct list sb_link;
-    u32 flags;
 };
 
 struct inode *inode_alloc(struct super_block *sb); /* one reference; times = now; or NULL */
@@ -188,13 +192,19 @@ struct dentry {
     struct super_block *sb;    /* [i] */
     struct list children;      /* [lock] */
     struct list sibling;       /* [parent->lock] */
-    struct list alias;         /* [inode->lock] */
     struct list lru;           /* [lru lock] */
     u64 position;              /* [parent's inode mutex] cookie for readdir of dentry-homed directories */
+    u64 last_position;         /* [inode mutex] the last cookie given to a child */
     void *private_data;
     char inline_name[DENTRY_INLINE_NAME];
 };
-enum { DENTRY_MOUNTED = 1 /* something is mounted here */, DENTRY_HASHED = 2, DENTRY_ON_LRU = 4, DENTRY_PINNED = 8 };
+enum {
+    DENTRY_MOUNTED = 1,  /* something is mounted here */
+    DENTRY_HASHED = 2,
+    DENTRY_ON_LRU = 4,
+    DENTRY_PINNED = 8,   /* holds a reference to itself until it is unlinked */
+    DENTRY_VOLATILE = 16,/* ask inode_ops->still_valid at each lookup; set it before dentry_instantiate() */
+};
 
 struct path {
     struct mount *mount;
@@ -208,7 +218,8 @@ void dentry_put(struct dentry *d);
 struct dentry *dentry_alloc(struct dentry *parent, const struct name *name); /* or NULL */
 /* Attach an inode (consumes its reference) to a new, hashed-or-not dentry. */
 void dentry_instantiate(struct dentry *d, struct inode *inode);
-/* For file systems that build their tree themselves (devfs, procfs): make a child with an inode. */
+/* For file systems that build their tree themselves (devfs): make a child with an inode, whose
+ * reference is consumed even on failure. Returns it without a reference (it is pinned), or err_ptr. */
 struct dentry *dentry_add_child(struct dentry *parent, const char *name, struct inode *inode);
 struct dentry *dentry_make_root(struct super_block *sb, struct inode *inode);
 void dentry_invalidate(struct dentry *d); /* unhash it and what is below (procfs: process is gone) */
@@ -228,6 +239,9 @@ struct mount {
     int id;
 };
 extern struct mount *root_mount;
+/* The mount table as /proc/mounts and /proc/PID/mountinfo show it, from the current root on. */
+void mounts_show(struct seq_file *m);
+void mountinfo_show(struct seq_file *m);
 /* Kernel-internal mounts. */
 int mount_at(const char *source, const char *directory, const char *type, unsigned long flags, const char *data);
 bool mount_readonly(const struct mount *m);
@@ -303,6 +317,24 @@ enum {
 struct file *file_anonymous(struct inode *inode, const struct file_ops *ops, unsigned flags, const char *name);
 /* An inode on the anonymous super block. */
 struct inode *inode_anonymous(mode_t mode);
+
+/* Unnamed memory that is shared through its pages: MAP_SHARED|MAP_ANONYMOUS. Returns a file of `size`
+ * bytes with one reference, or err_ptr. */
+struct file *shmem_file_create(u64 size);
+
+/* For file_ops->read of files with an access time, after the copy: relatime, noatime. */
+void file_accessed(struct file *file);
+/* For file_ops->write of files with contents, before the copy: clears set-id bits unless the writer
+ * may keep them, sets mtime and ctime. => inode mutex */
+int file_modified(struct file *file);
+/* How many of n bytes may be written at pos: RLIMIT_FSIZE (SIGXFSZ, -EFBIG) and sb->max_size. */
+ssize_t file_write_limit(struct file *file, loff_t pos, size_t n);
+/* file_ops->seek bodies: any offset up to the largest file (SEEK_DATA, SEEK_HOLE: no holes), and
+ * that of a device without positions, which answers 0. */
+loff_t seek_generic(struct file *file, loff_t offset, int whence);
+loff_t seek_nothing(struct file *file, loff_t offset, int whence);
+/* file_ops of directories whose dentries are their home. */
+extern const struct file_ops dentry_directory_ops;
 
 /* Open by path in the kernel (exec, init's console). Returns a file or err_ptr. */
 struct file *file_open(const char *name, int flags, mode_t mode);

@@ -20,6 +20,10 @@ struct page_cache_ops {
     int (*write_page)(struct page_cache *cache, struct page *page); /* NULL: memory is its home */
     /* Before bytes [from, from + n) of a locked page are changed: reserve space. NULL: nothing */
     int (*write_begin)(struct page_cache *cache, struct page *page, unsigned from, unsigned n);
+    /* A page is about to be added (0 or -ENOSPC; undone with removed() if adding fails); n pages have
+     * been removed. May be called under the cache's lock. NULL: nothing is counted (limits of tmpfs) */
+    int (*adding)(struct page_cache *cache);
+    void (*removed)(struct page_cache *cache, u64 n);
 };
 
 struct page_cache {
