@@ -175,11 +175,11 @@ void arch_icache_sync(void);
 
 /* ---- threads --------------------------------------------------------------------------------- */
 
-/* Let the first arch_switch() to thread call entry(arg) on its kernel stack, with interrupts off;
- * entry calls schedule_tail() first. It must not return. */
+/* Let the first arch_switch() to thread call schedule_tail(prev), then entry(arg), on its kernel
+ * stack, with interrupts off and preempt_count 1: entry turns both on. It must not return. */
 void arch_thread_start_kernel(struct thread *thread, void (*entry)(void *), void *arg);
-/* Let the first switch to child run schedule_tail() and then return to user mode with a copy of
- * the parent's frame, where the system call returns 0. sp != 0: with that stack pointer;
+/* Let the first switch to child run schedule_tail(prev), set preempt_count to 0, and return to
+ * user mode (user_return_work() first, if there is work) with a copy of the parent's frame, where the system call returns 0. sp != 0: with that stack pointer;
  * set_tls: with that TLS register. Copies the FPU state. Returns 0 or -ENOMEM. */
 int arch_thread_fork(struct thread *child, struct thread *parent, const struct trap_frame *frame,
                      vaddr_t sp, bool set_tls, vaddr_t tls);
