@@ -9,22 +9,29 @@
 #include <vellum/signal.h>
 #include <linux/resource.h>
 
-/* A session and process group, or any number a process is found by. */
-struct pid;
+/* A process group or session: exists as long as it has members; until then its number is in use. */
+struct process_group {
+    pid_t id;                  /* [i] */
+    struct hlist_node hash;    /* [T] */
+    struct list members;       /* [T] process->pgrp_link */
+    unsigned session_members;  /* [T] processes whose session it is */
+};
 
 struct process {
     pid_t pid;               /* [i] = tid of the first thread */
     refcount_t refs;         /* the thread group counts as one; /proc files, pid lookups */
-    struct hlist_node pid_hash; /* [pid lock] */
     spinlock_t lock;         /* what says [l]; taken with interrupts off */
-    struct thread *leader;   /* [l] */
-    struct list threads;     /* [l] thread->thread_link */
-    unsigned thread_count;   /* [l] live ones */
+    struct thread *leader;   /* [l] holds a reference: stays until the process is reaped */
+    struct list threads;     /* [l] and [s] to change: live ones, thread->thread_link */
+    unsigned thread_count;   /* the same */
+    struct thread *exec_thread; /* [s] waits in exec until it is the only one */
 
     /* Family. [T] tree_lock, a spinlock taken with interrupts off */
-    struct process *parent;  /* [T] who waits for it */
-    struct list children;    /* [T] */
-    struct list sibling;     /* [T] */
+    struct process *parent;  /* [T] who waits for it; itself: init */
+    pid_t parent_pid;        /* [T], read without */
+    struct list children;    /* [T] live ones, by sibling */
+    struct list zombies;     /* [T] dead ones not yet waited for, by sibling, in order of death */
+    struct list sibling;     /* [T] in the parent's children or zombies */
     struct list all_link;    /* [T] every process, in order of creation */
     int exit_signal;         /* [T] to the parent, usually SIGCHLD */
     int exit_code;           /* [T] as wait(2) shows it */
@@ -33,8 +40,9 @@ struct process {
     struct wait_queue child_wait; /* parents sleep here for a change of a child */
 
     /* Groups. [T] */
-    pid_t pgrp, session;
-    struct list pgrp_link;
+    pid_t pgrp, session;     /* [T], read without */
+    struct process_group *group, *session_group;
+    struct list pgrp_link;   /* in group->members */
     struct tty *tty;         /* [T] controlling terminal */
     bool leader_of_session;
 
@@ -45,9 +53,13 @@ struct process {
     bool group_exiting;      /* [s] all threads are to die */
     int group_stop_signal;   /* [s] stopped by; 0: running */
     unsigned stop_pending;   /* [s] threads that have not stopped yet */
-    bool stop_reported, continued; /* [T] for wait */
+    int stop_report;         /* [s] signal of a completed stop that nobody has waited for; 0: none */
+    bool continue_report;    /* [s] continued, and nobody has waited for that */
+    bool continue_notify;    /* [s] the parent is still to be sent CLD_CONTINUED */
     int death_signal;        /* prctl PR_SET_PDEATHSIG */
-    atomic_t queued_signals; /* against RLIMIT_SIGPENDING */
+    bool no_new_privileges;  /* prctl PR_SET_NO_NEW_PRIVS: once set, for ever */
+    bool keep_capabilities;  /* prctl PR_SET_KEEPCAPS, until exec */
+    unsigned long personality;
 
     struct rlimit64 limits[RLIM_NLIMITS]; /* [l] read without */
     struct itimer_set itimers;

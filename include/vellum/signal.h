@@ -9,6 +9,8 @@
 #include <asm/siginfo.h>
 #include <asm/signal.h>
 
+struct process;
+
 typedef u64 signal_set; /* bit n - 1 is signal n */
 #define SIGNALS 64
 #define signal_bit(n) (1UL << ((n) - 1))
@@ -24,15 +26,20 @@ struct sigaction_k { /* as rt_sigaction(2) passes it */
  * said of signals in the process and its threads. */
 struct sighand {
     refcount_t refs;
-    spinlock_t lock;         /* taken with interrupts off */
+    spinlock_t lock;         /* taken with interrupts off; of another process: sighand_lock() */
+    signal_set set;          /* [lock] action[n - 1] is valid; the other signals have the default */
+    signal_set ignored;      /* [lock] the handler is SIG_IGN */
     struct sigaction_k action[SIGNALS]; /* [lock] */
 };
 
-/* Pending signals, to a thread or to a process. */
-struct signal_queue {
-    signal_set set;          /* [sighand->lock] */
-    struct list infos;       /* [sighand->lock] struct queued_signal, in order of arrival */
-};
+/* Lock the handlers of a process, which exec may be replacing. => interrupts come back off */
+struct sighand *sighand_lock(struct process *p, unsigned long *flags);
+static inline void sighand_unlock(struct sighand *s, unsigned long flags)
+{
+    spin_unlock_irqrestore(&s->lock, flags);
+}
+/* The handlers, with flags and mask, of one signal. => lock */
+struct sigaction_k sighand_action(const struct sighand *s, int signo);
 
 /* What arch_signal_push() needs. */
 struct signal_delivery {
@@ -47,8 +54,6 @@ struct signal_restore {
     signal_set mask;
     stack_t altstack;
 };
-
-struct process;
 
 /* Send. info NULL: from the kernel, SI_KERNEL. Returns 0 (also if ignored), or -EAGAIN (queue limit
  * of a real-time signal sent with a value). Any context. No permission check. */

@@ -42,6 +42,13 @@ enum {
     WORK_KILLED = 4,      /* a fatal signal is pending: killable sleeps end (kept with WORK_SIGNAL) */
     WORK_RESTORE_MASK = 8,/* saved_mask is to be restored if no handler runs (sigsuspend ...) */
     WORK_TRACE = 16,      /* report system call entry and exit */
+    WORK_CHILD_TID = 32,  /* a new thread stores its id at child_tid (CLONE_CHILD_SETTID) */
+};
+
+/* Pending signals, to a thread or to a process. */
+struct signal_queue {
+    u64 set;           /* [s] bit n - 1 is signal n */
+    struct list infos; /* [s] struct queued_signal, in order of arrival */
 };
 
 struct thread {
@@ -58,8 +65,8 @@ struct thread {
     struct fs_context *fs;   /* the same: root, working directory, umask */
     const struct cred *cred; /* the same: replaced, never changed */
 
-    pid_t tid;             /* [i] */
-    int exit_signal;       /* [i] */
+    pid_t tid;             /* [i] 0: kernel thread */
+    struct hlist_node tid_hash; /* [pid lock] */
     char comm[16];         /* [t] name; read by others as it is */
     struct list thread_link; /* [process->lock] in process->threads */
     refcount_t refs;
@@ -89,7 +96,7 @@ struct thread {
     /* Signals. [s] the sighand lock */
     u64 blocked;           /* [t] changed under [s]; bit n-1 is signal n */
     u64 saved_mask;        /* [t] with WORK_RESTORE_MASK */
-    struct signal_queue *pending; /* [s] to this thread alone */
+    struct signal_queue pending; /* [s] to this thread alone */
     vaddr_t altstack;      /* [t] sigaltstack */
     size_t altstack_size;
     int altstack_flags;
@@ -98,6 +105,7 @@ struct thread {
         u64 arg[4];
     } restart;             /* [t] for restart_syscall(2) */
 
+    vaddr_t child_tid;       /* [t] with WORK_CHILD_TID */
     vaddr_t clear_child_tid; /* [t] set_tid_address(2) */
     vaddr_t robust_list;     /* [t] */
     struct completion *vfork_done; /* [t] the parent waits here until exec or exit */
