@@ -17,19 +17,10 @@ if [ "${ABI_PRIVATE:-}" != 1 ]; then
     exec $elevate env ABI_PRIVATE=1 unshare --mount "$0" "$arch" "$folder" "$@"
 fi
 
-# magic and mask of a 64-bit little-endian ELF file for machine 0xf3
-magic='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xf3\x00'
-mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfc\xff\xff\xff'
+. "$(dirname "$(realpath "$0")")/emulator.sh"
+register_emulator "$arch"
 emulator=
-if [ "$arch" != "$(uname -m)" ]; then
-    emulator=qemu-$arch
-    formats=/proc/sys/fs/binfmt_misc
-    [ -e $formats/register ] || mount -t binfmt_misc none $formats 2>/dev/null || true
-    if [ -w $formats/register ] && ! grep -qs "$emulator" $formats/*; then
-        printf '%s' ":vellum-$arch:M::$magic:$mask:$(command -v "$emulator"):POCF" \
-            > $formats/register || true
-    fi
-fi
+[ "$arch" = "$(uname -m)" ] || emulator=qemu-$arch
 
 # The programs may lie below /tmp: take them along.
 programs=$(mktemp -d)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A long script of busybox prints here and on the host's Linux the same."""
+"""Long scripts of busybox print here and on the host's Linux the same."""
 
 import difflib
 import os
@@ -43,6 +43,21 @@ def applets(arch):
     initrd = image(arch, "applets", fill)
     r = vellum(arch, "--initrd", initrd, "--", "sh", "-c", "cd /tests/work; exec sh ../applets.sh", timeout=200)
     r.expect(0)
-    if r.out != want:
-        lines = [t.decode(errors="replace").splitlines() for t in (want, r.out)]
+    same_text(want, r.out)
+
+
+@test("boot", weight=40)
+def workday(arch):
+    """Another script, run from a pipe; it installs the applets for itself."""
+    busybox = f"{guest_package(arch, 'busybox-static')}/usr/bin/busybox"
+    want = call([f"{ROOT}/tests/boot/workday-host.sh", arch, busybox]).expect(0).out
+    with open(f"{ROOT}/tests/boot/workday.sh", "rb") as f:
+        text = f.read()
+    command = "cat > /tmp/workday.sh; exec /bin/busybox ash /tmp/workday.sh < /dev/null"
+    same_text(want, vellum(arch, "--", "sh", "-c", command, stdin=text, timeout=300).expect(0).out)
+
+
+def same_text(want, got):
+    if got != want:
+        lines = [t.decode(errors="replace").splitlines() for t in (want, got)]
         raise Failure("\n".join(difflib.unified_diff(*lines, "host", "guest", lineterm="", n=2)))
