@@ -67,11 +67,12 @@ static _Noreturn void power_off(void)
     }
 }
 
-/* A kernel without this file system is no reason to stop. */
+/* A kernel without this file system, or without a place for it, is no reason to stop. */
 static void mount_on(const char *type, const char *where, mode_t mode)
 {
     mkdir(where, mode);
-    if (mount(type, where, type, 0, NULL) < 0 && errno != ENODEV && errno != EBUSY) {
+    if (mount(type, where, type, 0, NULL) < 0 && errno != ENODEV && errno != EBUSY &&
+        errno != ENOENT) {
         complain(where);
     }
 }

@@ -222,6 +222,20 @@ def window_size(arch):
         finish(t)
 
 
+@test("boot")
+def escape_quits(arch):
+    """^A belongs to the emulator: x ends it, ^A ^A is ^A, and ^C goes to the guest."""
+    with shell(arch) as t:
+        t.send("\x03\x03")
+        t.expect(PROMPT)
+        t.line("echo go; cat -v")
+        t.expect(rb"\ngo\r\n")
+        t.send("\x01\x01\r")
+        t.expect(rb"\n\^A\r\n")
+        t.send("\x01x")
+        equal(t.status(), 0, "status")
+
+
 @test("boot", weight=20)
 def bash_interactive(arch):
     def fill(archive):
