@@ -152,7 +152,7 @@ void arch_irq_disable(unsigned line);
 int arch_msi_alloc(u64 *address, u32 *data);
 
 /* One-shot timer interrupt of this CPU at the time arch_cycles() reaches deadline (at once if it
- * has passed); U64_MAX disarms. The handler calls timer_interrupt() (time.h). => interrupts off */
+ * has passed); UINT64_MAX disarms. The handler calls timer_interrupt() (time.h). => interrupts off */
 void arch_timer_set(u64 deadline_cycles);
 
 /* ---- address spaces ------------------------------------------------------------------------ */

@@ -39,6 +39,12 @@ struct cpu {
 } __cacheline_aligned;
 /* [i] set before the CPU starts, then constant  [c] this CPU only  [a] atomic */
 
+/* The processor and thread that the machine's entry code starts with: it makes them current (with
+ * boot_thread.cpu = &boot_cpu, boot_cpu.current = &boot_thread) before the first line of C. They
+ * become CPU 0 and its idle thread. Defined, statically initialised, in kernel/sched/core.c. */
+extern struct cpu boot_cpu;
+extern struct thread boot_thread;
+
 extern struct cpu *cpus[MAX_CPUS];  /* [i] valid up to cpu_count */
 extern unsigned cpu_count;          /* [i] processors that may come online */
 extern cpumask_t cpus_online;

@@ -74,7 +74,6 @@ struct thread {
     /* Scheduling. [r]: the lock of the run queue of ->cpu. */
     int state;             /* [w] TASK_* */
     bool on_queue;         /* [r] stands in a run queue (or is the one that runs) */
-    bool on_cpu;           /* [r] its registers are in a CPU, not yet saved */
     const struct sched_class *sched_class; /* [r] */
     int policy;            /* [r] SCHED_* */
     int nice;              /* [r] -20 .. 19 */
@@ -83,11 +82,12 @@ struct thread {
     u64 slice_left;        /* [r] ns */
     struct list run_link;  /* [r] for list-based classes */
     struct rb_node run_node; /* [r] for tree-based classes */
-    spinlock_t wake_lock; /* serialises wake-ups; see kernel/sched/core.c */
+    spinlock_t wake_lock;    /* serialises wake-ups; see kernel/sched/core.c */
 
-    /* Accounting, ns. [t], written with the run queue lock, read by others as they are. */
+    /* Accounting. [t], written with the run queue lock, read by others as they are. */
     u64 run_started;       /* arch_cycles() when it was last switched to */
-    u64 run_time;          /* exact sum */
+    u64 run_cycles;        /* exact sum up to then */
+    u64 queued_at;         /* [r] arch_cycles() when it was put into the run queue */
     u64 user_ticks, system_ticks; /* the tick's samples, which divide run_time */
     u64 start_time;        /* monotonic, ns */
     u64 voluntary_switches, involuntary_switches;

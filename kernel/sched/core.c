@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler's core: switching, waking, and the processors' run queues.
+ *
+ * A thread that is RUNNING stands in the run queue of exactly one CPU (thread->cpu), or runs there;
+ * on_queue is true for both. schedule() takes the queue's lock, puts the old thread back or (if it
+ * has set its state to a sleeping one) leaves it out, picks the next, and switches; the lock is
+ * released on the next thread's stack, in schedule_tail(). So whoever holds the lock of t->cpu's
+ * queue and sees on_queue false knows that t's registers are saved.
+ *
+ * A wake-up (wake_thread_state) takes t->wake_lock, so that wakers go one at a time, then the
+ * queue's lock. If t is still on the queue, it was about to sleep: setting its state back is
+ * enough. Else it is queued on a CPU chosen by select_cpu().
+ *
+ * Where a woken thread goes: to the waker's CPU if that has nothing else to do than the waker, for
+ * then the two probably take turns and no interrupt need cross CPUs; else to where it ran last.
+ * Idle CPUs pull: when they become idle, and when the tick of a busy CPU finds somebody waiting and
+ * kicks one. A thread that has waited for less than MIGRATION_DELAY_NS is left where it is.
+ */
+#include "run_queue.h"
+#include <linux/sched.h>
+#include <vellum/alloc.h>
+#include <vellum/mm.h>
+#include <vellum/printk.h>
+#include <vellum/process.h>
+#include <vellum/smp.h>
+#include <vellum/string.h>
+#include <vellum/time.h>
+
+struct cpu boot_cpu = { .self = &boot_cpu, .current = &boot_thread, .online = true, .idle = &boot_thread };
+struct thread boot_thread = {
+    .cpu = &boot_cpu,
+    .preempt_count = 1,
+    .comm = "idle/0",
+    .refs = REFCOUNT_INIT(1),
+    .affinity = { 1 },
+    .cred = &root_cred,
+};
+struct cpu *cpus[MAX_CPUS] = { &boot_cpu };
+unsigned cpu_count = 1;
+cpumask_t cpus_online = { 1 };
+
+static struct run_queue boot_run_queue;
+static const struct sched_class *const classes[] = { &realtime_class, &fifo_class };
+
+const struct sched_class *sched_class_of(int policy)
+{
+    switch (policy) {
+    case SCHED_FIFO:
+    case SCHED_RR:
+        return &realtime_class;
+    case SCHED_NORMAL:
+    case SCHED_BATCH:
+    case SCHED_IDLE:
+        return &fifo_class;
+    }
+    return NULL;
+}
+
+/* ---- run queues --------------------------------------------------------------------------------- */
+
+static inline struct run_queue *queue_of(struct thread *t)
+{
+    return READ_ONCE(t->cpu)->run_queue;
+}
+
+/* Lock the run queue on which t is; it may move while we wait. => interrupts off */
+static struct run_queue *lock_queue_of(struct thread *t)
+{
+    for (;;) {
+        struct run_queue *rq = queue_of(t);
+
+        spin_lock_raw(&rq->lock);
+        if (likely(rq == queue_of(t)))
+            return rq;
+        spin_unlock_raw(&rq->lock);
+    }
+}
+
+/* Ask the CPU of rq to reschedule; => its lock held */
+static void reschedule(struct run_queue *rq)
+{
+    struct thread *running = rq->running;
+
+    if (running->work & WORK_RESCHEDULE)
+        return;
+    __atomic_fetch_or(&running->work, WORK_RESCHEDULE, __ATOMIC_RELEASE);
+    if (rq->cpu != this_cpu())
+        arch_ipi_send(rq->cpu->id, IPI_RESCHEDULE);
+}
+
+static inline bool is_idle_thread(struct run_queue *rq, struct thread *t)
+{
+    return t == rq->cpu->idle;
+}
+
+/* Should t, just queued, replace what runs? */
+static bool should_preempt(struct run_queue *rq, struct thread *t)
+{
+    struct thread *running = rq->running;
+
+    if (is_idle_thread(rq, running))
+        return true;
+    if (t->sched_class != running->sched_class)
+        return t->sched_class->rank < running->sched_class->rank;
+    return t->sched_class->preempts(rq, running, t);
+}
+
+/* Put a runnable thread into rq; => lock held, t not queued */
+static void activate(struct run_queue *rq, struct thread *t, bool woken)
+{
+    assert(spin_held(&rq->lock) && !t->on_queue);
+    t->on_queue = true;
+    t->queued_at = arch_cycles();
+    rq->runnable++;
+    t->sched_class->enqueue(rq, t, woken);
+    if (should_preempt(rq, t))
+        reschedule(rq);
+}
+
+/* Take a thread that waits (not the running one) out of rq; => lock held */
+static void deactivate(struct run_queue *rq, struct thread *t)
+{
+    assert(spin_held(&rq->lock) && t->on_queue && rq->running != t);
+    t->sched_class->dequeue(rq, t);
+    t->on_queue = false;
+    rq->runnable--;
+}
+
+/* ---- switching ------------------------------------------------------------------------------------ */
+
+static struct thread *pick_next(struct run_queue *rq)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(classes); i++) {
+        struct thread *t = classes[i]->pick_next(rq);
+
+        if (t)
+            return t;
+    }
+    return rq->cpu->idle;
+}
+
+/* The thread just switched away from may no longer run here: now that its registers are saved, put
+ * it on a CPU of its affinity. => rq->lock held, and again at the end */
+static void move_stray(struct run_queue *rq)
+{
+    struct thread *t = rq->stray;
+    struct cpu *target = cpus[__builtin_ctzll(t->affinity.bits & cpus_online.bits)];
+
+    rq->stray = NULL;
+    t->on_queue = false;
+    rq->runnable--;
+    WRITE_ONCE(t->cpu, target);
+    spin_unlock_raw(&rq->lock);
+    spin_lock_raw(&target->run_queue->lock);
+    activate(target->run_queue, t, false);
+    spin_unlock_raw(&target->run_queue->lock);
+    spin_lock_raw(&rq->lock);
+}
+
+void schedule_tail(struct thread *prev)
+{
+    struct run_queue *rq = this_cpu()->run_queue;
+    bool dead = prev->state == TASK_DEAD;
+
+    if (unlikely(prev == rq->stray))
+        move_stray(rq);
+    spin_unlock_raw(&rq->lock);
+    if (unlikely(dead))
+        thread_reap(prev);
+}
+
+/* The run queue is locked, interrupts are off, prev has been put where it belongs. */
+static void switch_to(struct run_queue *rq, struct thread *prev, struct thread *next)
+{
+    u64 now = arch_cycles();
+
+    prev->run_cycles += now - prev->run_started;
+    next->run_started = now;
+    rq->running = next;
+    rq->cpu->current = next;
+    rq->cpu->counters.switches++;
+    mm_switch(prev, next);
+    schedule_tail(arch_switch(prev, next));
+}
+
+static void schedule_common(bool preempted)
+{
+    struct thread *prev = current, *next;
+    unsigned long flags = irq_save();
+    struct run_queue *rq = this_cpu()->run_queue;
+
+    assert(prev->preempt_count == 0);
+    prev->preempt_count = 1;
+    spin_lock_raw(&rq->lock);
+    __atomic_fetch_and(&prev->work, ~WORK_RESCHEDULE, __ATOMIC_RELAXED);
+    if (!is_idle_thread(rq, prev)) {
+        if (prev->state == TASK_RUNNING || preempted) {
+            if (likely(prev->affinity.bits & BIT(rq->cpu->id)))
+                prev->sched_class->put_prev(rq, prev);
+            else
+                rq->stray = prev;
+            prev->involuntary_switches += preempted;
+        } else {
+            prev->on_queue = false;
+            rq->runnable--;
+            prev->voluntary_switches++;
+        }
+    }
+    next = pick_next(rq);
+    if (next != prev)
+        switch_to(rq, prev, next);
+    else
+        spin_unlock_raw(&rq->lock);
+    barrier();
+    current->preempt_count = 0;
+    irq_restore(flags);
+}
+
+void schedule(void)
+{
+    assert_may_sleep();
+    schedule_common(false);
+}
+
+void preempt_schedule(void)
+{
+    while ((current->work & WORK_RESCHEDULE) && current->preempt_count == 0 && irqs_enabled())
+        schedule_common(true);
+}
+
+void preempt_irq(void)
+{
+    if ((current->work & WORK_RESCHEDULE) && current->preempt_count == 0)
+        schedule_common(true);
+}
+
+struct sleep_timer {
+    struct timer timer;
+    struct thread *thread;
+};
+
+static void sleep_timer_fired(struct timer *t)
+{
+    wake_thread(container_of(t, struct sleep_timer, timer)->thread);
+}
+
+int schedule_until(ktime_t deadline)
+{
+    struct sleep_timer st;
+
+    if (likely(deadline == KTIME_MAX)) {
+        schedule();
+        return 0;
+    }
+    if (ktime_get() >= deadline) {
+        __atomic_store_n(&current->state, TASK_RUNNING, __ATOMIC_RELEASE);
+        return -ETIME;
+    }
+    timer_init(&st.timer, sleep_timer_fired);
+    st.thread = current;
+    timer_start(&st.timer, deadline);
+    schedule();
+    return timer_cancel_sync(&st.timer) ? 0 : -ETIME;
+}
+
+void sched_yield_current(void)
+{
+    struct run_queue *rq;
+    struct thread *t = current;
+    unsigned long flags = irq_save();
+
+    rq = this_cpu()->run_queue;
+    if (rq->runnable < 2) { /* nobody else wants this CPU: a peek that may be late costs nothing */
+        irq_restore(flags);
+        return;
+    }
+    spin_lock_raw(&rq->lock);
+    t->sched_class->yield(rq, t);
+    spin_unlock_raw(&rq->lock);
+    irq_restore(flags);
+    schedule();
+}
+
+/* ---- waking ----------------------------------------------------------------------------------------- */
+
+/* => t->wake_lock and interrupts off; t is not queued */
+static struct cpu *select_cpu(struct thread *t)
+{
+    struct cpu *here = this_cpu(), *last = t->cpu;
+
+    if (last == here && (t->affinity.bits & BIT(here->id)))
+        return here;
+    if ((t->affinity.bits & BIT(here->id)) && here->irq_depth == 0 && here->run_queue->runnable <= 1)
+        return here;
+    if (last->online && (t->affinity.bits & BIT(last->id)))
+        return last;
+    return cpus[__builtin_ctzll(t->affinity.bits & cpus_online.bits)];
+}
+
+bool wake_thread_state(struct thread *t, int states)
+{
+    unsigned long flags = irq_save();
+    struct run_queue *rq;
+    bool woken = false;
+
+    preempt_disable();
+    spin_lock_raw(&t->wake_lock);
+    smp_fence(); /* the condition made true before; the state read after */
+    if (!(READ_ONCE(t->state) & states))
+        goto out;
+    woken = true;
+    rq = lock_queue_of(t);
+    if (!t->on_queue) {
+        struct cpu *target = select_cpu(t);
+
+        if (target->run_queue != rq) {
+            spin_unlock_raw(&rq->lock);
+            rq = target->run_queue;
+            spin_lock_raw(&rq->lock);
+            WRITE_ONCE(t->cpu, target);
+        }
+        WRITE_ONCE(t->state, TASK_RUNNING);
+        activate(rq, t, true);
+    } else {
+        WRITE_ONCE(t->state, TASK_RUNNING);
+    }
+    spin_unlock_raw(&rq->lock);
+out:
+    spin_unlock_raw(&t->wake_lock);
+    preempt_enable_no_resched();
+    irq_restore(flags);
+    if ((current->work & WORK_RESCHEDULE) && current->preempt_count == 0)
+        preempt_schedule();
+    return woken;
+}
+
+void sched_fork(struct thread *child, struct thread *parent)
+{
+    spin_init(&child->wake_lock);
+    child->state = TASK_UNINTERRUPTIBLE; /* until wake_new_thread() */
+    child->on_queue = false;
+    child->cpu = parent->cpu;
+    child->policy = parent->policy;
+    child->nice = parent->nice;
+    child->rt_priority = parent->rt_priority;
+    child->affinity = parent->affinity;
+    child->sched_class = parent->sched_class ? parent->sched_class : &fifo_class;
+    child->run_started = child->run_cycles = 0;
+    child->user_ticks = child->system_ticks = 0;
+    child->preempt_count = 1; /* schedule_tail()'s caller enables */
+    child->sched_class->fork(child, parent);
+}
+
+void wake_new_thread(struct thread *t)
+{
+    unsigned long flags = irq_save();
+    struct run_queue *rq;
+
+    preempt_disable();
+    WRITE_ONCE(t->cpu, select_cpu(t));
+    rq = lock_queue_of(t);
+    WRITE_ONCE(t->state, TASK_RUNNING);
+    activate(rq, t, true);
+    spin_unlock_raw(&rq->lock);
+    preempt_enable_no_resched();
+    irq_restore(flags);
+}
+
+/* ---- idle processors ---------------------------------------------------------------------------------- */
+
+/* Take both queues' locks in the order of CPU numbers. */
+static void lock_two(struct run_queue *a, struct run_queue *b)
+{
+    struct run_queue *first = a->cpu->id < b->cpu->id ? a : b;
+
+    spin_lock_raw(&first->lock);
+    spin_lock_raw(first == a ? &b->lock : &a->lock);
+}
+
+/* Pull one waiting thread from the CPU that has the most; => interrupts off. Whether one came. */
+static bool pull(struct run_queue *rq)
+{
+    struct run_queue *busiest = NULL;
+    struct thread *t = NULL;
+    struct cpu *c;
+
+    cpu_for_each(c)
+        if (c->online && c->run_queue != rq && READ_ONCE(c->run_queue->runnable) > 1 &&
+            (!busiest || c->run_queue->runnable > busiest->runnable))
+            busiest = c->run_queue;
+    if (!busiest)
+        return false;
+    lock_two(rq, busiest);
+    for (unsigned i = 0; i < ARRAY_SIZE(classes) && !t && busiest->runnable > 1; i++)
+        t = classes[i]->steal(busiest, rq->cpu->id);
+    if (t) {
+        deactivate(busiest, t);
+        WRITE_ONCE(t->cpu, rq->cpu);
+        activate(rq, t, false);
+    }
+    spin_unlock_raw(&busiest->lock);
+    spin_unlock_raw(&rq->lock);
+    return t != NULL;
+}
+
+/* Somebody has waited here for a tick: let an idle CPU pull it. */
+static void kick_idle_cpu(struct run_queue *rq)
+{
+    struct cpu *c;
+
+    cpu_for_each(c) {
+        if (!c->online || !READ_ONCE(c->in_idle))
+            continue;
+        WRITE_ONCE(c->in_idle, false);
+        arch_ipi_send(c->id, IPI_RESCHEDULE);
+        return;
+    }
+}
+
+void idle_loop(void)
+{
+    struct cpu *cpu = this_cpu();
+
+    assert(current == cpu->idle);
+    current->preempt_count = 0;
+    for (;;) {
+        irq_disable();
+        while (!(current->work & WORK_RESCHEDULE)) {
+            if (pull(cpu->run_queue))
+                break;
+            WRITE_ONCE(cpu->in_idle, true);
+            smp_fence();
+            if (current->work & WORK_RESCHEDULE)
+                break;
+            tick_stop();
+            arch_idle_wait();
+            irq_disable();
+            tick_start();
+        }
+        WRITE_ONCE(cpu->in_idle, false);
+        schedule_common(false);
+        irq_enable();
+    }
+}
+
+/* ---- the tick, accounting --------------------------------------------------------------------------------- */
+
+unsigned long load_average[3];
+
+/* Every 5 s, on CPU 0: load = load * e^(-5/T) + n * (1 - e^(-5/T)) in 11-bit fixed point. */
+static void update_load_average(void)
+{
+    static const unsigned long decay[3] = { 1884, 2014, 2037 };
+    static unsigned ticks;
+    unsigned long n;
+
+    if (++ticks < 5 * HZ)
+        return;
+    ticks = 0;
+    n = (unsigned long)sched_running() << 11;
+    for (int i = 0; i < 3; i++)
+        load_average[i] = (load_average[i] * decay[i] + n * (2048 - decay[i])) >> 11;
+}
+
+void sched_tick(bool user)
+{
+    struct cpu *cpu = this_cpu();
+    struct run_queue *rq = cpu->run_queue;
+    struct thread *t = current;
+    const u64 ns = NSEC_PER_SEC / HZ;
+
+    if (cpu->id == 0)
+        update_load_average();
+    if (t == cpu->idle)
+        return;
+    if (user) {
+        t->user_ticks++;
+        cpu->counters.user += ns;
+    } else {
+        t->system_ticks++;
+        cpu->counters.system += ns;
+    }
+    if (t->process)
+        itimers_tick(&t->process->itimers, user, ns);
+    spin_lock_raw(&rq->lock);
+    if (t->sched_class->tick(rq, t, ns))
+        reschedule(rq);
+    spin_unlock_raw(&rq->lock);
+    if (READ_ONCE(rq->runnable) > 1)
+        kick_idle_cpu(rq);
+}
+
+unsigned sched_running(void)
+{
+    unsigned n = 0;
+    struct cpu *c;
+
+    cpu_for_each(c)
+        n += READ_ONCE(c->run_queue->runnable);
+    return n;
+}
+
+u64 thread_run_time(struct thread *t)
+{
+    u64 cycles = READ_ONCE(t->run_cycles);
+
+    if (t == current)
+        cycles += arch_cycles() - t->run_started;
+    else if (READ_ONCE(t->on_queue) && READ_ONCE(queue_of(t)->running) == t)
+        cycles += arch_cycles() - READ_ONCE(t->run_started);
+    return cycles_to_ns(cycles);
+}
+
+void thread_times(struct thread *t, u64 *user_ns, u64 *system_ns)
+{
+    u64 total = thread_run_time(t), user = t->user_ticks, system = t->system_ticks;
+
+    if (user + system == 0)
+        user = 1; /* no sample yet: it never was seen in the kernel */
+    *user_ns = (unsigned __int128)total * user / (user + system);
+    *system_ns = total - *user_ns;
+}
+
+u64 sched_idle_ns(struct cpu *cpu)
+{
+    return thread_run_time(cpu->idle);
+}
+
+/* ---- changing a thread's place ----------------------------------------------------------------------------- */
+
+int sched_set_affinity(struct thread *t, const cpumask_t *mask)
+{
+    cpumask_t usable = { mask->bits & cpus_online.bits };
+    unsigned long flags;
+    struct run_queue *rq;
+
+    if (usable.bits == 0)
+        return -EINVAL;
+    flags = irq_save();
+    preempt_disable();
+    spin_lock_raw(&t->wake_lock);
+    rq = lock_queue_of(t);
+    t->affinity = usable;
+    if (t->on_queue && !(usable.bits & BIT(t->cpu->id))) {
+        struct cpu *target = cpus[__builtin_ctzll(usable.bits)];
+
+        if (rq->running != t) {
+            deactivate(rq, t);
+            spin_unlock_raw(&rq->lock);
+            rq = target->run_queue;
+            spin_lock_raw(&rq->lock);
+            WRITE_ONCE(t->cpu, target);
+            activate(rq, t, false);
+        } else {
+            reschedule(rq); /* it leaves at its next schedule(): move_stray() */
+        }
+    }
+    spin_unlock_raw(&rq->lock);
+    spin_unlock_raw(&t->wake_lock);
+    preempt_enable_no_resched();
+    irq_restore(flags);
+    return 0;
+}
+
+int sched_set_policy(struct thread *t, int policy, int nice, int rt_priority)
+{
+    const struct sched_class *class = sched_class_of(policy);
+    unsigned long flags;
+    struct run_queue *rq;
+    bool queued;
+
+    if (!class)
+        return -EINVAL;
+    flags = irq_save();
+    preempt_disable();
+    spin_lock_raw(&t->wake_lock);
+    rq = lock_queue_of(t);
+    queued = t->on_queue && rq->running != t;
+    if (queued)
+        deactivate(rq, t);
+    t->sched_class = class;
+    t->policy = policy;
+    t->nice = nice;
+    t->rt_priority = rt_priority;
+    if (queued)
+        activate(rq, t, false);
+    else if (t->on_queue)
+        reschedule(rq);
+    spin_unlock_raw(&rq->lock);
+    spin_unlock_raw(&t->wake_lock);
+    preempt_enable_no_resched();
+    irq_restore(flags);
+    return 0;
+}
+
+/* ---- start ---------------------------------------------------------------------------------------------------- */
+
+static void run_queue_init(struct run_queue *rq, struct cpu *cpu)
+{
+    spin_init(&rq->lock);
+    rq->cpu = cpu;
+    rq->running = cpu->idle;
+    cpu->run_queue = rq;
+    for (unsigned i = 0; i < ARRAY_SIZE(classes); i++)
+        classes[i]->queue_init(rq);
+}
+
+void sched_init(void)
+{
+    boot_thread.sched_class = &fifo_class;
+    boot_thread.cred = &root_cred;
+    run_queue_init(&boot_run_queue, &boot_cpu);
+}
+
+void sched_cpu_init(struct cpu *cpu)
+{
+    struct run_queue *rq = kzalloc(sizeof(*rq), ALLOC_KERNEL);
+    struct thread *idle = thread_alloc(NULL);
+
+    if (!rq || !idle)
+        panic("no memory for processor %u", cpu->id);
+    sched_fork(idle, &boot_thread);
+    snprintf(idle->comm, sizeof(idle->comm), "idle/%u", cpu->id);
+    idle->cpu = cpu;
+    idle->affinity.bits = BIT(cpu->id);
+    idle->state = TASK_RUNNING;
+    cpu->idle = cpu->current = idle;
+    run_queue_init(rq, cpu);
+}
