@@ -14,8 +14,8 @@ struct page_cache_list;
 
 struct cpu {
     /* Known to arch/ARCH/entry.S through gen/offsets.h. */
-    struct thread *current;  /* [c] the thread that runs here */
-    vaddr_t kernel_stack;    /* [c] top of current's kernel stack */
+    struct thread *thread;   /* [c] the thread that runs here */
+    vaddr_t kernel_stack;    /* [c] top of its kernel stack */
     unsigned long scratch[4];/* [c] for the entry code */
 
     unsigned id;             /* [i] 0 .. cpu_count - 1 */
@@ -40,7 +40,7 @@ struct cpu {
 /* [i] set before the CPU starts, then constant  [c] this CPU only  [a] atomic */
 
 /* The processor and thread that the machine's entry code starts with: it makes them current (with
- * boot_thread.cpu = &boot_cpu, boot_cpu.current = &boot_thread) before the first line of C. They
+ * boot_thread.cpu = &boot_cpu, boot_cpu.thread = &boot_thread) before the first line of C. They
  * become CPU 0 and its idle thread. Defined, statically initialised, in kernel/sched/core.c. */
 extern struct cpu boot_cpu;
 extern struct thread boot_thread;

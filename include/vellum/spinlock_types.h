@@ -11,7 +11,7 @@ typedef struct {
     u8 locked;
 #ifdef VELLUM_DEBUG
     u16 owner_cpu;      /* CPU number + 1 */
-    const void *holder; /* where it was taken */
+    u32 holder;         /* where it was taken: the low half of an address in the image */
 #endif
 } spinlock_t;
 

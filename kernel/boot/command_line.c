@@ -76,9 +76,9 @@ u64 boot_param_u64(const char *name, u64 fallback)
 
     if (!s)
         return fallback;
-    if (*s == '-' && str_to_size(s + 1, &value) == 0)
-        return -value;
-    return str_to_size(s, &value) == 0 ? value : fallback;
+    if (str_to_size(*s == '-' ? s + 1 : s, NULL, &value) != 0)
+        return fallback;
+    return *s == '-' ? -value : value;
 }
 
 void boot_init_arguments(const char *init, char **argv, char **envp, unsigned max)

@@ -24,10 +24,10 @@
 #include <vellum/printk.h>
 #include <vellum/process.h>
 #include <vellum/smp.h>
-#include <vellum/string.h>
+#include <vellum/format.h>
 #include <vellum/time.h>
 
-struct cpu boot_cpu = { .self = &boot_cpu, .current = &boot_thread, .online = true, .idle = &boot_thread };
+struct cpu boot_cpu = { .self = &boot_cpu, .thread = &boot_thread, .online = true, .idle = &boot_thread };
 struct thread boot_thread = {
     .cpu = &boot_cpu,
     .preempt_count = 1,
@@ -178,7 +178,7 @@ static void switch_to(struct run_queue *rq, struct thread *prev, struct thread *
     prev->run_cycles += now - prev->run_started;
     next->run_started = now;
     rq->running = next;
-    rq->cpu->current = next;
+    rq->cpu->thread = next;
     rq->cpu->counters.switches++;
     mm_switch(prev, next);
     schedule_tail(arch_switch(prev, next));
@@ -625,6 +625,6 @@ void sched_cpu_init(struct cpu *cpu)
     idle->cpu = cpu;
     idle->affinity.bits = BIT(cpu->id);
     idle->state = TASK_RUNNING;
-    cpu->idle = cpu->current = idle;
+    cpu->idle = cpu->thread = idle;
     run_queue_init(rq, cpu);
 }

@@ -16,7 +16,7 @@ void spin_wait(spinlock_t *lock)
             cpu_relax();
 #ifdef VELLUM_DEBUG
             if (++spins == 4000000000ULL)
-                panic("spinlock %p stuck: held by CPU %d since %p", (void *)lock,
+                panic("spinlock %p stuck: held by CPU %d since ...%x", (void *)lock,
                       lock->owner_cpu - 1, lock->holder);
 #endif
         }
@@ -30,13 +30,13 @@ void spin_debug_lock(spinlock_t *lock)
     if (current->preempt_count == 0 && irqs_enabled())
         panic("spinlock %p taken with preemption on", (void *)lock);
     if (READ_ONCE(lock->owner_cpu) == this_cpu()->id + 1)
-        panic("spinlock %p taken twice; first at %p", (void *)lock, lock->holder);
+        panic("spinlock %p taken twice; first at ...%x", (void *)lock, lock->holder);
 }
 
 void spin_debug_locked(spinlock_t *lock)
 {
     lock->owner_cpu = this_cpu()->id + 1;
-    lock->holder = __builtin_return_address(0);
+    lock->holder = (u32)(vaddr_t)__builtin_return_address(0);
 }
 
 void spin_debug_unlock(spinlock_t *lock)

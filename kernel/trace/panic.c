@@ -6,6 +6,7 @@
 #include <vellum/format.h>
 #include <vellum/printk.h>
 #include <vellum/smp.h>
+#include <vellum/thread.h>
 #include <vellum/symbols.h>
 #include <vellum/time.h>
 
