@@ -3,7 +3,7 @@
 
 import re
 
-from harness import ARCHES, ROOT, Failure, call, check, test
+from harness import ARCHES, ROOT, Failure, call, check, make, test
 
 KERNEL = ("kernel/", "lib/", "include/")
 
@@ -35,7 +35,7 @@ def sources():
 
 @test("lint", weight=60)
 def gcc(arch):
-    call(["make", "-s", f"ARCH={arch}", "kernel", "programs"], timeout=900).expect(0)
+    make(arch, "kernel", "programs")
 
 
 @test("lint", weight=90)
@@ -45,7 +45,7 @@ def clang(arch):
 
 @test("lint", weight=60)
 def debug(arch):
-    call(["make", "-s", f"ARCH={arch}", "DEBUG=1", "kernel"], timeout=900).expect(0)
+    make(arch, "DEBUG=1", "kernel")
 
 
 @test("lint", arches=(None,))
