@@ -64,12 +64,22 @@ void unit_exit_child(void)
     _exit(0);
 }
 
-bool unit_child_panicked(void)
+static bool child_ended_with(int expected)
 {
     int status;
 
     wait(&status);
-    return WIFEXITED(status) && WEXITSTATUS(status) == PANIC_STATUS;
+    return WIFEXITED(status) && WEXITSTATUS(status) == expected;
+}
+
+bool unit_child_panicked(void)
+{
+    return child_ended_with(PANIC_STATUS);
+}
+
+bool unit_child_succeeded(void)
+{
+    return child_ended_with(0);
 }
 
 void unit_panic(const char *format, va_list args)

@@ -90,9 +90,21 @@ void unit_failed(const char *file, int line, const char *format, ...)
             unit_failed(__FILE__, __LINE__, "no panic: %s", #statement);                           \
     } while (0)
 
+/* The condition must hold in a process of its own: what it changes is gone afterwards. */
+#define CHECK_IN_CHILD(condition)                                                                  \
+    do {                                                                                           \
+        if (unit_fork()) {                                                                         \
+            CHECK(condition);                                                                      \
+            unit_exit_child();                                                                     \
+        }                                                                                          \
+        if (!unit_child_succeeded())                                                               \
+            unit_failed(__FILE__, __LINE__, "in a child: %s", #condition);                         \
+    } while (0)
+
 bool unit_fork(void); /* true in the child */
 void unit_exit_child(void) __attribute__((noreturn));
 bool unit_child_panicked(void);
+bool unit_child_succeeded(void);
 
 /* For the shim's panic(): ends the program, or a child of CHECK_PANICS the way it is to end. */
 void unit_panic(const char *format, __builtin_va_list args) __attribute__((noreturn));
