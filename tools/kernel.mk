@@ -14,8 +14,9 @@ say = $(if $(V),@:,@printf '  %-8s %s\n' "$(1)" "$(2)")
 
 KERNEL_DIRS := $(wildcard kernel/*/ kernel/fs/*/) lib/ arch/$(ARCH)/
 KERNEL_SRC  := $(sort $(wildcard $(addsuffix *.c,$(KERNEL_DIRS)) $(addsuffix *.S,$(KERNEL_DIRS))))
-KERNEL_SRC  := $(filter-out $(KERNEL_SRC_EXCLUDE),$(KERNEL_SRC))
-KERNEL_OBJ  := $(patsubst %,$(OUT)/%.o,$(basename $(KERNEL_SRC))) $(OUT)/gen/syscall_table.o
+KERNEL_SRC  := $(filter-out $(KERNEL_SRC_EXCLUDE) %/offsets.c,$(KERNEL_SRC))
+KERNEL_OBJ  := $(patsubst %,$(OUT)/%.o,$(basename $(KERNEL_SRC))) $(OUT)/gen/syscall_table.o \
+	       $(if $(wildcard arch/$(ARCH)/vdso/vdso.ld),$(OUT)/gen/vdso_image.o)
 
 # Includes: ours, the compiler's own (stdarg, stdint ...), and of the C
 # library's folders only Linux's user-space API headers, through links.
@@ -59,10 +60,37 @@ $(OUT)/%.o: %.c $(OUT)/uapi/.made
 	$(call say,CC,$<)
 	$(Q)$(KCC) $(KERNEL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(OUT)/%.o: %.S $(OUT)/uapi/.made
+$(OUT)/%.o: %.S $(OUT)/gen/offsets.h $(OUT)/uapi/.made
 	@mkdir -p $(@D)
 	$(call say,AS,$<)
 	$(Q)$(KCC) $(KERNEL_CFLAGS) -D__ASSEMBLY__ -MMD -MP -c $< -o $@
+
+# What assembly must know of C structures: <vellum/offsets.h> tells how.
+$(OUT)/gen/offsets.h: arch/$(ARCH)/offsets.c $(OUT)/uapi/.made
+	@mkdir -p $(@D)
+	$(Q)$(KCC) $(KERNEL_CFLAGS) -MMD -MP -MT $@ -MF $@.d -S -o $(OUT)/gen/offsets.s $<
+	$(Q)sed -nE 's/^.*->([A-Za-z0-9_]+) ([0-9-]+).*/#define \1 \2/p' $(OUT)/gen/offsets.s > $@
+-include $(OUT)/gen/offsets.h.d
+
+# The vDSO: a shared object of its own that the kernel's image carries.
+VDSO_SRC    := $(sort $(wildcard arch/$(ARCH)/vdso/*.c arch/$(ARCH)/vdso/*.S))
+VDSO_CFLAGS  = $(filter-out -mcmodel=% -fno-pie,$(KERNEL_CFLAGS)) -fPIC $(ARCH_VDSO_CFLAGS)
+$(OUT)/gen/vdso.so: $(VDSO_SRC) arch/$(ARCH)/vdso/vdso.ld $(wildcard include/vellum/*.h) $(OUT)/uapi/.made
+	@mkdir -p $(@D)
+	$(call say,VDSO,$@)
+	$(Q)$(KCC) $(VDSO_CFLAGS) -shared -nostdlib -Wl,-soname=linux-vdso.so.1 -Wl,--hash-style=both \
+	    -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,-Bsymbolic \
+	    -Wl,-T,arch/$(ARCH)/vdso/vdso.ld -o $@.full $(VDSO_SRC)
+	$(Q)$(CROSS)objcopy --strip-all $@.full $@
+
+$(OUT)/gen/vdso_image.S: tools/kernel.mk
+	@mkdir -p $(@D)
+	$(Q)printf '%s\n' '.section .rodata' '.balign 4096' '.globl vdso_start, vdso_end' \
+	    'vdso_start: .incbin "$(OUT)/gen/vdso.so"' '.balign 4096' 'vdso_end:' \
+	    '.section .note.GNU-stack,"",@progbits' > $@
+
+$(OUT)/gen/vdso_image.o: $(OUT)/gen/vdso_image.S $(OUT)/gen/vdso.so
+	$(Q)$(KCC) $(ARCH_CFLAGS) -c $< -o $@
 
 # Linked twice: the first link tells the addresses of all functions, from which
 # the symbol table for backtraces is made that the second link carries (last in

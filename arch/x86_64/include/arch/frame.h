@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Registers: of user mode (or of interrupted kernel code), and what a thread that does not run
+ * keeps of the machine.
+ *
+ * The top of a kernel stack, seen from above: the vector state that XSAVE writes, as large as the
+ * processor wants it (fpu_area_size); then the frame of user mode; then what the kernel's
+ * functions push.
+ */
+#ifndef ARCH_FRAME_H
+#define ARCH_FRAME_H
+
+#include <vellum/compiler.h>
+
+/* In the order in which entry.S pushes them; the last five are pushed by the processor. */
+struct trap_frame {
+    u64 r15, r14, r13, r12, rbp, rbx;
+    u64 r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    u64 number; /* of the system call, or -1; on the way in: the error code */
+    u64 rip, cs, eflags, rsp, ss;
+};
+
+struct arch_thread {
+    vaddr_t sp;            /* [t] where the switched-out thread's registers lie */
+    u64 fs_base, gs_base;  /* [t] user's; in the registers while the thread runs */
+    struct cpu *fpu_cpu;   /* [t] where its vector state was last in registers */
+    bool user;             /* [t] has a user mode: vector state and the two bases */
+};
+
+#endif
