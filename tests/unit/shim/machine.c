@@ -4,6 +4,7 @@
  * shim/include/arch/machine.h makes believe.
  */
 #include <vellum/sched.h>
+#include <vellum/smp.h>
 #include <vellum/string.h>
 
 static struct cpu shim_cpu = {.self = &shim_cpu, .online = true};
@@ -18,6 +19,10 @@ unsigned cpu_count = 1;
 cpumask_t cpus_online = {1};
 
 void preempt_schedule(void)
+{
+}
+
+void smp_call(const cpumask_t *mask, void (*fn)(void *), void *arg)
 {
 }
 

@@ -18,5 +18,15 @@ void shim_memory_init(u64 size)
     shim_memory_size = size;
     /* aligned so that blocks of every order are aligned in the direct map, too */
     shim_direct_map = (unsigned long)aligned_alloc(PAGE_SIZE << MAX_ORDER, size);
-    shim_vmemmap = (unsigned long)calloc(frames, sizeof(struct page));
+    shim_vmemmap = (unsigned long)aligned_alloc(
+        PAGE_SIZE << MAX_ORDER, ALIGN_UP(frames * sizeof(struct page), PAGE_SIZE << MAX_ORDER));
+    memset((void *)shim_vmemmap, 0, frames * sizeof(struct page));
+}
+
+/* The kernel's page table lies outside the arena, so that nobody can allocate it. */
+paddr_t arch_kernel_page_table(void)
+{
+    static pte_t root[PT_ENTRIES] __aligned(PAGE_SIZE);
+
+    return virt_to_phys(root);
 }
