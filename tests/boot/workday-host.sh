@@ -11,10 +11,19 @@ set -eu
 arch=$1 busybox=$(realpath "$2")
 here=$(dirname "$(realpath "$0")")
 
+# qemu-user 7.2 loses a SIGCHLD now and then, so that a shell waits for ever:
+# a run that takes a minute is given up and made again.
 if [ "${WORKDAY_PRIVATE:-}" != 1 ]; then
     elevate=
     [ "$(id -u)" = 0 ] || elevate=sudo
-    exec $elevate env WORKDAY_PRIVATE=1 unshare --mount --pid --fork --kill-child "$0" "$@"
+    for attempt in 1 2 3 4; do
+        status=0
+        text=$($elevate timeout -s KILL 60 env WORKDAY_PRIVATE=1 \
+            unshare --mount --pid --fork --kill-child "$0" "$@") || status=$?
+        [ $status = 137 ] || break
+    done
+    printf '%s\n' "$text"
+    exit $status
 fi
 
 . "$here/../abi/emulator.sh"
