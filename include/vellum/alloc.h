@@ -38,6 +38,8 @@ void *vmap_alloc(size_t size, unsigned flags);
 void vmap_free(void *p);
 /* Device registers, uncached: the address for physical address p, or NULL. */
 void *vmap_device(paddr_t p, size_t size);
+/* The bytes that can be used at an address that vmap_alloc() returned: its size, in whole pages. */
+size_t vmap_size(const void *p);
 /* The frame behind a vmap address, or NULL if it is not mapped. */
 struct page *vmap_to_page(const void *p);
 

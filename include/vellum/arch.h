@@ -42,8 +42,10 @@
  *                                   not present, not none; 56 bits of payload at the least
  *   Two spare software bits: pte_special(pte_t)/pte_set_special: the frame is not counted (zero
  *   page, device memory).
- *   A plain 8-byte store publishes an entry; use WRITE_ONCE through pte_store()/pte_load() and
- *   pte_exchange() (atomic swap, so that the processor's dirty bit is not lost).
+ *   prot without any of PTE_READ, PTE_WRITE, PTE_EXEC (PROT_NONE) gives an entry at which every
+ *   access faults, the kernel's too, and of which pte_present() and pte_pfn() are true all the same.
+ *   pte_t pte_load(const pte_t *); void pte_store(pte_t *, pte_t);   plain 8-byte accesses
+ *   pte_t pte_exchange(pte_t *, pte_t)           atomic, so that the processor's dirty bit is not lost
  *
  * <arch/frame.h>                    struct trap_frame: the user's (or interrupted kernel's) registers
  *   struct arch_thread              what a thread keeps of the machine: kernel stack pointer,

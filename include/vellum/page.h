@@ -39,13 +39,13 @@ enum {
     PG_CACHED_FREE = 1 << 17, /* free, in a CPU's list */
 };
 
-/* One per page frame, 64 bytes. */
+/* One per page frame. Each page-table entry that maps it holds a reference, as does the page cache;
+ * an anonymous page that has one reference belongs to one address space alone. */
 struct page {
     u32 flags;          /* PG_*; changed atomically once the page is shared */
     refcount_t refs;    /* users; 0: free */
     union {
         struct {        /* in a page cache or anonymous */
-            atomic_t map_count; /* page-table entries that point here */
             u32 order;          /* of a buddy block or compound head */
             union {
                 struct page_cache *cache;   /* [page lock to change] the file it belongs to */
@@ -57,19 +57,16 @@ struct page {
         struct {        /* PG_SLAB */
             void *slab_cache;
             void *slab_free;    /* first free object */
-            u32 slab_used, slab_total;
+            u32 slab_used, slab_total; /* objects */
         };
         struct {        /* PG_TABLE */
-            spinlock_t table_lock;  /* guards the entries of this table */
-            u32 table_used;         /* [table_lock] entries that are not none */
-            struct mm *table_mm;
-            u64 table_start;
+            spinlock_t table_lock;  /* guards the entries, if they map pages */
         };
     };
     struct list link;   /* [by the list's lock] free list, slab list, LRU */
     u64 private_data;   /* the owner's: swap slot, buffer ... */
 };
-static_assert(sizeof(struct page) <= 64, "struct page fits a cache line");
+static_assert(sizeof(struct page) <= 64, "a page's descriptor takes 1.6% of memory at the most");
 
 static inline struct page *pfn_to_page(pfn_t pfn)
 {
@@ -127,6 +124,9 @@ u64 boot_memory_total(void);                       /* bytes of RAM */
 
 /* Make the descriptors (mapped at VMEMMAP_BASE) and give all free memory to the buddy allocator. */
 void frames_init(void);
+/* Lists of free frames and objects for cpus[1 .. cpu_count - 1]; panics if there is no memory.
+ * => once, after the processors have been found and before the first of them starts */
+void memory_smp_init(void);
 /* Give back the start-up code and data, the initrd, once they are no longer needed. */
 void boot_free_init_memory(void);
 void boot_free_initrd(void);
@@ -178,12 +178,17 @@ int page_lock_killable(struct page *page);
 
 extern struct page *zero_page; /* the one frame of zeros, mapped wherever untouched memory is read */
 
-/* Frames: all RAM; free (per-CPU lists included); in page caches; kernel's. */
+/* Frames: all RAM; free (per-CPU lists included); in page caches; kernel's. committed: what has been
+ * promised to private mappings. */
 struct memory_counts {
     u64 total, free, cached, shared, anonymous, slab, slab_reclaimable, tables, kernel_stacks, mapped;
+    u64 vmap, committed;
 };
 void memory_counts(struct memory_counts *counts);
-extern atomic_long_t count_cached, count_shared, count_anonymous, count_tables, count_stacks, count_mapped;
+/* Frames, kept by those who allocate and free them. */
+extern atomic_long_t count_cached, count_shared, count_tables, count_stacks, count_slab, count_vmap;
+/* Frames that private mappings may come to need. */
+extern atomic_long_t count_committed;
 u64 frames_free(void);
 u64 buddy_free_blocks(unsigned order); /* for /proc/buddyinfo */
 /* Return all per-CPU lists of this CPU to the buddy allocator. */

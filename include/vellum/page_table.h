@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page tables, the same on every machine: PT_LEVELS levels of PT_ENTRIES entries, the root at level
+ * PT_LEVELS - 1, base pages mapped by entries of tables at level 0.
+ *
+ * Entries of a table at level 0 change under the lock in its struct page. Upper entries are set
+ * under mm->table_lock and, once set, stay until the last VMA in their range is gone; so a walk
+ * needs no lock as long as a VMA there cannot go away (mm->lock, or the file's mapping lock).
+ */
+#ifndef VELLUM_PAGE_TABLE_H
+#define VELLUM_PAGE_TABLE_H
+
+#include <vellum/page.h>
+
+/* Store an entry; what was written before (a cleared page, a table) is seen by whoever sees it. */
+static inline void pte_publish(pte_t *entry, pte_t pte)
+{
+    __atomic_store_n(&entry->value, pte.value, __ATOMIC_RELEASE);
+}
+
+static inline unsigned pte_index(vaddr_t va, unsigned level)
+{
+    return (va >> PT_SHIFT(level)) % PT_ENTRIES;
+}
+
+/* The table that an entry of an upper level points to. */
+static inline pte_t *pte_table_of(pte_t pte)
+{
+    return phys_to_virt(pte_pfn(pte) << PAGE_SHIFT);
+}
+
+/* ---- the kernel's half: kernel/mm/kernel_map.c ----------------------------------------------- */
+
+/* Map size bytes at va to physical address phys in base pages, or in huge pages wherever both
+ * addresses and what is left allow it. Nothing may be mapped there. Tables come from boot_alloc()
+ * until the frame allocator works. 0 or -ENOMEM (a part may be mapped then). prot: PTE_* */
+int kernel_map(vaddr_t va, paddr_t phys, u64 size, unsigned prot);
+/* The entry at level 0 for va, or NULL. */
+pte_t *kernel_pte(vaddr_t va);
+/* Like kernel_pte(), but makes the tables. NULL: no memory. */
+pte_t *kernel_pte_alloc(vaddr_t va);
+
+#endif

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame allocator: a buddy system (Knuth, The Art of Computer Programming, 2.5) with a small
+ * stack of single frames in front of it for each processor.
+ *
+ * Free memory is kept as blocks of 2^order frames, aligned to their size, one list for each order.
+ * A larger block is halved until it fits; a freed block is joined with its buddy - the other half of
+ * the block it came from, whose frame number differs in bit `order` - as long as that is free and
+ * whole. Descriptors exist for whole blocks of the largest order, so a buddy's can be looked at
+ * without asking whether there is memory behind it.
+ *
+ * Most requests are for one frame. They are served from the processor's stack, without a lock; the
+ * stack is filled, and emptied, a batch at a time. What lies there counts as free.
+ *
+ *     page fault, slab ...  -->  stack of this CPU  --(16 at once)-->  free lists
+ *
+ * The last frames are kept back: requests of user space stop first, then those that may sleep;
+ * what is left is for those that may not.
+ */
+#include "memory.h"
+#include <vellum/alloc.h>
+#include <vellum/page_table.h>
+#include <vellum/printk.h>
+#include <vellum/smp.h>
+#include <vellum/string.h>
+#include <vellum/sync.h>
+
+#define BATCH        16
+#define BLOCK_FRAMES (1UL << MAX_ORDER)
+
+static struct {
+    spinlock_t lock;                  /* taken with interrupts off */
+    u64 free;                         /* [lock] frames in the lists */
+    struct list blocks[MAX_ORDER + 1];/* [lock] page->link of the first frame of each free block */
+    u64 count[MAX_ORDER + 1];         /* [lock] their lengths */
+    u64 reserve;                      /* [i] frames below which only ALLOC_ATOMIC succeeds */
+} buddy;
+
+static struct frame_cache boot_frame_cache = { .high = FRAME_STACK };
+
+bool frames_ready;
+struct page *zero_page;
+atomic_long_t count_cached, count_shared, count_tables, count_stacks, count_slab, count_vmap;
+atomic_long_t count_committed;
+
+/* ---- the buddy system => buddy.lock ----------------------------------------------------------- */
+
+static void block_insert(struct page *page, unsigned order)
+{
+    page->flags = PG_BUDDY;
+    page->order = order;
+    list_add(&page->link, &buddy.blocks[order]);
+    buddy.count[order]++;
+}
+
+static void block_remove(struct page *page, unsigned order)
+{
+    assert(page->flags == PG_BUDDY && page->order == order);
+    list_del(&page->link);
+    page->flags = 0;
+    buddy.count[order]--;
+}
+
+static void buddy_free(struct page *page, unsigned order)
+{
+    pfn_t pfn = page_to_pfn(page);
+
+    assert(IS_ALIGNED(pfn, 1UL << order));
+    buddy.free += 1UL << order;
+    for (; order < MAX_ORDER; order++) {
+        struct page *other = pfn_to_page(pfn ^ (1UL << order));
+
+        if (other->flags != PG_BUDDY || other->order != order)
+            break;
+        block_remove(other, order);
+        pfn &= ~(1UL << order);
+    }
+    block_insert(pfn_to_page(pfn), order);
+}
+
+/* Take a block of `order`, from a block of `from` that is known to exist; give the rest back. */
+static struct page *buddy_split(unsigned from, unsigned order)
+{
+    struct page *page = list_first_entry(&buddy.blocks[from], struct page, link);
+
+    block_remove(page, from);
+    while (from > order) {
+        from--;
+        block_insert(page + (1UL << from), from);
+    }
+    buddy.free -= 1UL << order;
+    return page;
+}
+
+/* The lowest order >= `order` that has a free block, or -1. */
+static int buddy_lowest(unsigned order)
+{
+    for (; order <= MAX_ORDER; order++)
+        if (buddy.count[order])
+            return order;
+    return -1;
+}
+
+/* How many frames must stay free for others than the caller. */
+static u64 kept_back(unsigned flags)
+{
+    if (flags & ALLOC_ATOMIC)
+        return 0;
+    return flags & ALLOC_USER ? buddy.reserve : buddy.reserve / 2;
+}
+
+static struct page *buddy_alloc(unsigned order, unsigned flags)
+{
+    unsigned long irq = spin_lock_irqsave(&buddy.lock);
+    struct page *page = NULL;
+    int from = -1;
+
+    if (buddy.free >= (1UL << order) + kept_back(flags))
+        from = buddy_lowest(order);
+    if (from >= 0)
+        page = buddy_split(from, order);
+    spin_unlock_irqrestore(&buddy.lock, irq);
+    return page;
+}
+
+/* ---- single frames: the processor's stack => interrupts off ----------------------------------- */
+
+/* Put up to a batch of frames into the empty stack, in as large pieces as there are. */
+static void stack_fill(struct frame_cache *cache, unsigned flags)
+{
+    unsigned wanted = min(cache->high / 2, (unsigned)BATCH);
+
+    preempt_disable();
+    spin_lock_raw(&buddy.lock);
+    if (unlikely(buddy.free < kept_back(flags) + wanted))
+        wanted = buddy.free > kept_back(flags);
+    while (wanted) {
+        unsigned order = log2_floor(wanted);
+        int from = buddy_lowest(0);
+        struct page *page;
+
+        if (from < 0)
+            break;
+        order = min(order, (unsigned)from);
+        page = buddy_split(from, order);
+        for (unsigned i = 1U << order; i-- > 0;)
+            cache->stack[cache->count++] = page + i;
+        wanted -= 1U << order;
+    }
+    spin_unlock_raw(&buddy.lock);
+    preempt_enable_no_resched();
+}
+
+/* Give the n frames that have lain longest in the stack back. */
+static void stack_drain(struct frame_cache *cache, unsigned n)
+{
+    preempt_disable();
+    spin_lock_raw(&buddy.lock);
+    for (unsigned i = 0; i < n; i++)
+        buddy_free(cache->stack[i], 0);
+    spin_unlock_raw(&buddy.lock);
+    preempt_enable_no_resched();
+    cache->count -= n;
+    memmove(cache->stack, cache->stack + n, cache->count * sizeof(cache->stack[0]));
+}
+
+static inline void stack_push(struct frame_cache *cache, struct page *page)
+{
+    if (unlikely(cache->count >= cache->high))
+        stack_drain(cache, min(cache->high / 2, (unsigned)BATCH));
+    cache->stack[cache->count++] = page;
+}
+
+void frames_drain_local(void)
+{
+    unsigned long irq = irq_save();
+    struct frame_cache *cache = this_cpu()->frame_cache;
+
+    stack_drain(cache, cache->count);
+    irq_restore(irq);
+}
+
+static void drain_here(void *unused)
+{
+    frames_drain_local();
+}
+
+/* ---- allocation ---------------------------------------------------------------------------------- */
+
+static struct page *try_alloc(unsigned order, unsigned flags)
+{
+    struct frame_cache *cache;
+    struct page *page = NULL;
+    unsigned long irq;
+
+    if (order)
+        return buddy_alloc(order, flags);
+    irq = irq_save();
+    cache = this_cpu()->frame_cache;
+    if (unlikely(!cache->count))
+        stack_fill(cache, flags);
+    if (likely(cache->count))
+        page = cache->stack[--cache->count];
+    irq_restore(irq);
+    return page;
+}
+
+/* Nothing left: get back what caches hold, and try again. */
+static __noinline struct page *alloc_slow(unsigned order, unsigned flags)
+{
+    struct page *page;
+
+    if (flags & ALLOC_ATOMIC)
+        return NULL;
+    assert_may_sleep();
+    shrink_all();
+    object_caches_shrink();
+    preempt_disable();
+    smp_call(&cpus_online, drain_here, NULL);
+    preempt_enable();
+    frames_drain_local();
+    page = try_alloc(order, flags);
+    return page || flags & ALLOC_USER ? page : try_alloc(order, flags | ALLOC_ATOMIC);
+}
+
+struct page *pages_alloc(unsigned order, unsigned flags)
+{
+    struct page *page;
+
+    if (unlikely(order > MAX_ORDER))
+        return NULL;
+    page = try_alloc(order, flags);
+    if (unlikely(!page)) {
+        page = alloc_slow(order, flags);
+        if (!page)
+            return NULL;
+    }
+    assert(atomic_read(&page->refs) == 0 && (page->flags & ~PG_CACHED_FREE) == 0);
+    page->flags = order ? PG_HEAD : 0;
+    ref_init(&page->refs);
+    page->order = order;
+    if (flags & ALLOC_ZERO)
+        for (unsigned i = 0; i < 1U << order; i++)
+            arch_clear_page(page_to_virt(page + i));
+    return page;
+}
+
+void pages_free(struct page *page, unsigned order)
+{
+    unsigned long irq = irq_save();
+
+    assert(atomic_read(&page->refs) == 0 && !(page->flags & (PG_BUDDY | PG_RESERVED)));
+    if (page->flags & PG_ANON)
+        frames_count_anonymous(-(1L << order));
+    page->flags = 0;
+    if (likely(order == 0)) {
+        stack_push(this_cpu()->frame_cache, page);
+    } else {
+        preempt_disable();
+        spin_lock_raw(&buddy.lock);
+        buddy_free(page, order);
+        spin_unlock_raw(&buddy.lock);
+        preempt_enable_no_resched();
+    }
+    irq_restore(irq);
+}
+
+void page_free_last(struct page *page)
+{
+    if (unlikely(page->flags & PG_RESERVED)) {
+        ref_init(&page->refs);
+        return;
+    }
+    pages_free(page, page->flags & PG_HEAD ? page->order : 0);
+}
+
+/* Is ours the only reference? Then nobody is left who could take another. */
+static inline bool put_is_last(struct page *page)
+{
+    if (atomic_read(&page->refs) == 1) {
+        atomic_set(&page->refs, 0);
+        return true;
+    }
+    return ref_put(&page->refs);
+}
+
+void pages_put(struct page **pages, unsigned n)
+{
+    unsigned long irq = irq_save();
+    struct frame_cache *cache = this_cpu()->frame_cache;
+    long anonymous = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct page *page = pages[i];
+
+        if (!put_is_last(page))
+            continue;
+        if (unlikely(page->flags & (PG_HEAD | PG_RESERVED))) {
+            page_free_last(page);
+            continue;
+        }
+        anonymous += page->flags & PG_ANON ? 1 : 0;
+        page->flags = 0;
+        stack_push(cache, page);
+    }
+    cache->anonymous -= anonymous;
+    irq_restore(irq);
+}
+
+/* ---- counting --------------------------------------------------------------------------------------- */
+
+u64 frames_free(void)
+{
+    u64 n = READ_ONCE(buddy.free);
+    struct cpu *cpu;
+
+    cpu_for_each(cpu)
+        if (cpu->frame_cache)
+            n += READ_ONCE(((struct frame_cache *)cpu->frame_cache)->count);
+    return n;
+}
+
+u64 buddy_free_blocks(unsigned order)
+{
+    return order <= MAX_ORDER ? READ_ONCE(buddy.count[order]) : 0;
+}
+
+static u64 not_negative(long n)
+{
+    return n > 0 ? n : 0;
+}
+
+void memory_counts(struct memory_counts *counts)
+{
+    long anonymous = 0;
+    struct cpu *cpu;
+
+    cpu_for_each(cpu)
+        if (cpu->frame_cache)
+            anonymous += READ_ONCE(((struct frame_cache *)cpu->frame_cache)->anonymous);
+    *counts = (struct memory_counts){
+        .total = boot_memory_total() >> PAGE_SHIFT,
+        .free = frames_free(),
+        .cached = not_negative(atomic_read(&count_cached)),
+        .shared = not_negative(atomic_read(&count_shared)),
+        .anonymous = not_negative(anonymous),
+        .slab = not_negative(atomic_read(&count_slab)),
+        .tables = not_negative(atomic_read(&count_tables)),
+        .kernel_stacks = not_negative(atomic_read(&count_stacks)),
+        .vmap = not_negative(atomic_read(&count_vmap)),
+        .committed = not_negative(atomic_read(&count_committed)),
+    };
+}
+
+/* ---- start ------------------------------------------------------------------------------------------ */
+
+void frames_give(paddr_t start, paddr_t end)
+{
+    pfn_t pfn = start >> PAGE_SHIFT, last = end >> PAGE_SHIFT;
+
+    while (pfn < last) {
+        unsigned order = pfn ? min(__builtin_ctzll(pfn), MAX_ORDER) : MAX_ORDER;
+        unsigned long irq;
+
+        order = min(order, log2_floor(last - pfn));
+        for (unsigned i = 0; i < 1U << order; i++)
+            if (pfn_to_page(pfn + i)->flags) {
+                pfn_to_page(pfn + i)->flags = 0;
+                atomic_set(&pfn_to_page(pfn + i)->refs, 0);
+            }
+        irq = spin_lock_irqsave(&buddy.lock);
+        buddy_free(pfn_to_page(pfn), order);
+        spin_unlock_irqrestore(&buddy.lock, irq);
+        pfn += 1UL << order;
+    }
+}
+
+/* Memory for the descriptors at [start, end): huge pages where a whole one is needed. */
+static __init void map_descriptors(vaddr_t start, vaddr_t end)
+{
+    while (start < end) {
+        vaddr_t next = min(end, ALIGN_DOWN(start, HUGE_PAGE_SIZE) + HUGE_PAGE_SIZE);
+        u64 align = PAGE_SIZE;
+
+        if (IS_ALIGNED(start, HUGE_PAGE_SIZE) && end - start >= HUGE_PAGE_SIZE) {
+            next = ALIGN_DOWN(end, HUGE_PAGE_SIZE);
+            align = HUGE_PAGE_SIZE;
+        }
+        if (kernel_map(start, boot_alloc(next - start, align), next - start,
+                       PTE_READ | PTE_WRITE | PTE_GLOBAL))
+            panic("no memory for page descriptors");
+        start = next;
+    }
+}
+
+/* The descriptors of all RAM, rounded to blocks of the largest order. */
+static __init void make_descriptors(void)
+{
+    paddr_t start;
+    vaddr_t done = 0;
+    u64 size;
+
+    static_assert(BLOCK_FRAMES * sizeof(struct page) % PAGE_SIZE == 0,
+                  "the descriptors of a block fill whole pages");
+    for (unsigned i = 0; boot_memory_range(i, &start, &size); i++) {
+        pfn_t first = ALIGN_DOWN(start >> PAGE_SHIFT, BLOCK_FRAMES);
+        pfn_t last = ALIGN_UP((start + size) >> PAGE_SHIFT, BLOCK_FRAMES);
+
+        map_descriptors(max((vaddr_t)pfn_to_page(first), done), (vaddr_t)pfn_to_page(last));
+        done = (vaddr_t)pfn_to_page(last);
+    }
+}
+
+static __init void mark_reserved(paddr_t start, paddr_t end)
+{
+    for (; start < end; start += PAGE_SIZE) {
+        phys_to_page(start)->flags = PG_RESERVED;
+        ref_init(&phys_to_page(start)->refs);
+    }
+}
+
+/* Free what is free and mark the rest, range by range. */
+static __init void sort_memory(void)
+{
+    struct boot_range gap = { 0, 0 };
+    bool more = boot_memory_free_range(0, &gap);
+    paddr_t start;
+    u64 size;
+
+    for (unsigned i = 0; boot_memory_range(i, &start, &size); i++) {
+        paddr_t end = start + size;
+
+        while (more && gap.start < end) {
+            mark_reserved(start, gap.start);
+            frames_give(gap.start, gap.end);
+            start = gap.end;
+            more = boot_memory_free_range(gap.end, &gap);
+        }
+        mark_reserved(start, end);
+    }
+}
+
+__init void frames_init(void)
+{
+    for (unsigned order = 0; order <= MAX_ORDER; order++)
+        list_init(&buddy.blocks[order]);
+    this_cpu()->frame_cache = &boot_frame_cache;
+    make_descriptors();
+    sort_memory();
+    buddy.reserve = clamp(buddy.free / 128, 32UL, 2048UL);
+    frames_ready = true;
+    zero_page = page_alloc(ALLOC_ZERO);
+    if (!zero_page)
+        panic("no free memory");
+    zero_page->flags = PG_RESERVED;
+    pr_info("memory: %llu KiB, %llu KiB free", (unsigned long long)boot_memory_total() / 1024,
+            (unsigned long long)frames_free() * PAGE_SIZE / 1024);
+}
+
+void memory_smp_init(void)
+{
+    /* Many processors with little memory: all stacks together hold at most 1/32 of it. */
+    u64 share = boot_memory_total() / PAGE_SIZE / 32 / max(cpu_count, 1U);
+
+    boot_frame_cache.high = clamp(share, 4UL, (u64)FRAME_STACK);
+    for (unsigned i = 1; i < cpu_count; i++) {
+        struct frame_cache *cache = kzalloc(sizeof(*cache), ALLOC_KERNEL);
+
+        if (!cache)
+            panic("no memory for %u processors", cpu_count);
+        cache->high = boot_frame_cache.high;
+        cpus[i]->frame_cache = cache;
+    }
+    object_caches_smp_init();
+}
