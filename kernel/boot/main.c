@@ -65,6 +65,7 @@ static void start_processors(void)
 {
     unsigned n = arch_smp_discover();
 
+    memory_smp_init();
     for (unsigned i = 1; i < n; i++) {
         u64 give_up = ktime_get() + 10 * NSEC_PER_SEC;
 

@@ -5,7 +5,7 @@
 #ifndef VELLUM_MM_MEMORY_H
 #define VELLUM_MM_MEMORY_H
 
-#include <vellum/cpu.h>
+#include <vellum/thread.h>
 #include <vellum/page.h>
 
 /* ---- boot_memory.c ---------------------------------------------------------------------------- */
