@@ -20,6 +20,7 @@
  *   KERNEL_STACK_SIZE               bytes, a multiple of PAGE_SIZE
  *   ARCH_NAME                       "x86_64", "riscv64": what uname(2) reports
  *   ELF_ARCH ELF_PLATFORM           e_machine; AT_PLATFORM string or NULL
+ *   ARCH_CLONE_TLS_FIRST            clone(2)'s last arguments are tls, child_tid, not child_tid, tls
  *   bool irqs_enabled(void); unsigned long irq_save(void); void irq_restore(unsigned long);
  *   void irq_disable(void); void irq_enable(void);
  *   void cpu_relax(void);           in a spinning loop

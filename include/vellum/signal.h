@@ -7,7 +7,7 @@
 
 #include <vellum/sync.h>
 #include <asm/siginfo.h>
-#include <asm/signal.h>
+#include <linux/signal.h>
 
 struct process;
 

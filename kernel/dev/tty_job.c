@@ -15,7 +15,7 @@ static bool ignores(int signo)
 {
     struct sighand *sighand = current->process->sighand;
     unsigned long flags = spin_lock_irqsave(&sighand->lock);
-    bool ignored = sighand->action[signo - 1].handler == (vaddr_t)SIG_IGN;
+    bool ignored = sighand->ignored & signal_bit(signo);
 
     spin_unlock_irqrestore(&sighand->lock, flags);
     return ignored || (current->blocked & signal_bit(signo));

@@ -44,6 +44,7 @@
 #define VMEMMAP_BASE    0xffffea0000000000UL
 #define IMAGE_BASE      0xffffffff80000000UL
 
+#define ARCH_CLONE_TLS_FIRST false
 #define ARCH_NAME    "x86_64"
 #define ELF_ARCH     62 /* EM_X86_64 */
 #define ELF_PLATFORM "x86_64"

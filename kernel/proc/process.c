@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes: the structure, who refers to it, and what others may ask of it.
+ *
+ * The life of a process:
+ *
+ *     process_clone()      LIVE     in the tree (parent, group, session), its first thread runs
+ *     last thread exits    ZOMBIE   memory, files, threads are gone; number, times, status are kept
+ *     waited for           REAPED   out of the tree; the structure goes with the last reference
+ */
+#include "internal.h"
+#include <vellum/alloc.h>
+#include <vellum/mm.h>
+#include <vellum/string.h>
+#include <linux/prctl.h>
+
+DEFINE_SPINLOCK(tree_lock);
+struct list all_processes = LIST_INIT(all_processes);
+struct process *init_process;
+static struct object_cache *process_cache;
+
+/* What the first process starts with, and Linux's defaults (getrlimit(2)). */
+static const struct rlimit64 first_limits[RLIM_NLIMITS] = {
+    [RLIMIT_CPU] = { RLIM64_INFINITY, RLIM64_INFINITY },
+    [RLIMIT_FSIZE] = { RLIM64_INFINITY, RLIM64_INFINITY },
+    [RLIMIT_DATA] = { RLIM64_INFINITY, RLIM64_INFINITY },
+    [RLIMIT_STACK] = { 8 << 20, RLIM64_INFINITY },
+    [RLIMIT_CORE] = { 0, RLIM64_INFINITY },
+    [RLIMIT_RSS] = { RLIM64_INFINITY, RLIM64_INFINITY },
+    [RLIMIT_NPROC] = { 0, 0 }, /* by the amount of memory: process_init() */
+    [RLIMIT_NOFILE] = { 1024, 4096 },
+    [RLIMIT_MEMLOCK] = { 8 << 20, 8 << 20 },
+    [RLIMIT_AS] = { RLIM64_INFINITY, RLIM64_INFINITY },
+    [RLIMIT_LOCKS] = { RLIM64_INFINITY, RLIM64_INFINITY },
+    [RLIMIT_SIGPENDING] = { 0, 0 },
+    [RLIMIT_MSGQUEUE] = { 819200, 819200 },
+    [RLIMIT_NICE] = { 0, 0 },
+    [RLIMIT_RTPRIO] = { 0, 0 },
+    [RLIMIT_RTTIME] = { RLIM64_INFINITY, RLIM64_INFINITY },
+};
+
+struct process *process_alloc(struct process *parent)
+{
+    struct process *p = object_alloc(process_cache, ALLOC_KERNEL);
+
+    if (!p)
+        return NULL;
+    memset(p, 0, sizeof(*p));
+    ref_init(&p->refs);
+    spin_init(&p->lock);
+    list_init(&p->threads);
+    list_init(&p->children);
+    list_init(&p->zombies);
+    list_init(&p->sibling);
+    wait_queue_init(&p->child_wait);
+    signal_queue_init(&p->pending);
+    itimers_init(&p->itimers, p);
+    p->start_time = ktime_get();
+    if (parent) {
+        memcpy(p->limits, parent->limits, sizeof(p->limits));
+        p->no_new_privileges = parent->no_new_privileges;
+        p->keep_capabilities = parent->keep_capabilities;
+        p->personality = parent->personality;
+        p->oom_score_adj = parent->oom_score_adj;
+    }
+    return p;
+}
+
+void process_free(struct process *p)
+{
+    signal_queue_flush(&p->pending);
+    if (p->sighand)
+        sighand_put(p->sighand);
+    object_free(process_cache, p);
+}
+
+void process_get(struct process *p)
+{
+    ref_get(&p->refs);
+}
+
+void process_put(struct process *p)
+{
+    if (ref_put(&p->refs))
+        process_free(p);
+}
+
+/* ---- what others ask -------------------------------------------------------------------------------- */
+
+/* Some thread of p that still has its memory and files, preferably the first one. => p->lock */
+static struct thread *living_thread(struct process *p)
+{
+    struct thread *t;
+
+    assert(spin_held(&p->lock));
+    if (p->leader && p->leader->fs)
+        return p->leader;
+    list_for_each_entry(t, &p->threads, thread_link)
+        if (t->fs)
+            return t;
+    return NULL;
+}
+
+struct mm *process_mm(struct process *p)
+{
+    unsigned long flags = spin_lock_irqsave(&p->lock);
+    struct thread *t = living_thread(p);
+    struct mm *mm = t ? t->mm : NULL;
+
+    if (mm && !mm_get_not_zero(mm))
+        mm = NULL;
+    spin_unlock_irqrestore(&p->lock, flags);
+    return mm;
+}
+
+struct files *process_files(struct process *p)
+{
+    unsigned long flags = spin_lock_irqsave(&p->lock);
+    struct thread *t = living_thread(p);
+    struct files *files = t && t->files ? files_get(t->files) : NULL;
+
+    spin_unlock_irqrestore(&p->lock, flags);
+    return files;
+}
+
+struct fs_context *process_fs_context(struct process *p)
+{
+    unsigned long flags = spin_lock_irqsave(&p->lock);
+    struct thread *t = living_thread(p);
+    struct fs_context *fs = t ? t->fs : NULL;
+
+    if (fs)
+        ref_get(&fs->refs);
+    spin_unlock_irqrestore(&p->lock, flags);
+    return fs;
+}
+
+const struct cred *process_cred(struct process *p)
+{
+    unsigned long flags = spin_lock_irqsave(&p->lock);
+    const struct cred *cred = cred_get(p->leader->cred);
+
+    spin_unlock_irqrestore(&p->lock, flags);
+    return cred;
+}
+
+void process_usage(struct process *p, struct usage *u)
+{
+    unsigned long flags = spin_lock_irqsave(&tree_lock);
+    struct thread *t;
+
+    *u = p->dead_threads;
+    spin_lock(&p->lock);
+    list_for_each_entry(t, &p->threads, thread_link) {
+        u64 user, system;
+
+        thread_times(t, &user, &system);
+        u->user_ns += user;
+        u->system_ns += system;
+        u->minor_faults += t->minor_faults;
+        u->major_faults += t->major_faults;
+        u->voluntary_switches += t->voluntary_switches;
+        u->involuntary_switches += t->involuntary_switches;
+    }
+    t = living_thread(p);
+    if (t && t->mm)
+        u->peak_resident = max(u->peak_resident, READ_ONCE(t->mm->peak_resident));
+    spin_unlock(&p->lock);
+    spin_unlock_irqrestore(&tree_lock, flags);
+}
+
+static char thread_letter(const struct thread *t)
+{
+    int state = READ_ONCE(t->state);
+
+    if (state == TASK_RUNNING)
+        return 'R';
+    if (state & TASK_STOPPED)
+        return 'T';
+    if (state & TASK_TRACED)
+        return 't';
+    return state & TASK_INTERRUPTIBLE ? 'S' : state & TASK_DEAD ? 'X' : 'D';
+}
+
+char process_state_letter(struct process *p)
+{
+    unsigned long flags = spin_lock_irqsave(&p->lock);
+    char letter = 'Z';
+
+    if (p->thread_count)
+        letter = READ_ONCE(p->leader->state) == TASK_DEAD ? 'Z' : thread_letter(p->leader);
+    spin_unlock_irqrestore(&p->lock, flags);
+    return letter;
+}
+
+/* ---- the beginning ------------------------------------------------------------------------------------ */
+
+void process_init(void)
+{
+    process_cache = object_cache_create("process", sizeof(struct process), CACHE_LINE);
+    if (!process_cache)
+        panic("no memory for processes");
+    threads_init();
+    pid_init();
+    signals_init();
+}
+
+struct first_program {
+    int (*fn)(void *);
+    void *arg;
+};
+
+static void first_thread(void *arg)
+{
+    struct first_program program = *(struct first_program *)arg;
+
+    irq_enable();
+    preempt_enable();
+    program.fn(program.arg);
+    arch_enter_user();
+}
+
+static void limits_init(struct rlimit64 *limits)
+{
+    struct memory_counts counts;
+    u64 threads;
+
+    memory_counts(&counts);
+    /* As many threads as would fill half of memory with their stacks and tables. */
+    threads = clamp(counts.total * PAGE_SIZE / (8 * KERNEL_STACK_SIZE), 64UL, 32767UL);
+    memcpy(limits, first_limits, sizeof(first_limits));
+    limits[RLIMIT_NPROC] = limits[RLIMIT_SIGPENDING] = (struct rlimit64){ threads, threads };
+}
+
+/* No failure is survivable here. */
+void init_process_start(int (*fn)(void *), void *arg)
+{
+    static struct first_program program;
+    struct process_group *group = group_alloc();
+    struct process *p = process_alloc(NULL);
+    struct thread *t = p ? thread_alloc(p) : NULL;
+    unsigned long flags;
+
+    if (!t || !group || !(p->sighand = sighand_alloc()))
+        panic("no memory for the first process");
+    program = (struct first_program){ fn, arg };
+    limits_init(p->limits);
+    p->exit_signal = SIGCHLD;
+    init_process = p->parent = p;
+    ref_get(&t->refs);
+    p->leader = t;
+    list_add(&t->thread_link, &p->threads);
+    p->thread_count = 1;
+    flags = spin_lock_irqsave(&tree_lock);
+    if (tid_attach(t))
+        panic("no memory for the first process");
+    p->pid = t->tid;
+    group_join(p, 0, &group); /* so that it may call setsid(2) */
+    session_join(p, 0, &group);
+    list_add_tail(&p->all_link, &all_processes);
+    spin_unlock_irqrestore(&tree_lock, flags);
+    atomic_inc(&t->cred->user->processes);
+    strlcpy(t->comm, "init", sizeof(t->comm));
+    sched_fork(t, current);
+    arch_thread_start_kernel(t, first_thread, &program);
+    wake_new_thread(t);
+}

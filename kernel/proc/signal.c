@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Signals: sending (signal(7), sigaction(2)).
+ *
+ * A signal goes to a process or to one thread. It is dropped at once if the receiver ignores it.
+ * Otherwise its bit is set in a queue (the thread's own, or the process's, from which any thread may
+ * take it), with a struct queued_signal that says where it came from. Of a standard signal one
+ * instance is kept; real-time signals (32 and up) queue in number. A thread that may take it gets
+ * WORK_SIGNAL and is woken; it looks at its queues before it returns to user mode (deliver.c).
+ *
+ * What does not wait for the receiver happens on sending: a signal that kills the process marks all
+ * its threads, SIGCONT starts a stopped process, and stop and continue signals cancel each other.
+ */
+#include "internal.h"
+#include <vellum/alloc.h>
+#include <vellum/string.h>
+
+struct queued_signal {
+    struct list link;
+    struct user *user; /* counted against */
+    siginfo_t info;
+};
+
+static struct object_cache *queued_cache;
+
+void signals_init(void)
+{
+    queued_cache = object_cache_create("queued_signal", sizeof(struct queued_signal), 0);
+    if (!queued_cache)
+        panic("no memory for signals");
+    sighands_init();
+}
+
+/* ---- queues ----------------------------------------------------------------------------------------- */
+
+void signal_queue_init(struct signal_queue *q)
+{
+    q->set = 0;
+    list_init(&q->infos);
+}
+
+static void queued_free(struct queued_signal *s)
+{
+    atomic_dec(&s->user->queued_signals);
+    user_put(s->user);
+    object_free(queued_cache, s);
+}
+
+void signal_queue_remove(struct signal_queue *q, signal_set mask)
+{
+    struct queued_signal *s, *next;
+
+    if (!(q->set & mask))
+        return;
+    q->set &= ~mask;
+    list_for_each_entry_safe(s, next, &q->infos, link) {
+        if (!(signal_bit(s->info.si_signo) & mask))
+            continue;
+        list_del(&s->link);
+        queued_free(s);
+    }
+}
+
+void signal_queue_flush(struct signal_queue *q)
+{
+    signal_queue_remove(q, ~0UL);
+}
+
+/* Take the oldest instance of signo off; without a record of it (none could be allocated) there is
+ * little to tell. */
+static void queue_take(struct signal_queue *q, int signo, siginfo_t *info)
+{
+    struct queued_signal *s, *found = NULL;
+
+    list_for_each_entry(s, &q->infos, link) {
+        if (s->info.si_signo != signo)
+            continue;
+        if (found)
+            goto more; /* the bit stays: another one is there */
+        found = s;
+        if (signo < SIGRTMIN)
+            break;
+    }
+    q->set &= ~signal_bit(signo);
+    if (!found) {
+        memset(info, 0, sizeof(*info));
+        info->si_signo = signo;
+        info->si_code = SI_USER;
+        return;
+    }
+more:
+    list_del(&found->link);
+    *info = found->info;
+    queued_free(found);
+}
+
+static int first_signal(signal_set set)
+{
+    if (set & SIGNALS_SYNCHRONOUS)
+        set &= SIGNALS_SYNCHRONOUS;
+    return set ? __builtin_ctzll(set) + 1 : 0;
+}
+
+int signal_take(signal_set mask, siginfo_t *info)
+{
+    struct thread *t = current;
+    struct signal_queue *q = &t->pending;
+    int signo = first_signal(q->set & mask);
+
+    if (!signo) {
+        q = &t->process->pending;
+        signo = first_signal(q->set & mask);
+    }
+    if (signo)
+        queue_take(q, signo, info);
+    return signo;
+}
+
+int signal_dequeue(signal_set set, siginfo_t *info)
+{
+    struct process *p = current->process;
+    unsigned long flags = spin_lock_irqsave(&p->sighand->lock);
+    int signo = signal_take(set, info);
+
+    signal_recalc(current);
+    spin_unlock_irqrestore(&p->sighand->lock, flags);
+    return signo;
+}
+
+/* ---- telling the thread -------------------------------------------------------------------------------- */
+
+void signal_recalc(struct thread *t)
+{
+    struct process *p = t->process;
+    signal_set deliverable = (t->pending.set | p->pending.set) & ~t->blocked;
+
+    assert(spin_held(&p->sighand->lock));
+    if (deliverable || p->group_stop_signal || p->group_exiting || p->continue_notify)
+        __atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
+    else if (t == current && (t->work & WORK_SIGNAL))
+        __atomic_fetch_and(&t->work, ~WORK_SIGNAL, __ATOMIC_SEQ_CST);
+}
+
+void signal_wake(struct thread *t, bool kill)
+{
+    u32 work = WORK_SIGNAL | (kill ? WORK_KILLED : 0);
+    int states = TASK_INTERRUPTIBLE | (kill ? TASK_KILLABLE | TASK_STOPPED | TASK_TRACED : 0);
+
+    __atomic_fetch_or(&t->work, work, __ATOMIC_SEQ_CST);
+    if (t == current)
+        return;
+    if (!wake_thread_state(t, states) && READ_ONCE(t->state) == TASK_RUNNING) {
+        struct cpu *cpu = READ_ONCE(t->cpu);
+
+        if (cpu != this_cpu() && READ_ONCE(cpu->thread) == t)
+            arch_ipi_send(cpu->id, IPI_RESCHEDULE); /* it may be in user mode for long */
+    }
+}
+
+void group_exit_start(struct process *p, int code)
+{
+    struct thread *t;
+
+    p->group_exiting = true;
+    p->group_exit_code = code;
+    p->group_stop_signal = 0;
+    p->stop_pending = 0;
+    list_for_each_entry(t, &p->threads, thread_link) {
+        t->pending.set |= signal_bit(SIGKILL);
+        signal_wake(t, true);
+    }
+}
+
+/* ---- sending -------------------------------------------------------------------------------------------- */
+
+/* Would the signal have no effect? Blocked ones are kept, for the action may change before they are
+ * looked at. Init only gets what it has a handler for. */
+static bool is_ignored(struct process *p, struct thread *t, int signo)
+{
+    signal_set bit = signal_bit(signo);
+    struct sighand *s = p->sighand;
+    bool is_default = !(s->set & bit) || s->action[signo - 1].handler == (vaddr_t)SIG_DFL;
+
+    if (t->blocked & bit)
+        return false;
+    if (p == init_process && is_default)
+        return true;
+    return is_default ? bit & SIGNALS_IGNORED_BY_DEFAULT : s->ignored & bit;
+}
+
+/* SIGCONT starts a stopped process, whatever is then done with the signal itself. */
+static void continue_process(struct process *p)
+{
+    struct thread *t;
+
+    signal_queue_remove(&p->pending, SIGNALS_STOP);
+    list_for_each_entry(t, &p->threads, thread_link)
+        signal_queue_remove(&t->pending, SIGNALS_STOP);
+    if (!p->group_stop_signal)
+        return;
+    if (p->stop_pending == 0) {
+        p->continue_report = true;
+        p->continue_notify = true;
+    }
+    p->group_stop_signal = 0;
+    p->stop_pending = 0;
+    p->stop_report = 0;
+    list_for_each_entry(t, &p->threads, thread_link) {
+        __atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
+        wake_thread_state(t, TASK_STOPPED);
+    }
+}
+
+static void cancel_opposites(struct process *p, int signo)
+{
+    struct thread *t;
+
+    if (signo == SIGCONT) {
+        continue_process(p);
+    } else if (signal_bit(signo) & SIGNALS_STOP) {
+        signal_queue_remove(&p->pending, signal_bit(SIGCONT));
+        list_for_each_entry(t, &p->threads, thread_link)
+            signal_queue_remove(&t->pending, signal_bit(SIGCONT));
+    }
+}
+
+/* Record where the signal came from. Standard signals get through without, if need be. */
+static int enqueue(struct signal_queue *q, struct thread *target, int signo, const siginfo_t *info)
+{
+    bool must = signo >= SIGRTMIN && info && info->si_code != SI_USER && info->si_code != SI_KERNEL;
+    struct user *user = target->cred->user;
+    struct queued_signal *s = NULL;
+    u64 limit = target->process->limits[RLIMIT_SIGPENDING].rlim_cur;
+
+    if ((u64)atomic_inc_return(&user->queued_signals) <= limit ||
+        (signo < SIGRTMIN && (!info || info->si_code >= 0)))
+        s = object_alloc(queued_cache, ALLOC_ATOMIC);
+    if (!s) {
+        atomic_dec(&user->queued_signals);
+        return must ? -EAGAIN : 0;
+    }
+    ref_get(&user->refs);
+    s->user = user;
+    if (info) {
+        s->info = *info;
+    } else {
+        memset(&s->info, 0, sizeof(s->info));
+        s->info.si_code = SI_KERNEL;
+    }
+    s->info.si_signo = signo;
+    list_add_tail(&s->link, &q->infos);
+    return 0;
+}
+
+static bool wants(struct thread *t, int signo)
+{
+    if (signo == SIGKILL)
+        return true;
+    return !(t->blocked & signal_bit(signo)) && !(READ_ONCE(t->state) & (TASK_STOPPED | TASK_TRACED)) &&
+           !(t->work & WORK_SIGNAL);
+}
+
+/* The thread that is to take a signal sent to the process: the current or first one, if it can. */
+static struct thread *choose_thread(struct process *p, struct thread *first, int signo)
+{
+    struct thread *t;
+
+    if (first && wants(first, signo))
+        return first;
+    list_for_each_entry(t, &p->threads, thread_link)
+        if (wants(t, signo))
+            return t;
+    return NULL;
+}
+
+static bool kills(struct process *p, struct thread *t, int signo)
+{
+    signal_set bit = signal_bit(signo);
+    struct sighand *s = p->sighand;
+
+    if (bit & (SIGNALS_CORE | SIGNALS_STOP | SIGNALS_IGNORED_BY_DEFAULT))
+        return false; /* a core dump is the receiver's own business */
+    if ((s->set & bit) && s->action[signo - 1].handler != (vaddr_t)SIG_DFL)
+        return false;
+    return signo == SIGKILL || !(t->blocked & bit);
+}
+
+int signal_send_locked(struct process *p, struct thread *t, int signo, const siginfo_t *info)
+{
+    struct signal_queue *q = t ? &t->pending : &p->pending;
+    struct thread *main = t;
+    int error;
+
+    assert(spin_held(&p->sighand->lock));
+    if (p->thread_count == 0 || p->group_exiting)
+        return 0;
+    if (!main)
+        main = current->process == p ? current : p->leader->state != TASK_DEAD
+            ? p->leader : list_first_entry(&p->threads, struct thread, thread_link);
+    cancel_opposites(p, signo);
+    if (is_ignored(p, main, signo))
+        return 0;
+    if (signo < SIGRTMIN && (q->set & signal_bit(signo)))
+        return 0;
+    if (signo != SIGKILL) {
+        error = enqueue(q, main, signo, info);
+        if (error)
+            return error;
+    }
+    q->set |= signal_bit(signo);
+    t = t ? (wants(t, signo) ? t : NULL) : choose_thread(p, main, signo);
+    if (!t)
+        return 0;
+    if (kills(p, t, signo))
+        group_exit_start(p, signo);
+    else
+        signal_wake(t, signo == SIGKILL);
+    return 0;
+}
+
+int signal_send_process(struct process *p, int signo, const siginfo_t *info)
+{
+    unsigned long flags;
+    struct sighand *s = sighand_lock(p, &flags);
+    int error = signal_send_locked(p, NULL, signo, info);
+
+    sighand_unlock(s, flags);
+    return error;
+}
+
+int signal_send_thread(struct thread *t, int signo, const siginfo_t *info)
+{
+    unsigned long flags;
+    struct sighand *s = sighand_lock(t->process, &flags);
+    int error = READ_ONCE(t->state) == TASK_DEAD
+                    ? 0
+                    : signal_send_locked(t->process, t, signo, info);
+
+    sighand_unlock(s, flags);
+    return error;
+}
+
+int signal_send_group(pid_t pgrp, int signo, const siginfo_t *info)
+{
+    unsigned long flags = spin_lock_irqsave(&tree_lock);
+    struct process_group *g = group_lookup(pgrp);
+    struct process *p;
+    int error = -ESRCH;
+
+    if (g)
+        list_for_each_entry(p, &g->members, pgrp_link) {
+            signal_send_process(p, signo, info);
+            error = 0;
+        }
+    spin_unlock_irqrestore(&tree_lock, flags);
+    return error;
+}
+
+/* A fault cannot be put off: if the program blocks or ignores the signal, it dies of it. */
+void signal_fault(int signo, int code, vaddr_t address)
+{
+    struct thread *t = current;
+    struct process *p = t->process;
+    struct sighand *s = p->sighand;
+    signal_set bit = signal_bit(signo);
+    siginfo_t info;
+    unsigned long flags;
+
+    memset(&info, 0, sizeof(info));
+    info.si_signo = signo;
+    info.si_code = code;
+    info.si_addr = (void *)address;
+    flags = spin_lock_irqsave(&s->lock);
+    if ((t->blocked & bit) || (s->ignored & bit) || !(s->set & bit)) {
+        t->blocked &= ~bit;
+        s->set &= ~bit;
+        s->ignored &= ~bit;
+    }
+    if (!(t->pending.set & bit) && !p->group_exiting) {
+        enqueue(&t->pending, t, signo, &info);
+        t->pending.set |= bit;
+    }
+    __atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
+    spin_unlock_irqrestore(&s->lock, flags);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting for children: wait4(2), waitid(2).
+ *
+ * A parent keeps its dead children in a list of their own, so the usual question - has any child
+ * ended? - needs no search, nor does the question about one child. Only stopped and continued
+ * children are looked for among the living.
+ */
+#include "internal.h"
+#include <vellum/string.h>
+#include <vellum/syscall.h>
+#include <vellum/uaccess.h>
+#include <linux/wait.h>
+
+/* What is asked, and what was found. */
+struct wait_request {
+    int which;        /* P_ALL, P_PID, P_PGID */
+    pid_t id;
+    int options;      /* W*, as waitid(2) has them */
+    /* The answer: */
+    pid_t pid;
+    uid_t uid;
+    int code;         /* CLD_* */
+    int status;       /* as wait4(2) shows it */
+    struct usage usage;
+};
+
+static bool eligible(const struct process *child, const struct wait_request *r)
+{
+    if (r->which == P_PID && child->pid != r->id)
+        return false;
+    if (r->which == P_PGID && child->pgrp != r->id)
+        return false;
+    if (r->options & __WALL)
+        return true;
+    return (child->exit_signal != SIGCHLD) == !!(r->options & __WCLONE);
+}
+
+static void add_usage(struct usage *to, const struct usage *u)
+{
+    to->user_ns += u->user_ns;
+    to->system_ns += u->system_ns;
+    to->minor_faults += u->minor_faults;
+    to->major_faults += u->major_faults;
+    to->voluntary_switches += u->voluntary_switches;
+    to->involuntary_switches += u->involuntary_switches;
+    to->peak_resident = max(to->peak_resident, u->peak_resident);
+}
+
+static void answer(struct wait_request *r, struct process *child, int code, int status)
+{
+    r->pid = child->pid;
+    r->uid = child->leader->cred->uid;
+    r->code = code;
+    r->status = status;
+}
+
+/* A dead child: take it out of the tree unless it is only looked at. => tree_lock. The caller then
+ * puts *reaped. */
+static void take_zombie(struct wait_request *r, struct process *child, struct process **reaped)
+{
+    struct process *self = current->process;
+    int signo = child->exit_code & 0x7f;
+
+    answer(r, child, !signo ? CLD_EXITED : child->exit_code & 0x80 ? CLD_DUMPED : CLD_KILLED,
+           child->exit_code);
+    r->usage = child->dead_threads;
+    add_usage(&r->usage, &child->dead_children);
+    if (r->options & WNOWAIT)
+        return;
+    add_usage(&self->dead_children, &r->usage);
+    process_unlink(child);
+    *reaped = child;
+}
+
+/* A living child that has stopped or gone on since anybody asked last? => tree_lock */
+static bool take_change(struct wait_request *r, struct process *child)
+{
+    unsigned long flags;
+    struct sighand *s;
+    bool found = true;
+
+    if (!(r->options & (WSTOPPED | WCONTINUED)))
+        return false;
+    s = sighand_lock(child, &flags);
+    if ((r->options & WSTOPPED) && child->stop_report) {
+        answer(r, child, CLD_STOPPED, child->stop_report << 8 | 0x7f);
+        if (!(r->options & WNOWAIT))
+            child->stop_report = 0;
+    } else if ((r->options & WCONTINUED) && child->continue_report) {
+        answer(r, child, CLD_CONTINUED, 0xffff);
+        if (!(r->options & WNOWAIT))
+            child->continue_report = false;
+    } else {
+        found = false;
+    }
+    sighand_unlock(s, flags);
+    return found;
+}
+
+static int look_at(struct wait_request *r, struct process *child, struct process **reaped)
+{
+    if (child->state != PROCESS_ZOMBIE)
+        return take_change(r, child);
+    if (!(r->options & WEXITED))
+        return 0;
+    take_zombie(r, child, reaped);
+    return 1;
+}
+
+/* 1: found, r is filled in. 0: not yet. -ECHILD: there is nothing to wait for. => tree_lock */
+static int scan(struct wait_request *r, struct process **reaped)
+{
+    struct process *self = current->process, *child;
+    int result = -ECHILD;
+
+    if (r->which == P_PID) {
+        child = pid_lookup(r->id);
+        if (!child || child->parent != self || child == self || !eligible(child, r))
+            return -ECHILD;
+        return look_at(r, child, reaped);
+    }
+    list_for_each_entry(child, &self->zombies, sibling) {
+        if (!eligible(child, r))
+            continue;
+        if (look_at(r, child, reaped))
+            return 1;
+        result = 0;
+    }
+    list_for_each_entry(child, &self->children, sibling) {
+        if (!eligible(child, r))
+            continue;
+        if (take_change(r, child))
+            return 1;
+        result = 0;
+        if (!(r->options & (WSTOPPED | WCONTINUED)))
+            break;
+    }
+    return result;
+}
+
+static int try_once(struct wait_request *r)
+{
+    struct process *reaped = NULL;
+    unsigned long flags = spin_lock_irqsave(&tree_lock);
+    int result = scan(r, &reaped);
+
+    spin_unlock_irqrestore(&tree_lock, flags);
+    if (reaped) {
+        process_put(reaped);
+        kernel_stacks_trim();
+    }
+    return result;
+}
+
+/* As scan(), but sleeps until there is something, unless WNOHANG. */
+static int wait_for_child(struct wait_request *r)
+{
+    struct wait_queue *queue = &current->process->child_wait;
+    int result = try_once(r);
+    WAIT_ENTRY(entry);
+
+    if (result != 0 || (r->options & WNOHANG))
+        return result;
+    for (;;) {
+        wait_prepare(queue, &entry, TASK_INTERRUPTIBLE);
+        result = try_once(r);
+        if (result != 0)
+            break;
+        if (signal_pending()) {
+            result = -ERESTARTSYS;
+            break;
+        }
+        schedule();
+    }
+    wait_finish(queue, &entry);
+    return result;
+}
+
+static int put_usage(struct rusage __user *uru, const struct usage *u)
+{
+    struct rusage ru;
+
+    if (!uru)
+        return 0;
+    usage_to_rusage(u, &ru);
+    return copy_to_user(uru, &ru, sizeof(ru)) ? -EFAULT : 0;
+}
+
+SYSCALL_DEFINE4(wait4, pid_t, pid, int __user *, status, int, options, struct rusage __user *, usage)
+{
+    struct wait_request r = { .which = P_PID, .id = pid };
+    int result;
+
+    if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
+        return -EINVAL;
+    if (pid == INT32_MIN)
+        return -ESRCH;
+    r.options = options | WEXITED;
+    if (pid == -1) {
+        r.which = P_ALL;
+    } else if (pid <= 0) {
+        r.which = P_PGID;
+        r.id = pid == 0 ? current->process->pgrp : -pid;
+    }
+    result = wait_for_child(&r);
+    if (result <= 0)
+        return result;
+    if (status && put_user(r.status, status))
+        return -EFAULT;
+    if (put_usage(usage, &r.usage))
+        return -EFAULT;
+    return r.pid;
+}
+
+/* waitid(2) tells the code or signal, not the status word. */
+static int info_status(const struct wait_request *r)
+{
+    switch (r->code) {
+    case CLD_EXITED:
+        return r->status >> 8;
+    case CLD_STOPPED:
+        return r->status >> 8;
+    case CLD_CONTINUED:
+        return SIGCONT;
+    }
+    return r->status & 0x7f;
+}
+
+static int put_info(siginfo_t __user *uinfo, const struct wait_request *r, bool found)
+{
+    siginfo_t info;
+
+    if (!uinfo)
+        return 0;
+    memset(&info, 0, sizeof(info));
+    if (found) {
+        info.si_signo = SIGCHLD;
+        info.si_code = r->code;
+        info.si_pid = r->pid;
+        info.si_uid = r->uid;
+        info.si_status = info_status(r);
+    }
+    return copy_to_user(uinfo, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+SYSCALL_DEFINE5(waitid, int, which, pid_t, id, siginfo_t __user *, info, int, options,
+                struct rusage __user *, usage)
+{
+    struct wait_request r = { .which = which, .id = id, .options = options };
+    int result;
+
+    if ((options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE |
+                     __WALL)) ||
+        !(options & (WEXITED | WSTOPPED | WCONTINUED)))
+        return -EINVAL;
+    switch (which) {
+    case P_ALL:
+        break;
+    case P_PID:
+        if (id <= 0)
+            return -EINVAL;
+        break;
+    case P_PGID:
+        if (id < 0)
+            return -EINVAL;
+        if (id == 0)
+            r.id = current->process->pgrp;
+        break;
+    case P_PIDFD: /* no descriptor refers to a process here */
+        return id < 0 ? -EINVAL : -EBADF;
+    default:
+        return -EINVAL;
+    }
+    result = wait_for_child(&r);
+    if (result < 0)
+        return result;
+    if (result > 0 && put_usage(usage, &r.usage))
+        return -EFAULT;
+    return put_info(info, &r, result > 0);
+}
