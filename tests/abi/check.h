@@ -469,6 +469,8 @@ static CHECK_USED int check_run(const struct check_case *cases)
         mmap(NULL, sizeof(*check_state), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (check_state == MAP_FAILED)
         return 2;
+    for (int fd = 3; fd < 256; fd++)
+        close(fd);
     prctl(PR_GET_NAME, name);
     check_state->qemu_user = !strncmp(name, "qemu-", 5);
     if (readlink("/proc/self/exe", check_state->self, PATH_MAX - 1) < 0)
