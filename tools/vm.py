@@ -33,7 +33,8 @@ EXIT_PANIC = 125
 
 CHUNK = 16384  # the most that one frame carries (user/init.c)
 PANIC = re.compile(rb"Kernel panic[^\r\n]*")
-PANIC_GRACE = 5.0  # seconds for the rest of a panic's report
+PANIC_END = b"end Kernel panic"
+PANIC_GRACE = 10.0  # seconds for the rest of a panic's report
 
 
 class Stop(Exception):
@@ -284,6 +285,8 @@ class Session:
             if not self.options.gdb:
                 end = time.monotonic() + PANIC_GRACE
                 self.deadline = min(self.deadline or end, end)
+        if self.panicked and PANIC_END in self.log and not self.options.gdb:
+            self.deadline = time.monotonic()
         if not self.panicked:
             del self.log[:-4096]
 

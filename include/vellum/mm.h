@@ -188,6 +188,8 @@ void tlb_batch_end(struct tlb_batch *b);
 void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end);
 void tlb_flush_page_local_or_all(struct mm *mm, vaddr_t va);
 
+#define MAX_MAP_COUNT 65530 /* VMAs of an address space; Linux's vm.max_map_count */
+
 extern bool aslr_enabled; /* norandmaps clears it */
 
 #endif

@@ -74,6 +74,8 @@ struct process {
     int oom_score_adj;
 };
 
+#define PID_MAX 32768 /* numbers are below; as kernel.pid_max is on Linux */
+
 extern spinlock_t tree_lock;
 extern struct list all_processes;       /* [tree_lock] */
 extern struct process *init_process;

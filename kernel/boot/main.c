@@ -19,6 +19,7 @@
 #include <vellum/string.h>
 #include <vellum/syscall.h>
 #include <vellum/time.h>
+#include <vellum/virtio.h>
 
 struct level {
     const char *name;
@@ -126,6 +127,7 @@ static const struct level late_levels[] = {
     { "devices", arch_devices_init },
     { "serial ports", uart_init },
     { "PCI", pci_init },
+    { "virtio", virtio_init },
     { "root", unpack_root },
     { "device directory", mount_devices },
 };

@@ -229,7 +229,7 @@ def debugger(arch):
     with Terminal(argv) as t:
         said = t.expect(rb"(gdb-multiarch [^\r\n]*)").group(1).decode()
         t.expect(rb"\^A x quits")
-        script = ["-ex", "break panic", "-ex", "vellum-threads", "-ex", "kill"]
+        script = ["-ex", "break panic", "-ex", "vellum-log", "-ex", "vellum-threads", "-ex", "kill"]
         out = subprocess.run(
             f"{said} -batch " + " ".join(f"'{w}'" for w in script),
             shell=True,

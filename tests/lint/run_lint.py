@@ -68,7 +68,9 @@ def machine_in_its_room(_):
     """Nothing outside arch/ is assembly or knows which machine it is."""
     names = [n for n in sources() if n.startswith(KERNEL)]
     none([n for n in names if n.endswith(".S")], "assembly outside arch/")
-    none(offences(names, r"\basm\s*(volatile|goto|\()|__asm__"), "assembly outside arch/")
+    # offsets.h computes constants for the machines' assembly; it never runs
+    allowed = ("include/vellum/offsets.h",)
+    none(offences(names, r"\basm\s*(volatile|goto|\()|__asm__", allowed), "assembly outside arch/")
     none(offences(names, r"#\s*(el)?if.*(__x86_64__|__riscv|__amd64__)"), "the machine's name outside arch/")
 
 

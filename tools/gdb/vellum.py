@@ -11,6 +11,7 @@ Commands:
     vellum-bt TID                    the kernel stack of a thread that does not run
     vellum-list HEAD TYPE MEMBER     the objects on a struct list
     vellum-tree ROOT TYPE MEMBER     the objects in a red-black tree, in order
+    vellum-log                       the kernel's messages
 
 Functions for expressions: $cpu(N), $process(PID), $thread(TID).
 """
@@ -196,6 +197,28 @@ class Tree(Command):
             print(item.format_string())
 
 
+class Log(Command):
+    """The kernel's messages, also those that no console showed."""
+
+    name = "log"
+
+    def invoke(self, argument, from_tty):
+        static = lambda name: value(f"'kernel/trace/printk.c'::{name}")
+        ring = static("ring")
+        size = int(ring.type.sizeof)
+        held = bytes(gdb.selected_inferior().read_memory(int(ring.address), size))
+        record = gdb.lookup_type("struct record")
+        fields = {f.name: (f.bitpos // 8, f.type.sizeof) for f in record.fields()}
+        at, end = int(static("head")), int(static("tail"))
+        take = lambda start, n: bytes(held[(start + i) % size] for i in range(n))
+        number = lambda name: int.from_bytes(take(at + fields[name][0], fields[name][1]), "little")
+        while at < end:
+            time, length = number("time"), number("length")
+            text = take(at + record.sizeof, length).decode("utf-8", "replace")
+            print(f"[{time // 10**9:5}.{time // 1000 % 10**6:06}] {text}")
+            at += record.sizeof + length
+
+
 class Find(gdb.Function):
     """An object by its number."""
 
@@ -211,7 +234,7 @@ class Find(gdb.Function):
         raise gdb.GdbError(f"there is no {int(wanted)}")
 
 
-for command in (Cpus, Processes, Threads, Backtrace, List, Tree):
+for command in (Cpus, Processes, Threads, Backtrace, List, Tree, Log):
     command()
 Find("cpu", cpus, "id")
 Find("process", processes, "pid")

@@ -63,7 +63,7 @@ static void snapshot_signals(struct snapshot *s, struct process *p, struct threa
         s->shared_pending = p->pending.set;
         s->blocked = t->blocked;
         for (int i = 0; i < SIGNALS; i++) {
-            if (h->action[i].handler == (vaddr_t)SIG_IGN)
+            if (h->ignored & BIT(i))
                 s->ignored |= BIT(i);
             else if (h->action[i].handler != (vaddr_t)SIG_DFL)
                 s->caught |= BIT(i);
