@@ -9,7 +9,7 @@
 #define VELLUM_MM_H
 
 #include <vellum/interval_tree.h>
-#include <vellum/page.h>
+#include <vellum/page_table.h>
 #include <vellum/sync.h>
 #include <linux/mman.h>
 
@@ -19,7 +19,7 @@ struct vm_fault;
 
 /* vma->flags */
 enum {
-    VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4, /* = PROT_* */
+    VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4, /* = PROT_*, PTE_* */
     VM_SHARED = 8,                          /* MAP_SHARED */
     VM_MAY_READ = 16, VM_MAY_WRITE = 32, VM_MAY_EXEC = 64, /* mprotect may set these */
     VM_GROWSDOWN = 128,
@@ -32,63 +32,120 @@ enum {
     VM_ACCOUNT = 65536,  /* counts towards committed memory */
 };
 
-/* What the owner of the memory behind a VMA provides. */
+/* The VMAs that map a file: its reverse map. Part of its page cache. */
+struct mapping_set {
+    struct rwlock lock;  /* taken after mm->lock and page lock, before page-table locks */
+    struct rb_root tree; /* [lock] interval tree of vma->file_node by page index */
+    atomic_t writable;   /* shared mappings that may be written */
+};
+void mapping_set_init(struct mapping_set *set);
+
+/* What the owner of the memory behind a VMA provides. Private anonymous memory has none. */
 struct vm_ops {
-    void (*open)(struct vma *vma);  /* a VMA came to be (map, split, fork) */
-    void (*close)(struct vma *vma);
+    void (*open)(struct vma *vma);  /* a VMA came to be by a split or fork; optional */
+    void (*close)(struct vma *vma); /* one is about to go (after merge or unmap); optional */
     /* Find the frame for fault->index: sets fault->page (with a reference, up to date, not locked)
      * and returns FAULT_OK, or another outcome. => mm->lock read-held; may sleep */
     int (*fault)(struct vm_fault *fault);
-    /* Map frames around the fault that are in the cache already; optional. */
-    void (*map_around)(struct vm_fault *fault, u64 first, u64 last);
-    /* A shared page is about to become writable: note the time, reserve space ... 0 or an outcome. */
+    /* Pages first..last that can be had at once, each with a reference, ascending by page->index, for
+     * a fault at one of them. Returns how many; optional. last - first < FAULT_AROUND; no sleep */
+    unsigned (*fault_around)(struct vma *vma, u64 first, u64 last, struct page **pages);
+    /* fault->page of a shared mapping is about to become writable: note the time, reserve space ...
+     * FAULT_OK or another outcome. NULL: always allowed, and mapped writable at the first touch. */
     int (*make_writable)(struct vm_fault *fault);
-    const char *(*name)(struct vma *vma); /* "[vdso]" for /proc/PID/maps */
+    const char *(*name)(struct vma *vma); /* "[vdso]" for /proc/PID/maps; optional */
 };
+#define FAULT_AROUND 16
 
 /* A range of addresses with one protection and one kind of memory behind it. */
 struct vma {
     vaddr_t start, end;       /* [m] page aligned; start < end */
     struct mm *mm;            /* [i] */
     u32 flags;                /* [m] VM_* */
+    bool has_private;         /* [m] has had private pages: fork must look (set with it read-held) */
     struct rb_node node;      /* [m] in mm->vmas, by start; augmented with the largest gap below */
     u64 largest_gap;          /* [m] of the subtree: bytes of the largest hole before a VMA in it */
     struct list link;         /* [m] in mm->vma_list, ascending */
     struct file *file;        /* [i] holds a reference; NULL: anonymous */
-    u64 offset;               /* [m] in pages: of `start` in the file; anonymous: start >> PAGE_SHIFT when mapped */
-    const struct vm_ops *ops; /* [i] NULL: anonymous */
+    u64 offset;               /* [m] in pages: of `start` in the file; anonymous: start >> PAGE_SHIFT */
+    const struct vm_ops *ops; /* [i] NULL: private anonymous memory */
     void *private_data;       /* the owner's */
-    struct anon_family *family; /* [m] once it has private pages */
-    struct list family_link;  /* [family->lock] */
-    struct interval_node file_node; /* [page cache's map_lock] in cache->mappings */
+    struct mapping_set *mappings;   /* [i] of the file, or NULL */
+    struct interval_node file_node; /* [mappings->lock] */
 };
 /* [m] mm->lock: written for writing, read for reading */
+
+/* All address spaces that descend from one exec by fork. They may share anonymous pages, always at
+ * the same address: page->family and page->index (address >> PAGE_SHIFT) are the reverse map. */
+struct anon_family {
+    refcount_t refs;  /* members */
+    spinlock_t lock;
+    struct list mms;  /* [lock] mm->family_link */
+};
 
 struct mm {
     struct rwlock lock;       /* the set of VMAs; faults read, changes write */
     struct rb_root vmas;      /* [m] */
     struct list vma_list;     /* [m] */
-    u64 sequence;             /* [m] changes whenever VMAs do: invalidates hints */
+    u64 sequence;             /* [m] changes whenever VMAs do: invalidates hints; no two mms share one */
     unsigned vma_count;       /* [m] */
     pte_t *page_table;        /* [i] root */
     paddr_t page_table_phys;  /* [i] */
     cpumask_t cpus;           /* [a] CPUs that have it loaded */
-    refcount_t users;         /* threads (and /proc readers); 0: mappings go */
-    refcount_t refs;          /* users count as one, plus CPUs that borrow it; 0: tables and mm go */
+    refcount_t users;         /* threads and /proc readers; 0: it goes */
     spinlock_t table_lock;    /* guards entries of upper tables */
-    vaddr_t mmap_top;         /* [i] mmap searches downwards from here */
+    struct anon_family *family; /* [i] */
+    struct list family_link;  /* [family->lock] */
+    vaddr_t mmap_top;         /* [i] mmap searches downwards from here; exec may set it */
     vaddr_t brk_start, brk;   /* [m] */
     vaddr_t code_start, code_end, data_start, data_end, stack_start; /* for /proc and brk */
     vaddr_t args_start, args_end, env_start, env_end;
     vaddr_t vdso;             /* [i] address of the vDSO, 0: none */
     u64 total_pages, locked_pages, data_pages, stack_pages, exec_pages; /* [m] */
-    atomic_long_t anon_pages, file_pages, shmem_pages, table_pages; /* resident */
-    u64 peak_resident, peak_total;
-    struct file *exe;         /* [m] /proc/PID/exe */
+    union {
+        atomic_long_t resident[3]; /* pages mapped, by kind: page_kind() */
+        struct {
+            atomic_long_t file_pages, anon_pages, shmem_pages;
+        };
+    };
+    atomic_long_t table_pages;
+    u64 peak_resident, peak_total; /* brought up to date by mm_update_peaks() */
+    struct file *exe;         /* [m] /proc/PID/exe; holds a reference */
     u64 auxv[48];             /* [i] for /proc/PID/auxv */
     unsigned auxv_words;
+    u32 lock_future;          /* [m] VM_LOCKED if mlockall(MCL_FUTURE) */
     int dumpable;
 };
+
+/* Index into mm->resident. */
+static inline unsigned page_kind(const struct page *page)
+{
+    static_assert(PG_ANON == 1 << 8 && PG_SHMEM == 1 << 9, "adjacent bits");
+    return (page->flags >> 8) & 3;
+}
+
+static inline u64 mm_resident(const struct mm *mm)
+{
+    long n = atomic_read(&mm->file_pages) + atomic_read(&mm->anon_pages) +
+             atomic_read(&mm->shmem_pages);
+
+    return n > 0 ? n : 0;
+}
+void mm_update_peaks(struct mm *mm);
+
+/* ---- what mm asks of the rooms above it ------------------------------------------------------- */
+
+/* Open files: defined in kernel/fs/file_map.c. */
+struct mm_file_ops {
+    void (*get)(struct file *file);
+    void (*put)(struct file *file);
+};
+extern const struct mm_file_ops mm_file_ops;
+
+/* The current process's soft limit (RLIMIT_*); RLIM64_INFINITY until kernel/proc has set it. */
+extern u64 (*mm_limit)(unsigned resource);
+
+/* ---- faults ------------------------------------------------------------------------------------- */
 
 /* Outcomes of a fault. */
 enum {
@@ -104,6 +161,7 @@ enum {
 enum {
     ACCESS_WRITE = 1, ACCESS_EXEC = 2, ACCESS_USER = 4,
     ACCESS_PRESENT = 8, /* the entry was present: a protection fault */
+    ACCESS_FORCE = 16,  /* (mm_access) whatever the protection, as a debugger may */
 };
 
 /* The state of one fault; the first phase fills it in, the others read it. */
@@ -111,30 +169,33 @@ struct vm_fault {
     struct vma *vma;
     vaddr_t address;    /* page aligned */
     u32 access;         /* ACCESS_* */
+    bool major;         /* had to wait for a device */
     u64 index;          /* page of the file (or family) */
-    pte_t *pte;         /* the entry, once found */
+    pte_t *pte;         /* the entry */
     struct page *table; /* its table: holds the lock */
     pte_t seen;         /* the entry as it was when the fault was classified */
     struct page *page;  /* what ops->fault found */
-    bool major;         /* had to wait for a device */
 };
 
 /* Resolve a fault of the current process at any user address. Returns FAULT_OK or why not.
  * Counts it as minor or major. => interrupts on, no spinlock */
 int page_fault(vaddr_t address, u32 access);
+/* The same in any address space, for access on its behalf; not counted. */
+int mm_fault(struct mm *mm, vaddr_t address, u32 access, bool *major);
+
+/* ---- life ----------------------------------------------------------------------------------------- */
 
 void mm_init(void);
 /* An empty address space with one user, or NULL. */
 struct mm *mm_create(void);
 void mm_get(struct mm *mm); /* another user */
-void mm_put(struct mm *mm); /* the last user takes the mappings with it => may sleep */
-void mm_pin(struct mm *mm); /* keeps tables and struct, not the mappings */
-void mm_unpin(struct mm *mm);
+void mm_put(struct mm *mm); /* the last user takes all with it => may sleep */
 /* A user reference unless the last is gone already. */
 bool mm_get_not_zero(struct mm *mm);
 /* A copy for fork: private pages copy-on-write, shared ones shared. err_ptr(-ENOMEM). */
 struct mm *mm_fork(struct mm *parent);
-/* Switch the current CPU's page table; called by the scheduler. next_mm NULL: kernel thread, borrow. */
+/* Switch the current CPU's page table; called by the scheduler. A kernel thread (mm NULL) borrows
+ * the one that is loaded: mm_put() of its last user makes all CPUs let go of it. => interrupts off */
 void mm_switch(struct thread *prev, struct thread *next);
 /* Give the current thread another address space (exec; NULL at exit). Does not put the old one. */
 void mm_activate(struct mm *mm);
@@ -146,47 +207,80 @@ struct vma *vma_find_exact(struct mm *mm, vaddr_t address); /* that contains it,
 struct vma *vma_first(struct mm *mm);
 struct vma *vma_next(struct vma *vma);                      /* or NULL */
 struct vma *vma_prev(struct vma *vma);
+/* Resident pages of a VMA: counts[page_kind()]. => mm->lock */
+void vma_resident(struct vma *vma, u64 counts[3]);
 
 /* ---- changing an address space (they take mm->lock themselves) ------------------------------- */
 
-/* mmap(2) for the current process. file: NULL if MAP_ANONYMOUS; offset in bytes. Returns the address
- * or a negative errno. */
+/* A mapping to be made. */
+struct map_request {
+    vaddr_t address;    /* hint, or the place with MAP_FIXED */
+    u64 length;         /* bytes, page aligned, not 0 */
+    u32 vm_flags;       /* VM_*, permission to have them checked by the caller */
+    u32 map_flags;      /* MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE, MAP_NONBLOCK are looked at */
+    u64 offset;         /* pages, if there is a file */
+    struct file *file;  /* or NULL */
+    void *private_data; /* for vma->private_data */
+    /* Sets vma->ops, vma->mappings ... of a new VMA of `file`, whose vma->file is set. 0 or -errno
+     * => mm->lock write-held. NULL: anonymous memory */
+    int (*attach)(struct file *file, struct vma *vma);
+    const struct vm_ops *ops; /* if attach is NULL */
+};
+/* Returns the address or -EINVAL, -ENOMEM, -EPERM, -EEXIST, or attach's error. */
+long mm_map_request(struct mm *mm, const struct map_request *request);
+
+/* mmap(2) for the current process (kernel/fs/file_map.c). file: NULL if MAP_ANONYMOUS; offset in
+ * bytes. Returns the address or a negative errno. */
 long mm_map(struct file *file, vaddr_t hint, size_t length, unsigned prot, unsigned flags, u64 offset);
 /* The same in any mm that nobody else uses yet (exec). */
 long mm_map_in(struct mm *mm, struct file *file, vaddr_t hint, size_t length, unsigned prot,
                unsigned flags, u64 offset);
 int mm_unmap(struct mm *mm, vaddr_t start, size_t length);
 int mm_protect(struct mm *mm, vaddr_t start, size_t length, unsigned prot);
-/* Kernel frames (vDSO, vvar) for user space at an address chosen near hint. */
+/* Kernel frames (vDSO, vvar) for user space at an address chosen near hint. The array of pages, and
+ * ops (for the name; may be NULL) must stay as long as the kernel runs. */
 long mm_map_special(struct mm *mm, vaddr_t hint, struct page **pages, unsigned n, unsigned prot,
                     const struct vm_ops *ops);
 /* Set the heap's start (exec); brk(2) moves its end. */
 void mm_set_brk(struct mm *mm, vaddr_t start);
+/* A random number of pages below 2^bits, in bytes; 0 without address-space randomisation. */
+u64 mm_random_offset(unsigned bits);
 /* Read or write another process's memory (procfs, ptrace, exec's argument pages). Faults pages in;
  * write breaks copy-on-write, `force` overrides protection as ptrace does. Returns bytes done. */
 size_t mm_access(struct mm *mm, vaddr_t address, void *buffer, size_t n, bool write, bool force);
 
 /* ---- used by page caches ---------------------------------------------------------------------- */
 
-/* Remove all mappings of pages first..last of a file (truncate): => cache->map_lock not held */
-void mm_unmap_file_range(struct page_cache *cache, u64 first, u64 last, bool even_private_copies);
+/* Remove all mappings of pages first..last of a file (truncate). Pages that are to go have been
+ * taken out of the cache before (page->cache NULL), so that no fault maps them anew.
+ * => set->lock not held; may sleep */
+void mm_unmap_file_range(struct mapping_set *set, u64 first, u64 last, bool even_private_copies);
 
 /* ---- TLB: kernel/mm/tlb.c ----------------------------------------------------------------------- */
+
+#define TLB_BATCH 64
 
 /* Gathers what is unmapped, so that one flush and one batch of frees serve many pages. */
 struct tlb_batch {
     struct mm *mm;
-    vaddr_t start, end;
+    vaddr_t start, end; /* what to flush; start >= end: nothing */
     unsigned n;
-    bool whole;
-    struct page *pages[64];
+    struct page *pages[TLB_BATCH]; /* to be put after the flush */
 };
-void tlb_batch_begin(struct tlb_batch *b, struct mm *mm);
-void tlb_batch_page(struct tlb_batch *b, vaddr_t va, struct page *page /* put after the flush; or NULL */);
-void tlb_batch_end(struct tlb_batch *b);
+
+static inline void tlb_batch_begin(struct tlb_batch *b, struct mm *mm)
+{
+    b->mm = mm;
+    b->start = ~0UL;
+    b->end = 0;
+    b->n = 0;
+}
+
+/* Flush and put what has been gathered; the batch can go on. => no spinlock */
+void tlb_batch_flush(struct tlb_batch *b);
+
 /* Flush [start, end) of mm on every CPU that has it loaded. => no spinlock that needs interrupts */
 void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end);
-void tlb_flush_page_local_or_all(struct mm *mm, vaddr_t va);
 
 #define MAX_MAP_COUNT 65530 /* VMAs of an address space; Linux's vm.max_map_count */
 

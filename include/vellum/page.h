@@ -28,7 +28,7 @@ enum {
     PG_DIRTY = 1 << 6,     /* newer than its backing store */
     PG_WRITEBACK = 1 << 7, /* being written to its backing store */
     PG_ANON = 1 << 8,      /* owner is an anonymous family, not a page cache */
-    PG_REFERENCED = 1 << 9,
+    PG_SHMEM = 1 << 9,     /* of a file whose only home is memory */
     PG_ACTIVE = 1 << 10,
     PG_ON_LRU = 1 << 11,
     PG_RESERVED = 1 << 12, /* never freed: kernel image, firmware */
@@ -36,7 +36,8 @@ enum {
     PG_HEAD = 1 << 14,     /* head of a compound block of `order` */
     PG_TAIL = 1 << 15,
     PG_SWAP_CACHE = 1 << 16,
-    PG_CACHED_FREE = 1 << 17, /* free, in a CPU's list */
+    PG_CODE_SYNCED = 1 << 18, /* instruction fetch sees the contents; cleared by writes to the file */
+    PG_REFERENCED = 1 << 17,
 };
 
 /* One per page frame. Each page-table entry that maps it holds a reference, as does the page cache;
@@ -48,7 +49,7 @@ struct page {
         struct {        /* in a page cache or anonymous */
             u32 order;          /* of a buddy block or compound head */
             union {
-                struct page_cache *cache;   /* [page lock to change] the file it belongs to */
+                struct page_cache *cache;   /* [page lock to change] its file; NULL once removed */
                 struct anon_family *family; /* PG_ANON */
                 void *owner;
             };

@@ -30,9 +30,7 @@ struct page_cache {
     spinlock_t lock;              /* irqs on; guards pages, nr_pages */
     struct radix_tree pages;      /* [lock] index -> struct page, each holding a reference */
     u64 nr_pages;                 /* [lock] */
-    struct rwlock map_lock;       /* guards mappings; taken before page-table locks */
-    struct rb_root mappings;      /* [map_lock] interval tree of VMAs by page index */
-    atomic_t writable_mappings;
+    struct mapping_set mappings;  /* VMAs that map the file */
     const struct page_cache_ops *ops; /* [i] */
     struct inode *inode;          /* [i] */
 };

@@ -9,7 +9,7 @@
  */
 #include "memory.h"
 #include <vellum/boot.h>
-#include <vellum/page.h>
+#include <vellum/page_table.h>
 #include <vellum/string.h>
 
 /* Firmware of a large machine reports some dozens of ranges. */
@@ -164,4 +164,20 @@ void boot_free_initrd(void)
 {
     frames_give(initrd_start, initrd_end);
     initrd_start = initrd_end = 0;
+}
+
+/* The symbols are the linker script's: code and data marked __init. */
+extern char init_start[], init_end[];
+
+void boot_free_init_memory(void)
+{
+    /* The frames will hold other things: nothing may be executed there any more. */
+    for (char *p = init_start; p < init_end; p += PAGE_SIZE) {
+        pte_t *entry = kernel_pte((vaddr_t)p);
+
+        if (entry)
+            pte_store(entry, (pte_t){ 0 });
+    }
+    arch_tlb_flush_all();
+    frames_give(image_to_phys(init_start), image_to_phys(init_start) + (init_end - init_start));
 }

@@ -235,7 +235,7 @@ struct page *pages_alloc(unsigned order, unsigned flags)
         if (!page)
             return NULL;
     }
-    assert(atomic_read(&page->refs) == 0 && (page->flags & ~PG_CACHED_FREE) == 0);
+    assert(atomic_read(&page->refs) == 0 && page->flags == 0);
     page->flags = order ? PG_HEAD : 0;
     ref_init(&page->refs);
     page->order = order;

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making processors forget translations.
+ *
+ * A processor that loads an address space sets its bit in mm->cpus first. Whoever takes a mapping
+ * away clears the entry first and then reads the mask; both have a full fence between the two
+ * steps. So either the mask shows the processor, or the processor sees the cleared entry.
+ *
+ * What is unmapped is freed only after the flush: a tlb_batch gathers the frames meanwhile.
+ */
+#include "address_space.h"
+#include <vellum/sync.h>
+
+#define FLUSH_SINGLY 16 /* more pages than that: forget everything */
+
+void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end)
+{
+    cpumask_t others;
+    u64 self;
+
+    smp_fence();
+    preempt_disable();
+    self = BIT(this_cpu()->id);
+    others.bits = __atomic_load_n(&mm->cpus.bits, __ATOMIC_RELAXED);
+    if (others.bits & self) {
+        if (end - start > FLUSH_SINGLY * PAGE_SIZE)
+            arch_tlb_flush_user();
+        else
+            for (vaddr_t va = start; va < end; va += PAGE_SIZE)
+                arch_tlb_flush_page(va);
+        others.bits &= ~self;
+    }
+    if (others.bits)
+        arch_tlb_flush_remote(&others, start, end);
+    preempt_enable();
+}
+
+void tlb_batch_flush(struct tlb_batch *b)
+{
+    if (b->start < b->end)
+        tlb_flush_range(b->mm, b->start, b->end);
+    if (b->n)
+        pages_put(b->pages, b->n);
+    tlb_batch_begin(b, b->mm);
+}
