@@ -243,6 +243,8 @@ extern struct mount *root_mount;
 void mounts_show(struct seq_file *m);
 void mountinfo_show(struct seq_file *m);
 /* Kernel-internal mounts. */
+/* Open for execution what the path means: no permission is looked at. A file or err_ptr. */
+struct file *path_open_exec(const struct path *path);
 int mount_at(const char *source, const char *directory, const char *type, unsigned long flags, const char *data);
 bool mount_readonly(const struct mount *m);
 

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sleeping for a time: nanosleep(2), clock_nanosleep(2).
+ *
+ * A sleep is a deadline on the monotonic clock. One until a wall-clock time is worked out anew when
+ * the clock is set. An interrupted relative sleep leaves its deadline in the restart block, so that
+ * signals do not prolong it.
+ */
+#include <vellum/process.h>
+#include <vellum/syscall.h>
+#include <vellum/time.h>
+#include <vellum/uaccess.h>
+#include "calls.h"
+
+DEFINE_WAIT_QUEUE(clock_was_set);
+
+void sleep_ns(u64 ns)
+{
+    ktime_t deadline = ktime_after(ns);
+
+    do
+        __atomic_store_n(&current->state, TASK_UNINTERRUPTIBLE, __ATOMIC_SEQ_CST);
+    while (schedule_until(deadline) == 0);
+}
+
+/* 0 when the time has come, -ERESTARTSYS at a signal. */
+static int sleep_until(ktime_t deadline)
+{
+    int result = 0;
+
+    while (result == 0) {
+        __atomic_store_n(&current->state, TASK_INTERRUPTIBLE, __ATOMIC_SEQ_CST);
+        if (signal_pending()) {
+            __atomic_store_n(&current->state, TASK_RUNNING, __ATOMIC_RELEASE);
+            return -ERESTARTSYS;
+        }
+        result = schedule_until(deadline);
+    }
+    return 0;
+}
+
+static ktime_t real_to_monotonic(ktime_t real)
+{
+    s64 offset = ktime_real_offset();
+
+    return (s64)real <= offset ? 0 : real == KTIME_MAX ? KTIME_MAX : real - offset;
+}
+
+static int sleep_until_real(ktime_t real)
+{
+    int result = 0;
+    WAIT_ENTRY(entry);
+
+    while (result == 0) {
+        wait_prepare(&clock_was_set, &entry, TASK_INTERRUPTIBLE);
+        result = wait_interrupted(TASK_INTERRUPTIBLE);
+        if (result == 0)
+            result = schedule_until(real_to_monotonic(real));
+    }
+    wait_finish(&clock_was_set, &entry);
+    return result == -ETIME ? 0 : result;
+}
+
+static long store_remaining(ktime_t deadline, struct __kernel_timespec __user *remaining)
+{
+    ktime_t now = ktime_get();
+    struct __kernel_timespec left = ns_to_timespec(deadline > now ? deadline - now : 0);
+
+    return copy_to_user(remaining, &left, sizeof(left)) ? -EFAULT : 0;
+}
+
+static long sleep_restartable(ktime_t deadline, struct __kernel_timespec __user *remaining);
+
+static long sleep_again(struct restart_block *restart)
+{
+    return sleep_restartable(restart->arg[0], (struct __kernel_timespec __user *)restart->arg[1]);
+}
+
+static long sleep_restartable(ktime_t deadline, struct __kernel_timespec __user *remaining)
+{
+    if (sleep_until(deadline) == 0)
+        return 0;
+    if (remaining && store_remaining(deadline, remaining))
+        return -EFAULT;
+    current->restart.fn = sleep_again;
+    current->restart.arg[0] = deadline;
+    current->restart.arg[1] = (u64)remaining;
+    return -ERESTART_RESTARTBLOCK;
+}
+
+SYSCALL_DEFINE2(nanosleep, const struct __kernel_timespec __user *, request,
+                struct __kernel_timespec __user *, remaining)
+{
+    struct __kernel_timespec ts;
+
+    if (copy_from_user(&ts, request, sizeof(ts)))
+        return -EFAULT;
+    if (!timespec_valid(&ts))
+        return -EINVAL;
+    return sleep_restartable(ktime_after(timespec_to_ns(&ts)), remaining);
+}
+
+SYSCALL_DEFINE4(clock_nanosleep, clockid_t, clock, int, flags,
+                const struct __kernel_timespec __user *, request, struct __kernel_timespec __user *, remaining)
+{
+    struct __kernel_timespec ts;
+    int error;
+
+    switch (clock) {
+    case CLOCK_REALTIME:
+    case CLOCK_TAI:
+    case CLOCK_MONOTONIC:
+    case CLOCK_BOOTTIME:
+        break;
+    case CLOCK_PROCESS_CPUTIME_ID:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_MONOTONIC_COARSE:
+    case CLOCK_REALTIME_ALARM:
+    case CLOCK_BOOTTIME_ALARM:
+        return -EOPNOTSUPP;
+    default:
+        return -EINVAL;
+    }
+    if (copy_from_user(&ts, request, sizeof(ts)))
+        return -EFAULT;
+    if (!timespec_valid(&ts))
+        return -EINVAL;
+    if (!(flags & TIMER_ABSTIME))
+        return sleep_restartable(ktime_after(timespec_to_ns(&ts)), remaining);
+    if (clock == CLOCK_REALTIME || clock == CLOCK_TAI)
+        error = sleep_until_real(timespec_to_ns(&ts));
+    else
+        error = sleep_until(timespec_to_ns(&ts));
+    return error ? -ERESTARTNOHAND : 0;
+}
