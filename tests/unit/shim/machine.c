@@ -78,3 +78,15 @@ void arch_tlb_flush_all(void)
 void arch_tlb_flush_remote(const cpumask_t *mask, vaddr_t start, vaddr_t end)
 {
 }
+
+void arch_page_table_init(pte_t *root)
+{
+}
+
+void arch_page_table_load(paddr_t root)
+{
+}
+
+void arch_icache_sync(void)
+{
+}

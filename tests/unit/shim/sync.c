@@ -64,3 +64,22 @@ void wait_queue_init(struct wait_queue *q)
 void wake_up(struct wait_queue *q, unsigned exclusive, unsigned long key)
 {
 }
+
+bool wake_default(struct wait_entry *entry, unsigned long key)
+{
+    return true;
+}
+
+void wait_prepare(struct wait_queue *q, struct wait_entry *e, int state)
+{
+    panic("would sleep for ever");
+}
+
+void wait_finish(struct wait_queue *q, struct wait_entry *e)
+{
+}
+
+int schedule_until(ktime_t deadline)
+{
+    panic("would sleep for ever");
+}
