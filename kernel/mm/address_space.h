@@ -33,6 +33,8 @@ struct vma *vma_merge(struct vma *vma);
 struct vma *vma_extend_anonymous(struct mm *mm, vaddr_t start, vaddr_t end, u32 flags);
 /* The highest address at which `size` bytes fit into [low, high), or 0. */
 vaddr_t vma_find_gap(struct mm *mm, u64 size, vaddr_t low, vaddr_t high);
+/* Change the flags of a VMA that is in the set. */
+void vma_set_flags(struct vma *vma, u32 flags);
 /* Count `pages` more (or fewer) of a VMA with these flags. */
 void vma_account(struct mm *mm, u32 flags, struct file *file, long pages);
 
@@ -113,6 +115,12 @@ void unmap_pages(struct tlb_batch *batch, vaddr_t start, vaddr_t end, bool anony
 int unmap_locked(struct mm *mm, vaddr_t start, vaddr_t end);
 /* All of it, when the last user has gone. => no CPU has it loaded */
 void unmap_all(struct mm *mm);
+
+/* ---- protect.c ---------------------------------------------------------------------------------- */
+
+/* Give the part [start, end) of *vma other flags; *vma is the VMA that covers it then. 0 or -ENOMEM
+ * => mm->lock write-held */
+int vma_change_flags(struct vma **vma, vaddr_t start, vaddr_t end, u32 flags);
 
 /* ---- fork.c ------------------------------------------------------------------------------------- */
 

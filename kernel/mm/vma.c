@@ -295,6 +295,16 @@ void vma_resize(struct vma *vma, vaddr_t start, vaddr_t end)
     vma->mm->sequence++;
 }
 
+void vma_set_flags(struct vma *vma, u32 flags)
+{
+    bool was = vma->mappings && counts_as_writable(vma);
+
+    vma->flags = flags;
+    if (vma->mappings && counts_as_writable(vma) != was)
+        atomic_add(&vma->mappings->writable, was ? -1 : 1);
+    vma->mm->sequence++;
+}
+
 /* ---- split and merge ----------------------------------------------------------------------------- */
 
 struct vma *vma_split(struct vma *vma, vaddr_t at)
