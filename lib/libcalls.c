@@ -12,6 +12,7 @@ int __clzdi2(u64 x);
 int __ffsdi2(u64 x);
 u32 __bswapsi2(u32 x);
 u64 __bswapdi2(u64 x);
+unsigned __int128 __udivti3(unsigned __int128 n, unsigned __int128 d);
 
 /* Sums of ever wider fields, added up by the multiplication. */
 int __popcountdi2(u64 x)
@@ -63,4 +64,20 @@ u32 __bswapsi2(u32 x)
 u64 __bswapdi2(u64 x)
 {
     return (u64)__bswapsi2(x) << 32 | __bswapsi2(x >> 32);
+}
+
+/* Long division, bit by bit. */
+unsigned __int128 __udivti3(unsigned __int128 n, unsigned __int128 d)
+{
+    unsigned __int128 quotient = 0, rest = 0;
+
+    for (int bit = 127; bit >= 0; bit--) {
+        rest = rest << 1 | (n >> bit & 1);
+        quotient <<= 1;
+        if (rest >= d) {
+            rest -= d;
+            quotient |= 1;
+        }
+    }
+    return quotient;
 }

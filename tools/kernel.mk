@@ -90,7 +90,7 @@ $(OUT)/gen/vdso_image.S: tools/kernel.mk
 	    '.section .note.GNU-stack,"",@progbits' > $@
 
 $(OUT)/gen/vdso_image.o: $(OUT)/gen/vdso_image.S $(OUT)/gen/vdso.so
-	$(Q)$(KCC) $(ARCH_CFLAGS) -c $< -o $@
+	$(Q)$(KCC) $(ARCH_CFLAGS) -fno-pie -c $< -o $@
 
 # Linked twice: the first link tells the addresses of all functions, from which
 # the symbol table for backtraces is made that the second link carries (last in

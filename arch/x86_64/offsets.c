@@ -17,10 +17,11 @@ void offsets(void)
     OFFSET(FRAME_EFLAGS, struct trap_frame, eflags);
     OFFSET(FRAME_RSP, struct trap_frame, rsp);
     CONSTANT(FRAME_SIZE, sizeof(struct trap_frame));
-    OFFSET(CPU_RUNNING, struct cpu, running);
+    OFFSET(CPU_THREAD, struct cpu, thread);
     OFFSET(CPU_KERNEL_STACK, struct cpu, kernel_stack);
     OFFSET(CPU_SCRATCH, struct cpu, scratch);
     OFFSET(THREAD_WORK, struct thread, work);
+    OFFSET(THREAD_PREEMPT_COUNT, struct thread, preempt_count);
     OFFSET(THREAD_SP, struct thread, arch.sp);
     CONSTANT(SYSCALLS, SYSCALL_MAX);
 }

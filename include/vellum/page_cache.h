@@ -49,11 +49,17 @@ struct page *page_cache_read(struct page_cache *cache, u64 index, bool *major);
 struct page *page_cache_grab(struct page_cache *cache, u64 index, bool whole);
 /* Up to n pages that are in the cache from `first` on, in order, each with a reference. */
 unsigned page_cache_gang(struct page_cache *cache, u64 first, struct page **pages, unsigned n);
+/* Those of first..last (at most as many as `pages` has room for) that are up to date, the same way. */
+unsigned page_cache_gang_ready(struct page_cache *cache, u64 first, u64 last, struct page **pages);
+/* Add a page that has its contents to a cache whose only home is memory; the caller keeps his
+ * reference. 0, -EEXIST, -ENOMEM, -ENOSPC */
+int page_cache_add_memory(struct page_cache *cache, struct page *page, u64 index);
+/* The contents are newer than what the device has. Nothing to do where there is no device. */
 void page_set_dirty(struct page *page);
 /* Remove what lies beyond `size` bytes: pages, their mappings, and the rest of the last page is
  * zeroed. The caller has set the inode's size already (so that new faults fail). => inode mutex */
 void page_cache_truncate(struct page_cache *cache, u64 size);
-/* Remove whole pages first..last (hole punching, invalidation). */
+/* Remove whole pages first..last (hole punching, invalidation); private copies stay mapped. */
 void page_cache_remove_range(struct page_cache *cache, u64 first, u64 last);
 /* SEEK_DATA / SEEK_HOLE for files whose pages are their only home: the next byte offset >= start
  * within size, or -ENXIO. */

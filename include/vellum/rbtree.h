@@ -59,7 +59,9 @@ struct rb_root_cached {
 
 /* How an augmented tree keeps its nodes' values right. */
 struct rb_augment {
-    /* Compute the node's value from itself and its children. Returns whether it changed. */
+    /* Compute the node's value from itself and its children. Returns whether it changed.
+     * => what it computes from besides the children changes only outside of an insertion or removal,
+     *    and rb_augment_propagate() is called then: one that finds a value up to date stops */
     bool (*update)(struct rb_node *node);
 };
 

@@ -8,7 +8,7 @@
 #include <vellum/compiler.h>
 
 typedef struct {
-    u8 locked;
+    u32 locked; /* a word: RISC-V has no atomic exchange of bytes */
 #ifdef VELLUM_DEBUG
     u16 owner_cpu;      /* CPU number + 1 */
     u32 holder;         /* where it was taken: the low half of an address in the image */

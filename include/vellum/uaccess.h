@@ -52,10 +52,10 @@ static inline ssize_t copy_user_string(char *to, const char __user *from, size_t
         int _err = -EFAULT;                                                                        \
         if (user_range_ok(_p, sizeof(*_p)))                                                        \
             switch (sizeof(*_p)) {                                                                 \
-            case 1: { u8 _v = 0; _err = arch_get_user_8(&_v, _p); (x) = (__typeof__(*(p)))_v; break; }         \
-            case 2: { u16 _v = 0; _err = arch_get_user_16(&_v, _p); (x) = (__typeof__(*(p)))_v; break; }       \
-            case 4: { u32 _v = 0; _err = arch_get_user_32(&_v, _p); (x) = (__typeof__(*(p)))_v; break; }       \
-            case 8: { u64 _v = 0; _err = arch_get_user_64(&_v, _p); (x) = (__typeof__(*(p)))_v; break; }       \
+            case 1: { u8 _v = 0; _err = arch_get_user_8(&_v, _p); (x) = (__typeof__(*(p)))(unsigned long)_v; break; }         \
+            case 2: { u16 _v = 0; _err = arch_get_user_16(&_v, _p); (x) = (__typeof__(*(p)))(unsigned long)_v; break; }       \
+            case 4: { u32 _v = 0; _err = arch_get_user_32(&_v, _p); (x) = (__typeof__(*(p)))(unsigned long)_v; break; }       \
+            case 8: { u64 _v = 0; _err = arch_get_user_64(&_v, _p); (x) = (__typeof__(*(p)))(unsigned long)_v; break; }       \
             }                                                                                      \
         _err;                                                                                      \
     })

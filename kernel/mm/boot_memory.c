@@ -149,9 +149,9 @@ __init paddr_t boot_alloc(u64 size, u64 align)
     size = ALIGN_UP(size, PAGE_SIZE);
     align = max_t(u64, align, PAGE_SIZE);
     while (boot_memory_free_range(gap.end, &gap)) {
-        paddr_t start = ALIGN_UP(gap.start, align);
+        paddr_t start = ALIGN_UP(max(gap.start, PAGE_SIZE), align); /* not 0, which means none */
 
-        if (start < gap.end && gap.end - start >= size && start != 0) {
+        if (start < gap.end && gap.end - start >= size) {
             add_range(&reserved, start, start + size);
             memset(phys_to_virt(start), 0, size);
             return start;

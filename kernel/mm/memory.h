@@ -42,6 +42,10 @@ static inline void frames_count_anonymous(long n)
     ((struct frame_cache *)this_cpu()->frame_cache)->anonymous += n;
 }
 
+/* ---- page_lock.c ------------------------------------------------------------------------------ */
+
+void page_lock_init(void);
+
 /* ---- object_cache.c --------------------------------------------------------------------------- */
 
 struct object_cache;

@@ -274,6 +274,7 @@ void mm_init(void)
     family_cache = object_cache_create("anon_family", sizeof(struct anon_family), 0);
     if (!mm_cache || !vma_cache || !family_cache)
         panic("no memory for address spaces");
+    page_lock_init();
     if (boot_param("norandmaps"))
         aslr_enabled = false;
 }

@@ -63,7 +63,7 @@ TEST(bitmap_agrees_with_an_array_of_bool)
             for (i = 0; i < BITS; i++)
                 weight += model[i];
             CHECK_EQ(bitmap_weight(map, BITS), weight);
-            bitmap_for_each_set (i, map, BITS) {
+            bitmap_for_each_set(i, map, BITS) {
                 CHECK(model[i]);
                 weight--;
             }

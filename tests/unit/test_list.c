@@ -27,9 +27,9 @@ static void check_list(struct list *head, const char *expected)
     struct item *item;
     int n = 0, length = 0;
 
-    list_for_each_entry (item, head, link)
+    list_for_each_entry(item, head, link)
         forward[length++] = '0' + item->value;
-    list_for_each_entry_reverse (item, head, link)
+    list_for_each_entry_reverse(item, head, link)
         backward[length - ++n] = '0' + item->value;
     CHECK_STR(forward, expected);
     CHECK_STR(backward, expected);
@@ -70,7 +70,7 @@ TEST(list_moves_and_removes)
     check_list(&b, "03");
     list_del_init(&items[1].link);
     CHECK(list_empty(&items[1].link));
-    list_for_each_entry_safe (item, next, &b, link)
+    list_for_each_entry_safe(item, next, &b, link)
         list_del(&item->link);
     CHECK(list_empty(&b));
     CHECK(!list_first_entry_or_null(&b, struct item, link));
@@ -124,10 +124,10 @@ TEST(hlist_adds_walks_and_removes)
     hlist_del(&items[2].hash);
     hlist_del(&items[0].hash);
     CHECK(hlist_unhashed(&items[2].hash));
-    hlist_for_each_entry (item, &head, hash)
+    hlist_for_each_entry(item, &head, hash)
         sum = 10 * sum + item->value;
     CHECK_EQ(sum, 31);
-    hlist_for_each_entry_safe (item, next, &head, hash) {
+    hlist_for_each_entry_safe(item, next, &head, hash) {
         hlist_del(&item->hash);
         count++;
     }

@@ -57,7 +57,7 @@ static void check_order(const struct rb_root *root)
     struct rb_node *node = rb_first(root);
     struct item *item;
 
-    rb_for_each_entry (item, root, rb)
+    rb_for_each_entry(item, root, rb)
         CHECK(item->present);
     for (int i = 0; i < KEYS; i++)
         if (items[i].present) {
@@ -175,7 +175,7 @@ static void check_query(const struct rb_root *root, u64 start, u64 last)
 
     for (int i = 0; i < INTERVALS; i++)
         expected += interval_in[i] && intervals[i].start <= last && intervals[i].last >= start;
-    interval_for_each (node, root, start, last) {
+    interval_for_each(node, root, start, last) {
         CHECK(node->start <= last && node->last >= start);
         CHECK(!before || before->start <= node->start);
         CHECK(node != before);

@@ -16,9 +16,12 @@
 struct trap_frame {
     u64 r15, r14, r13, r12, rbp, rbx;
     u64 r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
-    u64 number; /* of the system call, or -1; on the way in: the error code */
+    u64 number; /* of the system call; negative: FRAME_TRAP(), or -1 (interrupts) */
     u64 rip, cs, eflags, rsp, ss;
 };
+
+/* frame->number of an exception; error is -1 if it has no error code. */
+#define FRAME_TRAP(vector, error) (1UL << 63 | (u64)(vector) << 32 | (u32)(error))
 
 struct arch_thread {
     vaddr_t sp;            /* [t] where the switched-out thread's registers lie */

@@ -26,6 +26,7 @@
 #define USER_DS   0x2b
 #define USER_CS   0x33
 #define TSS_SEL   0x40
+#define CPU_NUMBER_SEL 0x53
 
 #ifdef __ASSEMBLY__
 #define PAGE_SIZE       4096
@@ -107,7 +108,7 @@ static inline struct thread *arch_current(void)
 {
     struct thread *thread;
 
-    __asm__("movq %%gs:0, %0" : "=r"(thread)); /* cpu->running */
+    __asm__("movq %%gs:0, %0" : "=r"(thread)); /* cpu->thread */
     return thread;
 }
 

@@ -71,6 +71,21 @@ SHIM_PTE_CHANGE(dirty, SHIM_PTE_DIRTY)
 SHIM_PTE_CHANGE(young, SHIM_PTE_YOUNG)
 SHIM_PTE_CHANGE(special, SHIM_PTE_SPECIAL)
 
+static inline pte_t pte_load(const pte_t *pte)
+{
+    return (pte_t){READ_ONCE(pte->value)};
+}
+
+static inline void pte_store(pte_t *pte, pte_t value)
+{
+    WRITE_ONCE(pte->value, value.value);
+}
+
+static inline pte_t pte_exchange(pte_t *pte, pte_t value)
+{
+    return (pte_t){__atomic_exchange_n(&pte->value, value.value, __ATOMIC_ACQ_REL)};
+}
+
 static inline pfn_t pte_pfn(pte_t pte)
 {
     return pte.value >> 12;
