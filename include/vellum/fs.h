@@ -57,6 +57,11 @@ struct fs_type {
     struct list link;
 };
 void fs_register(struct fs_type *type);
+void fs_types_show(struct seq_file *m); /* /proc/filesystems */
+/* A new super block with one reference and a device number of its own, or NULL; super_put() ends it:
+ * at the last one its tree goes, then put_super() is called. */
+struct super_block *super_alloc(struct fs_type *type);
+void super_put(struct super_block *sb);
 
 struct super_ops {
     /* The last reference went: free private_data. The caches and the inode itself are the core's. */
@@ -100,7 +105,8 @@ struct attributes {         /* for inode_ops->set_attributes (chmod, chown, utim
     u64 size;
     s64 atime, mtime, ctime; /* ns since 1970 */
 };
-enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32, ATTR_CTIME = 64 };
+enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32, ATTR_CTIME = 64,
+       ATTR_OWNERSHIP = 128 /* chown(2), whether anything changes or not: set-id bits go */ };
 
 struct inode_ops {
     /* => dir->mutex held (for reading names: shared is not used; a mutex). Fill in the dentry with
@@ -117,8 +123,9 @@ struct inode_ops {
                   unsigned flags);
     int (*tmpfile)(struct inode *dir, struct inode **inode, mode_t mode);
     int (*set_attributes)(struct inode *inode, const struct attributes *attr);
-    /* The target of a symbolic link, valid as long as the inode is; or err_ptr. Links whose target is
-     * computed (procfs) fill in buffer (PATH_MAX bytes). */
+    /* The target of a symbolic link, valid as long as the inode is and readable for 7 bytes after its
+     * end; or err_ptr. A file system that computes it (procfs) answers -EAGAIN to a NULL buffer, and is
+     * called again with one of PATH_MAX bytes. */
     const char *(*get_link)(struct inode *inode, char *buffer);
     /* Links that lead to an object rather than a name (/proc/PID/fd/N, exe, cwd): jump there. */
     int (*follow)(struct inode *inode, struct path *target);
@@ -152,6 +159,7 @@ struct inode {
     void *pipe;              /* [x] FIFO: its pipe (ipc) */
     struct file_locks *locks; /* record locks and flock(2); made at the first one, kept */
     atomic_t writers;        /* open for writing; negative: being executed (ETXTBSY) */
+    bool linkable;           /* [x] O_TMPFILE: has no name yet, may get one */
     void *private_data;
 };
 
@@ -168,8 +176,12 @@ int inode_deny_write(struct inode *inode); /* exec */
 void inode_allow_write(struct inode *inode);
 /* Mode bits, owner, groups, capabilities: 0 or -EACCES. */
 int inode_permission(struct inode *inode, unsigned mask);
+/* For inode_ops->set_attributes: copy what is valid, except the size, into the inode. */
+void attributes_copy(struct inode *inode, const struct attributes *attr);
+/* A number for a new inode of a file system in memory; unique. */
+u64 inode_next_number(void);
 /* chmod/chown/truncate through here: permission checks, set-id clearing, ops->set_attributes. */
-int inode_change(struct mount *mount, struct inode *inode, struct attributes *attr);
+int inode_change(struct mount *mount, struct inode *inode, struct attributes *attr); /* takes inode->mutex */
 
 /* ---- dentry --------------------------------------------------------------------------------------- */
 
@@ -237,6 +249,7 @@ struct mount {
     struct hlist_node hash;      /* [mount lock] by (parent, mountpoint) */
     char *source;                /* "tmpfs", "/dev/vda" */
     int id;
+    bool expiring;               /* [mount mutex] umount2(MNT_EXPIRE) was here once */
 };
 extern struct mount *root_mount;
 /* The mount table as /proc/mounts and /proc/PID/mountinfo show it, from the current root on. */
@@ -311,12 +324,18 @@ struct file {
 };
 enum {
     FILE_READ = 1, FILE_WRITE = 2, FILE_SEEK = 4, FILE_PATH = 8 /* O_PATH */, FILE_STREAM = 16,
-    FILE_NOWRITE_COUNT = 32, FILE_REGULAR_POS = 64 /* pos_mutex is needed */,
+    FILE_COUNTED_WRITER = 32 /* in inode->writers */, FILE_REGULAR_POS = 64 /* pos_mutex is needed */,
 };
 
 /* An open file without a name for kernel objects (pipes, eventfd ...): a dentry on the anonymous
- * super block, e.g. "pipe:[ino]". Returns a file with one reference, or err_ptr. */
+ * super block. name "pipe:" is shown as "pipe:[inode number]", others as they are. Takes over the
+ * inode's reference on success. Returns a file with one reference, or err_ptr. */
 struct file *file_anonymous(struct inode *inode, const struct file_ops *ops, unsigned flags, const char *name);
+/* Another open file on the same object (the other end of a pipe). */
+struct file *file_anonymous_again(struct file *first, const struct file_ops *ops, unsigned flags);
+/* Other operations than the inode's, from file_ops->open. */
+void file_set_ops(struct file *file, const struct file_ops *ops);
+u64 file_count(void); /* open files in the machine */
 /* An inode on the anonymous super block. */
 struct inode *inode_anonymous(mode_t mode);
 
@@ -335,12 +354,16 @@ ssize_t file_write_limit(struct file *file, loff_t pos, size_t n);
  * that of a device without positions, which answers 0. */
 loff_t seek_generic(struct file *file, loff_t offset, int whence);
 loff_t seek_nothing(struct file *file, loff_t offset, int whence);
+loff_t seek_directory(struct file *file, loff_t offset, int whence); /* to a cookie */
+/* For file_ops->read_dir: "." and "..", then ctx->pos is 2. False: the buffer is full. */
+bool dir_emit_dots(struct file *file, struct dir_context *ctx);
 /* file_ops of directories whose dentries are their home. */
 extern const struct file_ops dentry_directory_ops;
 
 /* Open by path in the kernel (exec, init's console). Returns a file or err_ptr. */
 struct file *file_open(const char *name, int flags, mode_t mode);
 struct file *file_open_at(int dirfd, const char *name, int flags, mode_t mode);
+struct file *path_open(const struct path *path, int flags); /* what the path means already */
 static inline struct file *file_get(struct file *f)
 {
     ref_get(&f->refs);
@@ -394,6 +417,11 @@ int fd_reserve(unsigned min, bool close_on_exec);
 void fd_install(int fd, struct file *file);
 void fd_cancel(int fd);
 int fd_close(unsigned fd);
+/* Of any table, for /proc/PID/fd: the file with a reference, or NULL; the first descriptor >= from,
+ * or -1. */
+struct file *files_lookup(struct files *f, unsigned fd);
+int files_next(struct files *f, unsigned from);
+bool files_is_close_on_exec(struct files *f, unsigned fd);
 
 struct fs_context {
     refcount_t refs;
@@ -404,6 +432,7 @@ struct fs_context {
 struct fs_context *fs_context_fork(struct fs_context *parent);
 void fs_context_put(struct fs_context *fs);
 void fs_context_init_first(struct fs_context *fs); /* root and cwd at root_mount */
+struct fs_context *fs_context_create(void);        /* the same in new memory, or NULL */
 
 /* ---- polling --------------------------------------------------------------------------------------------- */
 
@@ -420,6 +449,9 @@ struct poll_table {
 
 /* Character device drivers: the node's major number chooses; minors [first, first+n). */
 int char_device_register(unsigned major, unsigned first, unsigned n, const char *name, const struct file_ops *ops);
+void char_devices_show(struct seq_file *m); /* lines of /proc/devices */
+/* Let an inode of type S_IFCHR, S_IFBLK, S_IFIFO or S_IFSOCK open as what it is. */
+void inode_init_special(struct inode *inode, mode_t mode, dev_id_t device);
 /* A node in devfs, "tty", "virtio-ports/name" (directories are made). 0 or -errno */
 int devfs_add(const char *name, mode_t mode, dev_id_t device);
 int devfs_add_link(const char *name, const char *target);

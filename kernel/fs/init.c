@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The order in which the VFS comes up.
+ */
+#include "internal.h"
+
+void __init vfs_init(void)
+{
+    name_cache_init();
+    inode_cache_init();
+    dentry_cache_init();
+    file_cache_init();
+    files_cache_init();
+    anonymous_fs_init();
+    tmpfs_init();
+    mount_init();
+}

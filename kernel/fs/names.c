@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * System calls that make, remove and move names.
+ *
+ * All begin with a walk to the directory, take its mutex, and look the last name up once more under
+ * it: from there on nobody else changes the directory. Checks come in the order that decides which
+ * error is seen.
+ */
+#include "internal.h"
+#include <vellum/syscall.h>
+
+#define NLINK_MAX 65000
+
+struct dentry *dentry_for_create(struct dentry *parent, const struct name *name)
+{
+    struct dentry *d = lookup_one(parent, name, true);
+
+    if (!d) { /* absent, and the file system does not keep negative dentries */
+        if (parent->inode->nlink == 0)
+            return err_ptr(-ENOENT);
+        d = dentry_alloc(parent, name);
+        return d ? d : err_ptr(-ENOMEM);
+    }
+    if (is_err(d) || !d->inode)
+        return d;
+    dentry_put(d);
+    return err_ptr(-EEXIST);
+}
+
+void dentry_created(struct dentry *d)
+{
+    assert(d->inode);
+    if (!(d->flags & DENTRY_HASHED))
+        dentry_publish(d);
+}
+
+/* ---- making ------------------------------------------------------------------------------------------ */
+
+struct creation {
+    struct user_walk walk;
+    struct dentry *dentry; /* negative */
+    struct inode *dir;     /* its mutex is held */
+};
+
+/* Walk to the place of a new name. On success the directory is locked, creation_end() is due. */
+static int creation_begin(struct creation *c, int dirfd, const char __user *name, bool directory)
+{
+    struct walk *w = &c->walk.walk;
+    int error = user_walk(&c->walk, dirfd, name, LOOKUP_PARENT);
+
+    if (error)
+        goto fail;
+    error = -EEXIST;
+    if (w->last_type != LAST_NAME)
+        goto fail;
+    c->dir = w->path.dentry->inode;
+    mutex_lock(&c->dir->mutex);
+    c->dentry = dentry_for_create(w->path.dentry, &w->last);
+    error = is_err(c->dentry) ? ptr_err(c->dentry) : 0;
+    if (error)
+        goto fail_unlock;
+    error = w->trailing_slash && !directory ? -ENOENT : may_create(w->path.mount, c->dir);
+    if (!error)
+        return 0;
+    dentry_put(c->dentry);
+fail_unlock:
+    mutex_unlock(&c->dir->mutex);
+fail:
+    user_walk_end(&c->walk);
+    return error;
+}
+
+static int creation_end(struct creation *c, int error)
+{
+    if (!error)
+        dentry_created(c->dentry);
+    mutex_unlock(&c->dir->mutex);
+    dentry_put(c->dentry);
+    user_walk_end(&c->walk);
+    return error;
+}
+
+static long do_mkdir(int dirfd, const char __user *name, mode_t mode)
+{
+    struct creation c;
+    int error = creation_begin(&c, dirfd, name, true);
+
+    if (error)
+        return error;
+    mode &= (0777 | S_ISVTX) & ~current->fs->umask;
+    if (!c.dir->ops->mkdir)
+        error = -EPERM;
+    else if (c.dir->nlink >= NLINK_MAX)
+        error = -EMLINK;
+    else
+        error = c.dir->ops->mkdir(c.dir, c.dentry, S_IFDIR | mode);
+    return creation_end(&c, error);
+}
+
+static long do_mknod(int dirfd, const char __user *name, mode_t mode, u32 device)
+{
+    struct creation c;
+    int error;
+
+    switch (mode & S_IFMT) {
+    case 0:
+        mode |= S_IFREG;
+        break;
+    case S_IFREG:
+    case S_IFIFO:
+    case S_IFSOCK:
+        break;
+    case S_IFCHR:
+    case S_IFBLK:
+        if (!capable(CAP_MKNOD))
+            return -EPERM;
+        break;
+    case S_IFDIR:
+        return -EPERM;
+    default:
+        return -EINVAL;
+    }
+    error = creation_begin(&c, dirfd, name, false);
+    if (error)
+        return error;
+    mode &= S_IFMT | (MODE_BITS & ~current->fs->umask);
+    error = c.dir->ops->create ? c.dir->ops->create(c.dir, c.dentry, mode, device) : -EPERM;
+    return creation_end(&c, error);
+}
+
+static long do_symlink(const char __user *target, int dirfd, const char __user *name)
+{
+    struct user_path text;
+    struct creation c;
+    int error = user_path_get(&text, target);
+
+    if (error)
+        return error;
+    error = *text.text ? creation_begin(&c, dirfd, name, false) : -ENOENT;
+    if (!error) {
+        error = c.dir->ops->symlink ? c.dir->ops->symlink(c.dir, c.dentry, text.text) : -EPERM;
+        error = creation_end(&c, error);
+    }
+    user_path_put(&text);
+    return error;
+}
+
+static int link_to(struct creation *c, const struct path *old)
+{
+    struct inode *inode = old->dentry->inode;
+    int error;
+
+    if (old->mount != c->walk.walk.path.mount)
+        return -EXDEV;
+    if (IS_DIR(inode) || !c->dir->ops->link)
+        return -EPERM;
+    mutex_lock(&inode->mutex);
+    if (inode->nlink == 0 && !inode->linkable)
+        error = -ENOENT;
+    else if (inode->nlink >= NLINK_MAX)
+        error = -EMLINK;
+    else
+        error = c->dir->ops->link(c->dir, c->dentry, inode);
+    mutex_unlock(&inode->mutex);
+    return error;
+}
+
+SYSCALL_DEFINE5(linkat, int, old_dirfd, const char __user *, old_name, int, dirfd,
+                const char __user *, name, int, flags)
+{
+    unsigned lookup = flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0;
+    struct creation c;
+    struct path old;
+    int error;
+
+    if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+        return -EINVAL;
+    if (flags & AT_EMPTY_PATH) {
+        if (!capable(CAP_DAC_READ_SEARCH))
+            return -ENOENT;
+        lookup |= LOOKUP_EMPTY;
+    }
+    error = path_lookup_user(old_dirfd, old_name, lookup, &old);
+    if (error)
+        return error;
+    error = creation_begin(&c, dirfd, name, false);
+    if (!error)
+        error = creation_end(&c, link_to(&c, &old));
+    path_put(&old);
+    return error;
+}
+
+/* ---- removing ---------------------------------------------------------------------------------------- */
+
+/* => dir mutex */
+static int remove_directory(struct inode *dir, struct dentry *victim)
+{
+    struct inode *inode = victim->inode;
+    int error = -EPERM;
+
+    mutex_lock(&inode->mutex); /* nobody makes a name in it meanwhile */
+    if (dir->ops->rmdir)
+        error = dir->ops->rmdir(dir, victim);
+    mutex_unlock(&inode->mutex);
+    return error;
+}
+
+static int remove_last(struct walk *w, bool directory)
+{
+    struct inode *dir = w->path.dentry->inode;
+    struct dentry *d;
+    int error;
+
+    error = mount_want_write(w->path.mount);
+    if (error)
+        return error;
+    mutex_lock(&dir->mutex);
+    d = lookup_one(w->path.dentry, &w->last, true);
+    error = !d ? -ENOENT : is_err(d) ? ptr_err(d) : 0;
+    if (error)
+        goto out_unlock;
+    if (!d->inode)
+        error = -ENOENT;
+    else if (!directory && w->trailing_slash)
+        error = IS_DIR(d->inode) ? -EISDIR : -ENOTDIR;
+    else
+        error = may_delete(w->path.mount, dir, d, directory);
+    if (!error && (d->flags & DENTRY_MOUNTED))
+        error = -EBUSY;
+    if (!error && directory)
+        error = remove_directory(dir, d);
+    else if (!error)
+        error = dir->ops->unlink ? dir->ops->unlink(dir, d) : -EPERM;
+    if (!error)
+        dentry_unlink(d);
+    mutex_unlock(&dir->mutex);
+    dentry_put(d); /* a large file is freed here, with the directory open for others */
+    return error;
+out_unlock:
+    mutex_unlock(&dir->mutex);
+    return error;
+}
+
+static long do_unlink(int dirfd, const char __user *name)
+{
+    struct user_walk u;
+    int error = user_walk(&u, dirfd, name, LOOKUP_PARENT);
+
+    if (!error)
+        error = u.walk.last_type != LAST_NAME ? -EISDIR : remove_last(&u.walk, false);
+    user_walk_end(&u);
+    return error;
+}
+
+static long do_rmdir(int dirfd, const char __user *name)
+{
+    static const int errors[] = {
+        [LAST_DOT] = -EINVAL, [LAST_DOT_DOT] = -ENOTEMPTY, [LAST_ROOT] = -EBUSY};
+    struct user_walk u;
+    int error = user_walk(&u, dirfd, name, LOOKUP_PARENT);
+
+    if (!error) {
+        error = errors[u.walk.last_type];
+        if (u.walk.last_type == LAST_NAME)
+            error = remove_last(&u.walk, true);
+    }
+    user_walk_end(&u);
+    return error;
+}
+
+SYSCALL_DEFINE3(unlinkat, int, dirfd, const char __user *, name, int, flags)
+{
+    if (flags & ~AT_REMOVEDIR)
+        return -EINVAL;
+    return flags & AT_REMOVEDIR ? do_rmdir(dirfd, name) : do_unlink(dirfd, name);
+}
+
+/* ---- the calls without a directory descriptor ------------------------------------------------------------ */
+
+SYSCALL_DEFINE3(mkdirat, int, dirfd, const char __user *, name, mode_t, mode)
+{
+    return do_mkdir(dirfd, name, mode);
+}
+
+SYSCALL_DEFINE2(mkdir, const char __user *, name, mode_t, mode)
+{
+    return do_mkdir(AT_FDCWD, name, mode);
+}
+
+SYSCALL_DEFINE4(mknodat, int, dirfd, const char __user *, name, mode_t, mode, unsigned, device)
+{
+    return do_mknod(dirfd, name, mode, device);
+}
+
+SYSCALL_DEFINE3(mknod, const char __user *, name, mode_t, mode, unsigned, device)
+{
+    return do_mknod(AT_FDCWD, name, mode, device);
+}
+
+SYSCALL_DEFINE3(symlinkat, const char __user *, target, int, dirfd, const char __user *, name)
+{
+    return do_symlink(target, dirfd, name);
+}
+
+SYSCALL_DEFINE2(symlink, const char __user *, target, const char __user *, name)
+{
+    return do_symlink(target, AT_FDCWD, name);
+}
+
+SYSCALL_DEFINE2(link, const char __user *, old, const char __user *, new)
+{
+    return sys_linkat(AT_FDCWD, (unsigned long)old, AT_FDCWD, (unsigned long)new, 0, 0);
+}
+
+SYSCALL_DEFINE1(unlink, const char __user *, name)
+{
+    return do_unlink(AT_FDCWD, name);
+}
+
+SYSCALL_DEFINE1(rmdir, const char __user *, name)
+{
+    return do_rmdir(AT_FDCWD, name);
+}

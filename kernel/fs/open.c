@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * open(2): walk to the name, make the file if asked to, check, and turn the result into an open file.
+ */
+#include "internal.h"
+#include <vellum/syscall.h>
+
+/* Flags that concern opening only and are not kept (F_GETFL). */
+#define OPEN_ONLY (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)
+
+struct open_request {
+    unsigned flags;
+    mode_t mode;
+    unsigned access; /* MAY_* */
+};
+
+static int request_init(struct open_request *r, unsigned flags, mode_t mode)
+{
+    static const u8 access[] = {MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE};
+
+    if (flags & O_PATH)
+        flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
+        return -EINVAL;
+    r->flags = flags;
+    r->mode = mode & MODE_BITS & ~current->fs->umask;
+    r->access = access[flags & O_ACCMODE];
+    if (flags & O_TRUNC)
+        r->access |= MAY_WRITE;
+    if ((flags & __O_TMPFILE) &&
+        ((flags & O_TMPFILE) != O_TMPFILE || !(flags & (O_WRONLY | O_RDWR))))
+        return -EINVAL;
+    return 0;
+}
+
+static int may_open(const struct walk *w, const struct open_request *r)
+{
+    struct inode *inode = w->path.dentry->inode;
+    int error;
+
+    if (unlikely(!IS_REGULAR(inode))) {
+        if (IS_SYMLINK(inode))
+            return -ELOOP;
+        if (IS_DIR(inode) && (r->access & MAY_WRITE))
+            return -EISDIR;
+        if (IS_DEVICE(inode) && ((w->path.mount->flags | inode->sb->flags) & MS_NODEV))
+            return -EACCES;
+    } else if ((r->access & MAY_WRITE) && mount_readonly(w->path.mount)) {
+        return -EROFS;
+    }
+    error = inode_permission(inode, r->access);
+    if (!error && (r->flags & O_NOATIME) && !is_owner_or_capable(inode))
+        error = -EPERM;
+    return error;
+}
+
+/* The dentry and mount are taken from the walk. */
+static struct file *open_result(struct walk *w, const struct open_request *r)
+{
+    struct file *file = file_alloc();
+    int error = 0;
+
+    if (!file)
+        return err_ptr(-ENOMEM);
+    walk_take(w, &file->path);
+    file->inode = file->path.dentry->inode;
+    file->flags = (r->flags & ~(unsigned)OPEN_ONLY);
+    if (r->flags & O_PATH) {
+        file->mode = FILE_PATH;
+        file->ops = &bad_file_ops;
+        return file;
+    }
+    file->flags |= O_LARGEFILE;
+    file->mode = file_mode_of(r->flags);
+    if ((file->mode & FILE_WRITE) && IS_REGULAR(file->inode)) {
+        error = inode_begin_write(file->inode);
+        if (error)
+            goto fail;
+        file->mode |= FILE_COUNTED_WRITER;
+    }
+    file_set_ops(file, file->inode->file_ops);
+    if (file->ops->open)
+        error = file->ops->open(file->inode, file);
+    if (!error)
+        return file;
+    if (file->mode & FILE_COUNTED_WRITER)
+        inode_end_write(file->inode);
+fail:
+    path_put(&file->path);
+    file_free(file);
+    return err_ptr(error);
+}
+
+static struct file *open_checked(struct walk *w, const struct open_request *r, bool created)
+{
+    struct attributes attr = {.valid = ATTR_SIZE};
+    struct file *file;
+    int error;
+
+    if ((r->flags & O_DIRECTORY) && !IS_DIR(w->path.dentry->inode))
+        return err_ptr(-ENOTDIR);
+    if (!created && !(r->flags & O_PATH)) {
+        error = may_open(w, r);
+        if (error)
+            return err_ptr(error);
+    }
+    file = open_result(w, r);
+    if (is_err(file) || created || !(r->flags & O_TRUNC) || !IS_REGULAR(file->inode))
+        return file;
+    error = inode_change(file->path.mount, file->inode, &attr);
+    if (!error)
+        return file;
+    file_put(file);
+    return err_ptr(error);
+}
+
+/* Make the file w->last in w->path. -EEXIST: another was faster. */
+static int create_last(struct walk *w, const struct open_request *r)
+{
+    struct dentry *parent = w->path.dentry, *d;
+    struct inode *dir = parent->inode;
+    int error;
+
+    mutex_lock(&dir->mutex);
+    d = dentry_for_create(parent, &w->last);
+    error = is_err(d) ? ptr_err(d) : 0;
+    if (error)
+        goto out;
+    error = may_create(w->path.mount, dir);
+    if (!error)
+        error = dir->ops->create ? dir->ops->create(dir, d, S_IFREG | r->mode, 0) : -EACCES;
+    if (error) {
+        dentry_put(d);
+        goto out;
+    }
+    dentry_created(d);
+    walk_to(w, d);
+out:
+    mutex_unlock(&dir->mutex);
+    return error;
+}
+
+/* With O_CREAT, after a walk to the parent. */
+static struct file *open_create(struct walk *w, const struct open_request *r)
+{
+    int error;
+
+    for (;;) {
+        if (w->last_type != LAST_NAME || w->trailing_slash)
+            return err_ptr(-EISDIR);
+        error = walk_last(w);
+        if (!error) {
+            if (r->flags & O_EXCL)
+                return err_ptr(-EEXIST);
+            if (IS_DIR(w->path.dentry->inode))
+                return err_ptr(-EISDIR);
+            return open_checked(w, r, false);
+        }
+        if (error != -ENOENT || w->last_type != LAST_NAME)
+            return err_ptr(error);
+        error = create_last(w, r);
+        if (!error)
+            return open_checked(w, r, true);
+        if (error != -EEXIST)
+            return err_ptr(error);
+    }
+}
+
+/* O_TMPFILE: a file without a name in the directory the walk led to. */
+static struct file *open_tmpfile(struct walk *w, const struct open_request *r)
+{
+    struct name name = {.text = "#tmpfile\0\0\0\0\0\0\0", .length = 8};
+    struct dentry *parent = w->path.dentry, *d;
+    struct inode *dir = parent->inode, *inode;
+    int error = may_create(w->path.mount, dir);
+
+    if (!error && !dir->ops->tmpfile)
+        error = -EOPNOTSUPP;
+    if (error)
+        return err_ptr(error);
+    d = dentry_alloc(parent, &name);
+    if (!d)
+        return err_ptr(-ENOMEM);
+    error = dir->ops->tmpfile(dir, &inode, S_IFREG | r->mode);
+    if (error) {
+        dentry_put(d);
+        return err_ptr(error);
+    }
+    dentry_instantiate(d, inode);
+    walk_to(w, d);
+    return open_result(w, r);
+}
+
+static struct file *open_walk(struct walk *w, int dirfd, const char *name, struct open_request *r)
+{
+    unsigned lookup = 0;
+    int error;
+
+    if (!(r->flags & O_NOFOLLOW) && (r->flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL))
+        lookup |= LOOKUP_FOLLOW;
+    if (r->flags & O_CREAT)
+        lookup |= LOOKUP_PARENT;
+    if (r->flags & O_DIRECTORY)
+        lookup |= LOOKUP_DIRECTORY;
+    error = walk_path(w, dirfd, name, lookup);
+    if (error)
+        return err_ptr(error);
+    if (r->flags & O_CREAT)
+        return open_create(w, r);
+    if (r->flags & __O_TMPFILE)
+        return open_tmpfile(w, r);
+    return open_checked(w, r, false);
+}
+
+/* name: readable for 7 bytes beyond its end. */
+static struct file *open_name(int dirfd, const char *name, struct open_request *r)
+{
+    struct walk w;
+    struct file *file = open_walk(&w, dirfd, name, r);
+
+    walk_end(&w);
+    return file;
+}
+
+struct file *file_open_at(int dirfd, const char *name, int flags, mode_t mode)
+{
+    struct open_request r;
+    struct file *file;
+    char *text;
+    int error = request_init(&r, flags, mode);
+
+    if (error)
+        return err_ptr(error);
+    text = name_alloc();
+    if (!text)
+        return err_ptr(-ENOMEM);
+    if (strlcpy(text, name, PATH_MAX) < PATH_MAX)
+        file = open_name(dirfd, text, &r);
+    else
+        file = err_ptr(-ENAMETOOLONG);
+    name_free(text);
+    return file;
+}
+
+struct file *file_open(const char *name, int flags, mode_t mode)
+{
+    return file_open_at(AT_FDCWD, name, flags, mode);
+}
+
+struct file *path_open(const struct path *path, int flags)
+{
+    struct walk w = {.path = *path};
+    struct open_request r;
+    int error = request_init(&r, flags, 0);
+
+    return error ? err_ptr(error) : open_checked(&w, &r, false);
+}
+
+static long do_open(int dirfd, const char __user *user_name, unsigned flags, mode_t mode)
+{
+    struct user_path name;
+    struct open_request r;
+    struct file *file;
+    int error = request_init(&r, flags, mode), fd;
+
+    if (unlikely(error))
+        return error;
+    error = user_path_get(&name, user_name);
+    if (unlikely(error))
+        return error;
+    fd = fd_reserve(0, flags & O_CLOEXEC);
+    if (likely(fd >= 0)) {
+        file = open_name(dirfd, name.text, &r);
+        if (likely(!is_err(file))) {
+            fd_install(fd, file);
+        } else {
+            fd_cancel(fd);
+            fd = ptr_err(file);
+        }
+    }
+    user_path_put(&name);
+    return fd;
+}
+
+SYSCALL_DEFINE3(open, const char __user *, name, int, flags, mode_t, mode)
+{
+    return do_open(AT_FDCWD, name, flags, mode);
+}
+
+SYSCALL_DEFINE4(openat, int, dirfd, const char __user *, name, int, flags, mode_t, mode)
+{
+    return do_open(dirfd, name, flags, mode);
+}
+
+SYSCALL_DEFINE2(creat, const char __user *, name, mode_t, mode)
+{
+    return do_open(AT_FDCWD, name, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * rename(2).
+ *
+ * Two directories are locked, the ancestor first if one is above the other. A directory that moves
+ * could become its own ancestor if another moved at the same time, so moves between directories
+ * are made one after the other (rename_mutex). The name that is replaced, if a directory, is locked
+ * last, so that it stays empty.
+ */
+#include "internal.h"
+#include <vellum/syscall.h>
+
+struct move {
+    struct walk *from_walk, *to_walk;
+    struct dentry *from_parent, *to_parent;
+    struct dentry *from, *to;
+    unsigned flags;
+};
+
+/* The child of `above` on the way down to d, or NULL if d is not below it. => rename_mutex */
+static struct dentry *child_towards(struct dentry *above, struct dentry *d)
+{
+    for (; d != d->parent; d = d->parent)
+        if (d->parent == above)
+            return d;
+    return NULL;
+}
+
+static void lock_both(struct dentry *a, struct dentry *b)
+{
+    struct mutex *first = &a->inode->mutex, *second = &b->inode->mutex;
+
+    if (a == b) {
+        mutex_lock(first);
+        return;
+    }
+    mutex_lock(&rename_mutex);
+    if (child_towards(b, a) || (!child_towards(a, b) && first > second))
+        SWAP(first, second);
+    mutex_lock(first);
+    mutex_lock(second);
+}
+
+static void unlock_both(struct dentry *a, struct dentry *b)
+{
+    mutex_unlock(&a->inode->mutex);
+    if (a == b)
+        return;
+    mutex_unlock(&b->inode->mutex);
+    mutex_unlock(&rename_mutex);
+}
+
+/* What may not be, whoever asks. */
+static int move_check_shape(const struct move *m)
+{
+    bool exchange = m->flags & RENAME_EXCHANGE;
+
+    if (m->to->inode && (m->flags & RENAME_NOREPLACE))
+        return -EEXIST;
+    if (exchange && !m->to->inode)
+        return -ENOENT;
+    if (exchange && !IS_DIR(m->to->inode) && m->to_walk->trailing_slash)
+        return -ENOTDIR;
+    if (!IS_DIR(m->from->inode)) {
+        if (m->from_walk->trailing_slash || (!exchange && m->to_walk->trailing_slash))
+            return -ENOTDIR;
+    }
+    if (m->from_parent == m->to_parent)
+        return 0;
+    if (dentry_is_below(m->to_parent, m->from))
+        return -EINVAL; /* into itself */
+    if (m->to->inode && dentry_is_below(m->from_parent, m->to))
+        return exchange ? -EINVAL : -ENOTEMPTY;
+    return 0;
+}
+
+static int move_check_permission(const struct move *m)
+{
+    struct mount *mount = m->from_walk->path.mount;
+    struct inode *from_dir = m->from_parent->inode, *to_dir = m->to_parent->inode;
+    bool is_dir = IS_DIR(m->from->inode);
+    int error = may_delete(mount, from_dir, m->from, is_dir);
+
+    if (!error && !m->to->inode)
+        error = may_create(mount, to_dir);
+    else if (!error)
+        error = may_delete(mount, to_dir, m->to,
+                           m->flags & RENAME_EXCHANGE ? IS_DIR(m->to->inode) : is_dir);
+    if (error || from_dir == to_dir)
+        return error;
+    if (is_dir) /* its ".." changes */
+        error = inode_permission(m->from->inode, MAY_WRITE);
+    if (!error && (m->flags & RENAME_EXCHANGE) && IS_DIR(m->to->inode))
+        error = inode_permission(m->to->inode, MAY_WRITE);
+    return error;
+}
+
+/* => both directories locked, m->from and m->to looked up */
+static int move_do(struct move *m)
+{
+    struct inode *from_dir = m->from_parent->inode, *to_dir = m->to_parent->inode;
+    struct inode *replaced = m->to->inode;
+    bool exchange = m->flags & RENAME_EXCHANGE;
+    int error = move_check_shape(m);
+
+    if (error)
+        return error;
+    if (m->from->inode == replaced) /* two names of one file: nothing to do */
+        return 0;
+    error = move_check_permission(m);
+    if (error)
+        return error;
+    if ((m->from->flags | m->to->flags) & DENTRY_MOUNTED)
+        return -EBUSY;
+    if (!from_dir->ops->rename)
+        return -EPERM;
+    if (replaced && IS_DIR(replaced) && !exchange)
+        mutex_lock(&replaced->mutex);
+    error = from_dir->ops->rename(from_dir, m->from, to_dir, m->to, m->flags);
+    if (replaced && IS_DIR(replaced) && !exchange)
+        mutex_unlock(&replaced->mutex);
+    if (error)
+        return error;
+    if (exchange)
+        dentry_exchange(m->from, m->to);
+    else
+        dentry_move(m->from, m->to);
+    return 0;
+}
+
+static int move_lookup(struct move *m)
+{
+    m->from = lookup_one(m->from_parent, &m->from_walk->last, true);
+    if (!m->from || is_err(m->from))
+        return m->from ? ptr_err(m->from) : -ENOENT;
+    m->to = lookup_one(m->to_parent, &m->to_walk->last, true);
+    if (!m->to) {
+        if (m->to_parent->inode->nlink == 0)
+            m->to = err_ptr(-ENOENT);
+        else
+            m->to = dentry_alloc(m->to_parent, &m->to_walk->last);
+    }
+    if (!m->to || is_err(m->to)) {
+        dentry_put(m->from);
+        return m->to ? ptr_err(m->to) : -ENOMEM;
+    }
+    return 0;
+}
+
+static int rename_walked(struct walk *from, struct walk *to, unsigned flags)
+{
+    struct move m = {.from_walk = from,
+                     .to_walk = to,
+                     .from_parent = from->path.dentry,
+                     .to_parent = to->path.dentry,
+                     .flags = flags};
+    int error;
+
+    if (from->path.mount != to->path.mount)
+        return -EXDEV;
+    if (from->last_type != LAST_NAME)
+        return -EBUSY;
+    if (to->last_type != LAST_NAME)
+        return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
+    error = mount_want_write(from->path.mount);
+    if (error)
+        return error;
+    lock_both(m.from_parent, m.to_parent);
+    error = move_lookup(&m);
+    if (!error)
+        error = m.from->inode ? move_do(&m) : -ENOENT;
+    else
+        m.from = m.to = NULL;
+    unlock_both(m.from_parent, m.to_parent);
+    if (m.from) {
+        dentry_put(m.from);
+        dentry_put(m.to);
+    }
+    return error;
+}
+
+static long do_rename(int from_dirfd, const char __user *from, int to_dirfd,
+                      const char __user *to, unsigned flags)
+{
+    struct user_walk f, t;
+    int error;
+
+    if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
+        return -EINVAL;
+    if ((flags & RENAME_NOREPLACE) && (flags & RENAME_EXCHANGE))
+        return -EINVAL;
+    error = user_walk(&f, from_dirfd, from, LOOKUP_PARENT);
+    if (!error) {
+        error = user_walk(&t, to_dirfd, to, LOOKUP_PARENT);
+        if (!error)
+            error = rename_walked(&f.walk, &t.walk, flags);
+        user_walk_end(&t);
+    }
+    user_walk_end(&f);
+    return error;
+}
+
+SYSCALL_DEFINE2(rename, const char __user *, from, const char __user *, to)
+{
+    return do_rename(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+SYSCALL_DEFINE4(renameat, int, from_dirfd, const char __user *, from, int, to_dirfd,
+                const char __user *, to)
+{
+    return do_rename(from_dirfd, from, to_dirfd, to, 0);
+}
+
+SYSCALL_DEFINE5(renameat2, int, from_dirfd, const char __user *, from, int, to_dirfd,
+                const char __user *, to, unsigned, flags)
+{
+    return do_rename(from_dirfd, from, to_dirfd, to, flags);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text made when it is read (seq_file.h). The text of one reading stays the same until the file is
+ * read from its start again; so what a program puts together from several reads is consistent.
+ */
+#include "internal.h"
+#include <vellum/seq_file.h>
+
+#define FIRST_SIZE PAGE_SIZE
+#define MAX_SIZE   (64UL << 20)
+
+int seq_open(struct file *file, int (*show)(struct seq_file *m, void *arg), void *arg)
+{
+    struct seq_file *m = kzalloc(sizeof(*m), ALLOC_KERNEL);
+
+    if (!m)
+        return -ENOMEM;
+    mutex_init(&m->mutex);
+    m->show = show;
+    m->arg = arg;
+    file->private_data = m;
+    return 0;
+}
+
+static void buffer_free(struct seq_file *m)
+{
+    kfree(m->buffer);
+    m->buffer = NULL;
+    m->size = m->used = 0;
+}
+
+static int buffer_alloc(struct seq_file *m, size_t size)
+{
+    buffer_free(m);
+    m->buffer = size <= MAX_SIZE ? kmalloc(size, ALLOC_KERNEL) : NULL;
+    if (!m->buffer)
+        return -ENOMEM;
+    m->size = size;
+    return 0;
+}
+
+/* Make the text, in a larger buffer each time it does not fit. */
+static int seq_fill(struct seq_file *m)
+{
+    int error = m->buffer ? 0 : buffer_alloc(m, FIRST_SIZE);
+
+    while (!error) {
+        m->used = 0;
+        m->overflow = false;
+        error = m->show(m, m->arg);
+        if (error || !m->overflow)
+            break;
+        error = buffer_alloc(m, m->size * 2);
+    }
+    if (error)
+        buffer_free(m);
+    return error;
+}
+
+ssize_t seq_read(struct file *file, struct iov_iter *iter, loff_t *pos)
+{
+    struct seq_file *m = file->private_data;
+    ssize_t n = 0;
+
+    mutex_lock(&m->mutex);
+    if (*pos == 0 || !m->buffer)
+        n = seq_fill(m);
+    if (!n && *pos < (loff_t)m->used) {
+        n = copy_to_iter(iter, m->buffer + *pos, m->used - *pos);
+        if (!n && iter->count)
+            n = -EFAULT;
+        else
+            *pos += n;
+    }
+    mutex_unlock(&m->mutex);
+    return n;
+}
+
+loff_t seq_seek(struct file *file, loff_t offset, int whence)
+{
+    if (whence == SEEK_CUR)
+        offset += file->pos;
+    else if (whence != SEEK_SET)
+        return -EINVAL;
+    if (offset < 0)
+        return -EINVAL;
+    return file->pos = offset;
+}
+
+void seq_release(struct file *file)
+{
+    struct seq_file *m = file->private_data;
+
+    buffer_free(m);
+    kfree(m);
+}
+
+void seq_write(struct seq_file *m, const void *data, size_t n)
+{
+    if (unlikely(n > m->size - m->used)) {
+        m->overflow = true;
+        n = m->size - m->used;
+    }
+    memcpy(m->buffer + m->used, data, n);
+    m->used += n;
+}
+
+void seq_putc(struct seq_file *m, char c)
+{
+    seq_write(m, &c, 1);
+}
+
+void seq_puts(struct seq_file *m, const char *s)
+{
+    seq_write(m, s, strlen(s));
+}
+
+static void seq_emit(void *context, const char *text, size_t length)
+{
+    seq_write(context, text, length);
+}
+
+void seq_printf(struct seq_file *m, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vformat(seq_emit, m, format, args);
+    va_end(args);
+}
+
+void seq_escape(struct seq_file *m, const char *s, const char *chars)
+{
+    for (; *s; s++)
+        if (strchr(chars, *s))
+            seq_printf(m, "\\%03o", (unsigned char)*s);
+        else
+            seq_putc(m, *s);
+}
