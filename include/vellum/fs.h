@@ -279,6 +279,13 @@ char *path_name(const struct path *path, char *buffer, size_t size);
 char *name_from_user(const char __user *name);
 void name_free(char *name);
 
+/* mkdir(2) and the like in the kernel: relative to the working directory, with its umask. */
+int kernel_mkdir(const char *name, mode_t mode);
+int kernel_mknod(const char *name, mode_t mode, dev_id_t device);
+int kernel_symlink(const char *target, const char *name);
+int kernel_link(const char *old_name, const char *name);
+int kernel_unlink(const char *name);
+
 /* ---- open files ----------------------------------------------------------------------------------------- */
 
 struct dir_context;
@@ -450,6 +457,8 @@ struct poll_table {
 /* Character device drivers: the node's major number chooses; minors [first, first+n). */
 int char_device_register(unsigned major, unsigned first, unsigned n, const char *name, const struct file_ops *ops);
 void char_devices_show(struct seq_file *m); /* lines of /proc/devices */
+extern const struct file_ops fifo_file_ops; /* kernel/ipc/pipe.c */
+long pipe_fcntl(struct file *file, unsigned command, unsigned long arg); /* F_GETPIPE_SZ, F_SETPIPE_SZ */
 /* Let an inode of type S_IFCHR, S_IFBLK, S_IFIFO or S_IFSOCK open as what it is. */
 void inode_init_special(struct inode *inode, mode_t mode, dev_id_t device);
 /* A node in devfs, "tty", "virtio-ports/name" (directories are made). 0 or -errno */

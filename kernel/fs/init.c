@@ -14,4 +14,9 @@ void __init vfs_init(void)
     anonymous_fs_init();
     tmpfs_init();
     mount_init();
+    /* The first thread, which runs this, begins at the root and without files. */
+    current->fs = fs_context_create();
+    current->files = files_create();
+    if (!current->fs || !current->files)
+        panic("no memory for the first process");
 }

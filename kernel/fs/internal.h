@@ -171,6 +171,8 @@ static inline void user_path_put(struct user_path *p)
         name_free(p->text);
 }
 
+int kernel_path_get(struct user_path *p, const char *name); /* the same of a kernel string */
+
 /* Copy the path and walk it: user_walk_end() is due in any case. */
 struct user_walk {
     struct walk walk;
@@ -211,9 +213,9 @@ void inode_accessed(struct mount *mount, struct inode *inode);
 /* A negative dentry for a name that is to be made, with a reference; -EEXIST. => dir mutex */
 struct dentry *dentry_for_create(struct dentry *parent, const struct name *name);
 void dentry_created(struct dentry *d); /* it has its inode now: let lookups find it */
-extern const struct file_ops fifo_file_ops; /* kernel/ipc/pipe.c */
 extern const struct file_ops bad_file_ops;
 void tmpfs_init(void);
+long locks_fcntl(struct file *file, unsigned command, struct flock __user *ufl);
 void locks_release(struct file *file);      /* flock of a file that goes */
 void locks_close(struct file *file, struct files *files); /* POSIX locks of a table that closes it */
 void locks_free(struct inode *inode);

@@ -42,11 +42,12 @@ struct creation {
     struct inode *dir;     /* its mutex is held */
 };
 
-/* Walk to the place of a new name. On success the directory is locked, creation_end() is due. */
-static int creation_begin(struct creation *c, int dirfd, const char __user *name, bool directory)
+/* Walk to the place of the new name c->walk.name. On success the directory is locked, and
+ * creation_end() is due. */
+static int creation_begin(struct creation *c, int dirfd, bool directory)
 {
     struct walk *w = &c->walk.walk;
-    int error = user_walk(&c->walk, dirfd, name, LOOKUP_PARENT);
+    int error = walk_path(w, dirfd, c->walk.name.text, LOOKUP_PARENT);
 
     if (error)
         goto fail;
@@ -80,69 +81,64 @@ static int creation_end(struct creation *c, int error)
     return error;
 }
 
-static long do_mkdir(int dirfd, const char __user *name, mode_t mode)
+/* These consume c->walk.name. */
+
+static long do_mkdir(struct creation *c, int dirfd, mode_t mode)
 {
-    struct creation c;
-    int error = creation_begin(&c, dirfd, name, true);
+    int error = creation_begin(c, dirfd, true);
 
     if (error)
         return error;
     mode &= (0777 | S_ISVTX) & ~current->fs->umask;
-    if (!c.dir->ops->mkdir)
+    if (!c->dir->ops->mkdir)
         error = -EPERM;
-    else if (c.dir->nlink >= NLINK_MAX)
+    else if (c->dir->nlink >= NLINK_MAX)
         error = -EMLINK;
     else
-        error = c.dir->ops->mkdir(c.dir, c.dentry, S_IFDIR | mode);
-    return creation_end(&c, error);
+        error = c->dir->ops->mkdir(c->dir, c->dentry, S_IFDIR | mode);
+    return creation_end(c, error);
 }
 
-static long do_mknod(int dirfd, const char __user *name, mode_t mode, u32 device)
+static long do_mknod(struct creation *c, int dirfd, mode_t mode, dev_id_t device)
 {
-    struct creation c;
-    int error;
+    int error = creation_begin(c, dirfd, false);
 
-    switch (mode & S_IFMT) {
+    if (error)
+        return error;
+    mode &= S_IFMT | (MODE_BITS & ~current->fs->umask);
+    error = c->dir->ops->create ? c->dir->ops->create(c->dir, c->dentry, mode, device) : -EPERM;
+    return creation_end(c, error);
+}
+
+static long do_symlink(struct creation *c, int dirfd, const char *target)
+{
+    int error = creation_begin(c, dirfd, false);
+
+    if (error)
+        return error;
+    error = c->dir->ops->symlink ? c->dir->ops->symlink(c->dir, c->dentry, target) : -EPERM;
+    return creation_end(c, error);
+}
+
+/* mode gets its type; 0, -EPERM, -EINVAL. */
+static int mknod_check(mode_t *mode)
+{
+    switch (*mode & S_IFMT) {
     case 0:
-        mode |= S_IFREG;
-        break;
+        *mode |= S_IFREG;
+        return 0;
     case S_IFREG:
     case S_IFIFO:
     case S_IFSOCK:
-        break;
+        return 0;
     case S_IFCHR:
     case S_IFBLK:
-        if (!capable(CAP_MKNOD))
-            return -EPERM;
-        break;
+        return capable(CAP_MKNOD) ? 0 : -EPERM;
     case S_IFDIR:
         return -EPERM;
     default:
         return -EINVAL;
     }
-    error = creation_begin(&c, dirfd, name, false);
-    if (error)
-        return error;
-    mode &= S_IFMT | (MODE_BITS & ~current->fs->umask);
-    error = c.dir->ops->create ? c.dir->ops->create(c.dir, c.dentry, mode, device) : -EPERM;
-    return creation_end(&c, error);
-}
-
-static long do_symlink(const char __user *target, int dirfd, const char __user *name)
-{
-    struct user_path text;
-    struct creation c;
-    int error = user_path_get(&text, target);
-
-    if (error)
-        return error;
-    error = *text.text ? creation_begin(&c, dirfd, name, false) : -ENOENT;
-    if (!error) {
-        error = c.dir->ops->symlink ? c.dir->ops->symlink(c.dir, c.dentry, text.text) : -EPERM;
-        error = creation_end(&c, error);
-    }
-    user_path_put(&text);
-    return error;
 }
 
 static int link_to(struct creation *c, const struct path *old)
@@ -165,6 +161,13 @@ static int link_to(struct creation *c, const struct path *old)
     return error;
 }
 
+static long do_link(struct creation *c, int dirfd, const struct path *old)
+{
+    int error = creation_begin(c, dirfd, false);
+
+    return error ? error : creation_end(c, link_to(c, old));
+}
+
 SYSCALL_DEFINE5(linkat, int, old_dirfd, const char __user *, old_name, int, dirfd,
                 const char __user *, name, int, flags)
 {
@@ -183,9 +186,9 @@ SYSCALL_DEFINE5(linkat, int, old_dirfd, const char __user *, old_name, int, dirf
     error = path_lookup_user(old_dirfd, old_name, lookup, &old);
     if (error)
         return error;
-    error = creation_begin(&c, dirfd, name, false);
+    error = user_path_get(&c.walk.name, name);
     if (!error)
-        error = creation_end(&c, link_to(&c, &old));
+        error = do_link(&c, dirfd, &old);
     path_put(&old);
     return error;
 }
@@ -241,15 +244,22 @@ out_unlock:
     return error;
 }
 
-static long do_unlink(int dirfd, const char __user *name)
+static long do_unlink(struct user_walk *u, int dirfd)
 {
-    struct user_walk u;
-    int error = user_walk(&u, dirfd, name, LOOKUP_PARENT);
+    int error = walk_path(&u->walk, dirfd, u->name.text, LOOKUP_PARENT);
 
     if (!error)
-        error = u.walk.last_type != LAST_NAME ? -EISDIR : remove_last(&u.walk, false);
-    user_walk_end(&u);
+        error = u->walk.last_type != LAST_NAME ? -EISDIR : remove_last(&u->walk, false);
+    user_walk_end(u);
     return error;
+}
+
+static long unlink_user(int dirfd, const char __user *name)
+{
+    struct user_walk u;
+    int error = user_path_get(&u.name, name);
+
+    return error ? error : do_unlink(&u, dirfd);
 }
 
 static long do_rmdir(int dirfd, const char __user *name)
@@ -272,39 +282,72 @@ SYSCALL_DEFINE3(unlinkat, int, dirfd, const char __user *, name, int, flags)
 {
     if (flags & ~AT_REMOVEDIR)
         return -EINVAL;
-    return flags & AT_REMOVEDIR ? do_rmdir(dirfd, name) : do_unlink(dirfd, name);
+    return flags & AT_REMOVEDIR ? do_rmdir(dirfd, name) : unlink_user(dirfd, name);
 }
 
-/* ---- the calls without a directory descriptor ------------------------------------------------------------ */
+/* ---- the system calls --------------------------------------------------------------------------------- */
+
+static long mkdir_user(int dirfd, const char __user *name, mode_t mode)
+{
+    struct creation c;
+    int error = user_path_get(&c.walk.name, name);
+
+    return error ? error : do_mkdir(&c, dirfd, mode);
+}
 
 SYSCALL_DEFINE3(mkdirat, int, dirfd, const char __user *, name, mode_t, mode)
 {
-    return do_mkdir(dirfd, name, mode);
+    return mkdir_user(dirfd, name, mode);
 }
 
 SYSCALL_DEFINE2(mkdir, const char __user *, name, mode_t, mode)
 {
-    return do_mkdir(AT_FDCWD, name, mode);
+    return mkdir_user(AT_FDCWD, name, mode);
+}
+
+static long mknod_user(int dirfd, const char __user *name, mode_t mode, u32 device)
+{
+    struct creation c;
+    int error = mknod_check(&mode);
+
+    if (!error)
+        error = user_path_get(&c.walk.name, name);
+    return error ? error : do_mknod(&c, dirfd, mode, device);
 }
 
 SYSCALL_DEFINE4(mknodat, int, dirfd, const char __user *, name, mode_t, mode, unsigned, device)
 {
-    return do_mknod(dirfd, name, mode, device);
+    return mknod_user(dirfd, name, mode, device);
 }
 
 SYSCALL_DEFINE3(mknod, const char __user *, name, mode_t, mode, unsigned, device)
 {
-    return do_mknod(AT_FDCWD, name, mode, device);
+    return mknod_user(AT_FDCWD, name, mode, device);
+}
+
+static long symlink_user(const char __user *target, int dirfd, const char __user *name)
+{
+    struct user_path text;
+    struct creation c;
+    int error = user_path_get(&text, target);
+
+    if (error)
+        return error;
+    error = *text.text ? user_path_get(&c.walk.name, name) : -ENOENT;
+    if (!error)
+        error = do_symlink(&c, dirfd, text.text);
+    user_path_put(&text);
+    return error;
 }
 
 SYSCALL_DEFINE3(symlinkat, const char __user *, target, int, dirfd, const char __user *, name)
 {
-    return do_symlink(target, dirfd, name);
+    return symlink_user(target, dirfd, name);
 }
 
 SYSCALL_DEFINE2(symlink, const char __user *, target, const char __user *, name)
 {
-    return do_symlink(target, AT_FDCWD, name);
+    return symlink_user(target, AT_FDCWD, name);
 }
 
 SYSCALL_DEFINE2(link, const char __user *, old, const char __user *, new)
@@ -314,10 +357,59 @@ SYSCALL_DEFINE2(link, const char __user *, old, const char __user *, new)
 
 SYSCALL_DEFINE1(unlink, const char __user *, name)
 {
-    return do_unlink(AT_FDCWD, name);
+    return unlink_user(AT_FDCWD, name);
 }
 
 SYSCALL_DEFINE1(rmdir, const char __user *, name)
 {
     return do_rmdir(AT_FDCWD, name);
+}
+
+/* ---- the same for the kernel --------------------------------------------------------------------------- */
+
+int kernel_mkdir(const char *name, mode_t mode)
+{
+    struct creation c;
+    int error = kernel_path_get(&c.walk.name, name);
+
+    return error ? error : do_mkdir(&c, AT_FDCWD, mode);
+}
+
+int kernel_mknod(const char *name, mode_t mode, dev_id_t device)
+{
+    struct creation c;
+    int error = kernel_path_get(&c.walk.name, name);
+
+    return error ? error : do_mknod(&c, AT_FDCWD, mode, device);
+}
+
+int kernel_symlink(const char *target, const char *name)
+{
+    struct creation c;
+    int error = kernel_path_get(&c.walk.name, name);
+
+    return error ? error : do_symlink(&c, AT_FDCWD, target);
+}
+
+int kernel_link(const char *old_name, const char *name)
+{
+    struct creation c;
+    struct path old;
+    int error = path_lookup(AT_FDCWD, old_name, 0, &old);
+
+    if (error)
+        return error;
+    error = kernel_path_get(&c.walk.name, name);
+    if (!error)
+        error = do_link(&c, AT_FDCWD, &old);
+    path_put(&old);
+    return error;
+}
+
+int kernel_unlink(const char *name)
+{
+    struct user_walk u;
+    int error = kernel_path_get(&u.name, name);
+
+    return error ? error : do_unlink(&u, AT_FDCWD);
 }

@@ -224,21 +224,17 @@ static struct file *open_name(int dirfd, const char *name, struct open_request *
 
 struct file *file_open_at(int dirfd, const char *name, int flags, mode_t mode)
 {
+    struct user_path text;
     struct open_request r;
     struct file *file;
-    char *text;
     int error = request_init(&r, flags, mode);
 
+    if (!error)
+        error = kernel_path_get(&text, name);
     if (error)
         return err_ptr(error);
-    text = name_alloc();
-    if (!text)
-        return err_ptr(-ENOMEM);
-    if (strlcpy(text, name, PATH_MAX) < PATH_MAX)
-        file = open_name(dirfd, text, &r);
-    else
-        file = err_ptr(-ENAMETOOLONG);
-    name_free(text);
+    file = open_name(dirfd, text.text, &r);
+    user_path_put(&text);
     return file;
 }
 

@@ -52,6 +52,20 @@ int user_path_get_slow(struct user_path *p, const char __user *name)
     return 0;
 }
 
+int kernel_path_get(struct user_path *p, const char *name)
+{
+    p->text = p->small;
+    if (strlcpy(p->small, name, SHORT_PATH) < SHORT_PATH)
+        return 0;
+    p->text = name_alloc();
+    if (p->text && strlcpy(p->text, name, PATH_MAX) < PATH_MAX)
+        return 0;
+    if (p->text)
+        name_free(p->text);
+    p->text = p->small;
+    return -ENAMETOOLONG;
+}
+
 int path_lookup_user(int dirfd, const char __user *name, unsigned flags, struct path *path)
 {
     struct user_walk u;
@@ -65,19 +79,17 @@ int path_lookup_user(int dirfd, const char __user *name, unsigned flags, struct 
 
 int path_lookup(int dirfd, const char *name, unsigned flags, struct path *path)
 {
-    char *text = name_alloc(); /* the caller's may end right before the end of memory */
+    struct user_path text; /* the caller's may end right before the end of memory */
     struct walk w;
-    int error = -ENAMETOOLONG;
+    int error = kernel_path_get(&text, name);
 
-    if (!text)
-        return -ENOMEM;
-    if (strlcpy(text, name, PATH_MAX) < PATH_MAX) {
-        error = walk_path(&w, dirfd, text, flags);
-        if (!error)
-            walk_take(&w, path);
-        walk_end(&w);
-    }
-    name_free(text);
+    if (error)
+        return error;
+    error = walk_path(&w, dirfd, text.text, flags);
+    if (!error)
+        walk_take(&w, path);
+    walk_end(&w);
+    user_path_put(&text);
     return error;
 }
 

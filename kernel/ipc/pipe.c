@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pipes and FIFOs (pipe(7), fifo(7)).
+ *
+ * The bytes stand in a ring of pages: position p is byte p % PAGE_SIZE of page p / PAGE_SIZE modulo
+ * the number of pages. Pages come when the writer reaches them and go when the reader has left them,
+ * but for one: when the pipe is empty, positions begin at 0 again, so that a pipe that carries
+ * small messages stays in one page for ever.
+ *
+ *        tail                     head                     used = head - tail <= size
+ *          v                        v
+ *     |..########|###########|#######.....|  (none)  |
+ *      page 0      page 1      page 2       page 3
+ *
+ * Both sides work under the mutex, since copying may fault. Wake-ups are sent after it is released,
+ * and only when a sleeper's condition can have become true: readers when the pipe was empty,
+ * writers when there was no room for an atomic write. Sleepers are exclusive; one who leaves bytes
+ * (or room) behind passes the wake-up on.
+ */
+#include <vellum/alloc.h>
+#include <vellum/fs.h>
+#include <vellum/process.h>
+#include <vellum/string.h>
+#include <vellum/syscall.h>
+#include <asm/ioctls.h>
+#include <linux/eventpoll.h>
+#include <linux/limits.h>
+
+#define PIPE_PAGES     16                /* 64 KiB */
+#define PIPE_MAX_SIZE  (1UL << 20)       /* without CAP_SYS_RESOURCE */
+#define PIPE_LIMIT     (1UL << 31)
+
+struct pipe {
+    struct mutex mutex;
+    u64 head, tail;            /* [m] positions; READ_ONCE without */
+    u64 size;                  /* [m] bytes */
+    struct page **pages;       /* [m] size / PAGE_SIZE of them; NULL: not there */
+    unsigned readers, writers; /* [m] open files */
+    unsigned read_opens, write_opens; /* [m] ever: an open that waits for a partner counts one that has gone */
+    unsigned users;            /* [m] of a FIFO: open files and opens in progress */
+    struct wait_queue read_wait, write_wait;
+};
+/* [m] pipe->mutex */
+
+static const struct file_ops pipe_ops;
+
+static inline u64 pipe_used(const struct pipe *p)
+{
+    return READ_ONCE(p->head) - READ_ONCE(p->tail);
+}
+
+static inline u64 pipe_space(const struct pipe *p)
+{
+    return READ_ONCE(p->size) - pipe_used(p);
+}
+
+static struct pipe *pipe_alloc(void)
+{
+    struct pipe *p = kzalloc(sizeof(*p), ALLOC_KERNEL);
+
+    if (!p)
+        return NULL;
+    p->pages = kzalloc(PIPE_PAGES * sizeof(*p->pages), ALLOC_KERNEL);
+    if (!p->pages) {
+        kfree(p);
+        return NULL;
+    }
+    mutex_init(&p->mutex);
+    p->size = PIPE_PAGES * PAGE_SIZE;
+    wait_queue_init(&p->read_wait);
+    wait_queue_init(&p->write_wait);
+    return p;
+}
+
+static void pipe_free(struct pipe *p)
+{
+    for (u64 i = 0; i < p->size / PAGE_SIZE; i++)
+        if (p->pages[i])
+            page_put(p->pages[i]);
+    kfree(p->pages);
+    kfree(p);
+}
+
+static inline struct page **slot_of(struct pipe *p, u64 pos)
+{
+    return &p->pages[(pos & (p->size - 1)) >> PAGE_SHIFT];
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------ */
+
+/* Bytes up to the end of the page or of what there is. */
+static inline size_t piece_at(u64 pos, size_t n)
+{
+    return min_t(size_t, n, PAGE_SIZE - (pos & (PAGE_SIZE - 1)));
+}
+
+/* Empty: begin at 0 again, with the page that is there, if any. */
+static void pipe_rewind(struct pipe *p)
+{
+    struct page **slot = slot_of(p, p->head - 1), *page = *slot;
+
+    *slot = NULL;
+    if (p->pages[0])
+        page_put(p->pages[0]);
+    p->pages[0] = page;
+    p->head = p->tail = 0;
+}
+
+/* => p->mutex. Returns bytes, or -EFAULT */
+static ssize_t pipe_take(struct pipe *p, struct iov_iter *it)
+{
+    size_t done = 0, n, copied;
+    struct page **slot;
+
+    while (it->count && p->tail != p->head) {
+        slot = slot_of(p, p->tail);
+        n = min_t(size_t, piece_at(p->tail, p->head - p->tail), it->count);
+        copied = copy_to_iter(it, (char *)page_to_virt(*slot) + (p->tail & (PAGE_SIZE - 1)), n);
+        p->tail += copied;
+        done += copied;
+        if (unlikely(copied < n))
+            return done ? (ssize_t)done : -EFAULT;
+        if (!(p->tail & (PAGE_SIZE - 1)) && p->tail != p->head) {
+            page_put(*slot);
+            *slot = NULL;
+        }
+    }
+    if (p->tail == p->head) {
+        if (likely(p->head < PAGE_SIZE))
+            p->head = p->tail = 0;
+        else
+            pipe_rewind(p);
+    }
+    return done;
+}
+
+static ssize_t pipe_read(struct file *file, struct iov_iter *it, loff_t *pos)
+{
+    struct pipe *p = file->private_data;
+    bool wake_writers, more;
+    ssize_t n;
+
+    for (;;) {
+        mutex_lock(&p->mutex);
+        if (p->head != p->tail)
+            break;
+        n = p->writers == 0 ? 0 : file->flags & O_NONBLOCK ? -EAGAIN : 1;
+        mutex_unlock(&p->mutex);
+        if (n <= 0)
+            return n;
+        n = wait_event_state(&p->read_wait, pipe_used(p) || !READ_ONCE(p->writers),
+                             TASK_INTERRUPTIBLE, KTIME_MAX, true);
+        if (n) {
+            if (pipe_used(p)) /* the wake-up that came with the signal is another's */
+                wake_up_poll(&p->read_wait, EPOLLIN | EPOLLRDNORM);
+            return n;
+        }
+    }
+    wake_writers = pipe_space(p) < PIPE_BUF;
+    n = pipe_take(p, it);
+    wake_writers &= pipe_space(p) >= PIPE_BUF;
+    more = p->head != p->tail;
+    mutex_unlock(&p->mutex);
+    if (unlikely(wake_writers))
+        wake_up_poll(&p->write_wait, EPOLLOUT | EPOLLWRNORM);
+    if (unlikely(more))
+        wake_up_poll(&p->read_wait, EPOLLIN | EPOLLRDNORM);
+    return n;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------ */
+
+/* Append up to n bytes, for which there is room. => p->mutex. Returns bytes, or -errno if none */
+static ssize_t pipe_put(struct pipe *p, struct iov_iter *it, size_t n)
+{
+    size_t done = 0, piece, copied;
+    struct page **slot;
+
+    while (done < n) {
+        slot = slot_of(p, p->head);
+        if (unlikely(!*slot)) {
+            *slot = page_alloc(ALLOC_KERNEL);
+            if (!*slot)
+                return done ? (ssize_t)done : -ENOMEM;
+        }
+        piece = piece_at(p->head, n - done);
+        copied =
+            copy_from_iter(it, (char *)page_to_virt(*slot) + (p->head & (PAGE_SIZE - 1)), piece);
+        p->head += copied;
+        done += copied;
+        if (unlikely(copied < piece))
+            return done ? (ssize_t)done : -EFAULT;
+    }
+    return done;
+}
+
+static ssize_t broken_pipe(void)
+{
+    signal_send_thread(current, SIGPIPE, NULL);
+    return -EPIPE;
+}
+
+/* Room for what has to be written in one piece: all of it up to PIPE_BUF, else any. */
+static inline size_t room_needed(size_t count)
+{
+    return count <= PIPE_BUF ? count : 1;
+}
+
+static ssize_t pipe_write(struct file *file, struct iov_iter *it, loff_t *pos)
+{
+    struct pipe *p = file->private_data;
+    size_t total = 0, need = room_needed(it->count), room;
+    bool wake_readers;
+    ssize_t n;
+
+    while (it->count) {
+        mutex_lock(&p->mutex);
+        if (unlikely(!p->readers)) {
+            mutex_unlock(&p->mutex);
+            n = broken_pipe();
+            goto out;
+        }
+        room = pipe_space(p);
+        if (room < need) {
+            mutex_unlock(&p->mutex);
+            n = -EAGAIN;
+            if (file->flags & O_NONBLOCK)
+                goto out;
+            n = wait_event_state(&p->write_wait, pipe_space(p) >= need || !READ_ONCE(p->readers),
+                                 TASK_INTERRUPTIBLE, KTIME_MAX, true);
+            if (n)
+                goto out;
+            continue;
+        }
+        wake_readers = p->head == p->tail;
+        n = pipe_put(p, it, min(room, it->count));
+        wake_readers &= p->head != p->tail;
+        mutex_unlock(&p->mutex);
+        if (wake_readers)
+            wake_up_poll(&p->read_wait, EPOLLIN | EPOLLRDNORM);
+        if (n < 0)
+            goto out;
+        total += n;
+        need = 1; /* the rest of a long write may be taken apart */
+    }
+    n = 0;
+out:
+    /* Another writer may have what it needs, when we did not use all of the room. */
+    if (unlikely(!list_empty(&p->write_wait.entries)) && pipe_space(p) >= PIPE_BUF)
+        wake_up_poll(&p->write_wait, EPOLLOUT | EPOLLWRNORM);
+    return total ? (ssize_t)total : n;
+}
+
+/* ---- the rest of an open end ---------------------------------------------------------------------------- */
+
+static unsigned pipe_poll(struct file *file, struct poll_table *table)
+{
+    struct pipe *p = file->private_data;
+    unsigned events = 0;
+
+    if (file->mode & FILE_READ) {
+        poll_wait(file, &p->read_wait, table);
+        if (pipe_used(p))
+            events |= EPOLLIN | EPOLLRDNORM;
+        if (!READ_ONCE(p->writers) && file->version != p->write_opens)
+            events |= EPOLLHUP;
+    }
+    if (file->mode & FILE_WRITE) {
+        poll_wait(file, &p->write_wait, table);
+        if (pipe_space(p) >= PIPE_BUF)
+            events |= EPOLLOUT | EPOLLWRNORM;
+        if (!READ_ONCE(p->readers))
+            events |= EPOLLERR;
+    }
+    return events;
+}
+
+static long pipe_ioctl(struct file *file, unsigned command, unsigned long arg)
+{
+    struct pipe *p = file->private_data;
+
+    if (command != FIONREAD)
+        return -ENOTTY;
+    return put_user((int)pipe_used(p), (int __user *)arg);
+}
+
+/* Everybody is to look again: an end was opened or closed. */
+static void pipe_wake_all(struct pipe *p)
+{
+    if (wait_queue_active(&p->read_wait))
+        wake_up(&p->read_wait, ~0u, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
+    if (wait_queue_active(&p->write_wait))
+        wake_up(&p->write_wait, ~0u, EPOLLOUT | EPOLLWRNORM | EPOLLERR);
+}
+
+/* One user of the pipe less; the last one frees it (=> inode mutex, which guards inode->pipe). */
+static void pipe_unuse(struct inode *inode, struct pipe *p)
+{
+    mutex_lock(&inode->mutex);
+    if (--p->users == 0) {
+        inode->pipe = NULL;
+        pipe_free(p);
+    }
+    mutex_unlock(&inode->mutex);
+}
+
+static void pipe_release(struct file *file)
+{
+    struct pipe *p = file->private_data;
+
+    mutex_lock(&p->mutex);
+    if (file->mode & FILE_READ)
+        p->readers--;
+    if (file->mode & FILE_WRITE)
+        p->writers--;
+    mutex_unlock(&p->mutex);
+    pipe_wake_all(p);
+    pipe_unuse(file->inode, p);
+}
+
+static const struct file_ops pipe_ops = {
+    .read = pipe_read,
+    .write = pipe_write,
+    .poll = pipe_poll,
+    .ioctl = pipe_ioctl,
+    .release = pipe_release,
+};
+
+/* ---- pipe(2) -------------------------------------------------------------------------------------------- */
+
+/* Two open files on a new pipe. */
+static int pipe_create(struct file *ends[2], unsigned flags)
+{
+    struct pipe *p = pipe_alloc();
+    struct inode *inode;
+
+    if (!p)
+        return -ENOMEM;
+    inode = inode_anonymous(S_IFIFO | 0600);
+    if (!inode)
+        goto fail_pipe;
+    inode->pipe = p;
+    ends[1] = file_anonymous(inode, &pipe_ops, O_WRONLY | flags, "pipe:");
+    if (is_err(ends[1]))
+        goto fail_inode;
+    ends[0] = file_anonymous_again(ends[1], &pipe_ops, O_RDONLY | flags);
+    ends[1]->private_data = p;
+    ends[1]->version = ~0UL;
+    p->writers = p->write_opens = p->users = 1;
+    if (is_err(ends[0])) {
+        file_put(ends[1]); /* and the pipe with it */
+        return -ENOMEM;
+    }
+    ends[0]->private_data = p;
+    ends[0]->version = ~0UL;
+    p->readers = p->read_opens = 1;
+    p->users = 2;
+    return 0;
+fail_inode:
+    inode_put(inode);
+fail_pipe:
+    pipe_free(p);
+    return -ENOMEM;
+}
+
+static long do_pipe(int __user *result, unsigned flags)
+{
+    struct file *ends[2];
+    int fd[2], error;
+
+    if (flags & ~(O_CLOEXEC | O_NONBLOCK))
+        return -EINVAL; /* O_DIRECT: there are no packets */
+    error = pipe_create(ends, flags & O_NONBLOCK);
+    if (error)
+        return error;
+    error = fd[0] = fd_reserve(0, flags & O_CLOEXEC);
+    if (error < 0)
+        goto fail_files;
+    error = fd[1] = fd_reserve(0, flags & O_CLOEXEC);
+    if (error < 0)
+        goto fail_first;
+    error = -EFAULT;
+    if (copy_to_user(result, fd, sizeof(fd)))
+        goto fail_second;
+    fd_install(fd[0], ends[0]);
+    fd_install(fd[1], ends[1]);
+    return 0;
+fail_second:
+    fd_cancel(fd[1]);
+fail_first:
+    fd_cancel(fd[0]);
+fail_files:
+    file_put(ends[0]);
+    file_put(ends[1]);
+    return error;
+}
+
+SYSCALL_DEFINE2(pipe2, int __user *, result, unsigned, flags)
+{
+    return do_pipe(result, flags);
+}
+
+SYSCALL_DEFINE1(pipe, int __user *, result)
+{
+    return do_pipe(result, 0);
+}
+
+/* ---- F_GETPIPE_SZ, F_SETPIPE_SZ --------------------------------------------------------------------------- */
+
+static int pipe_resize(struct pipe *p, u64 size)
+{
+    struct page **pages;
+    u64 used, first;
+
+    if (size > PIPE_LIMIT)
+        return -EINVAL;
+    size = max_t(u64, 1UL << log2_ceil(max_t(u64, size, 1)), PAGE_SIZE);
+    if (size > p->size && size > PIPE_MAX_SIZE && !capable(CAP_SYS_RESOURCE))
+        return -EPERM;
+    pages = kzalloc(size / PAGE_SIZE * sizeof(*pages), ALLOC_KERNEL);
+    if (!pages)
+        return -ENOMEM;
+    /* The used pages move to the front; positions keep their place within a page. */
+    used = p->head - p->tail;
+    first = p->tail & PAGE_MASK;
+    if (p->head - first > size) {
+        kfree(pages);
+        return -EBUSY;
+    }
+    for (u64 pos = first; used && pos < p->head; pos += PAGE_SIZE) {
+        pages[(pos - first) >> PAGE_SHIFT] = *slot_of(p, pos);
+        *slot_of(p, pos) = NULL;
+    }
+    for (u64 i = 0; i < p->size / PAGE_SIZE; i++)
+        if (p->pages[i])
+            page_put(p->pages[i]);
+    kfree(p->pages);
+    p->pages = pages;
+    p->tail -= first;
+    p->head -= first;
+    if (!used)
+        p->head = p->tail = 0;
+    WRITE_ONCE(p->size, size);
+    return size;
+}
+
+long pipe_fcntl(struct file *file, unsigned command, unsigned long arg)
+{
+    struct pipe *p = file->private_data;
+    long result;
+
+    if (file->ops != &pipe_ops)
+        return -EBADF;
+    mutex_lock(&p->mutex);
+    result = command == F_GETPIPE_SZ ? (long)p->size : pipe_resize(p, arg);
+    mutex_unlock(&p->mutex);
+    if (command == F_SETPIPE_SZ && result > 0)
+        pipe_wake_all(p);
+    return result;
+}
+
+/* ---- FIFOs ------------------------------------------------------------------------------------------------ */
+
+static struct pipe *fifo_use(struct inode *inode)
+{
+    struct pipe *p;
+
+    mutex_lock(&inode->mutex);
+    p = inode->pipe;
+    if (!p)
+        p = inode->pipe = pipe_alloc();
+    if (p)
+        p->users++;
+    mutex_unlock(&inode->mutex);
+    return p;
+}
+
+/* Wait until the other end has been opened since `seen`, though it may be closed again by now. */
+static int fifo_wait(struct wait_queue *q, const unsigned *opens, unsigned seen)
+{
+    return wait_event_interruptible(q, READ_ONCE(*opens) != seen);
+}
+
+/* open(2) of a FIFO: an end waits for the other, unless O_NONBLOCK (fifo(7)). */
+static int fifo_open(struct inode *inode, struct file *file)
+{
+    struct pipe *p = fifo_use(inode);
+    unsigned mode = file->mode & (FILE_READ | FILE_WRITE), seen_readers, seen_writers;
+    bool nonblock = file->flags & O_NONBLOCK, wait_reader, wait_writer;
+    int error = 0;
+
+    if (!p)
+        return -ENOMEM;
+    file_set_ops(file, &pipe_ops);
+    file->private_data = p;
+    mutex_lock(&p->mutex);
+    if (mode == FILE_WRITE && nonblock && !p->readers) {
+        mutex_unlock(&p->mutex);
+        pipe_unuse(inode, p);
+        return -ENXIO;
+    }
+    if (mode & FILE_READ) {
+        p->readers++;
+        p->read_opens++;
+    }
+    if (mode & FILE_WRITE) {
+        p->writers++;
+        p->write_opens++;
+    }
+    seen_readers = p->read_opens;
+    seen_writers = p->write_opens;
+    wait_writer = mode == FILE_READ && !p->writers && !nonblock;
+    wait_reader = mode == FILE_WRITE && !p->readers;
+    if (mode == FILE_READ && !p->writers && nonblock)
+        file->version = p->write_opens; /* no hang-up before there was a writer */
+    else
+        file->version = ~0UL;
+    mutex_unlock(&p->mutex);
+    pipe_wake_all(p);
+    if (wait_writer)
+        error = fifo_wait(&p->read_wait, &p->write_opens, seen_writers);
+    else if (wait_reader)
+        error = fifo_wait(&p->write_wait, &p->read_opens, seen_readers);
+    if (error)
+        pipe_release(file);
+    return error;
+}
+
+const struct file_ops fifo_file_ops = { .open = fifo_open };
