@@ -7,7 +7,6 @@
 #include "run_queue.h"
 #include <vellum/time.h>
 
-#define SLICE_NS (50 * NSEC_PER_MSEC)
 
 static void fifo_queue_init(struct run_queue *rq)
 {

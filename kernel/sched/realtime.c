@@ -8,7 +8,6 @@
 #include <linux/sched.h>
 #include <vellum/time.h>
 
-#define ROUND_ROBIN_NS (100 * NSEC_PER_MSEC)
 
 static void realtime_queue_init(struct run_queue *rq)
 {

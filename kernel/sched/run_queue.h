@@ -30,6 +30,9 @@ extern const struct sched_class realtime_class, fifo_class;
 /* The class for a SCHED_* policy, or NULL. */
 const struct sched_class *sched_class_of(int policy);
 
+#define SLICE_NS       (50 * NSEC_PER_MSEC)  /* of an ordinary thread */
+#define ROUND_ROBIN_NS (100 * NSEC_PER_MSEC) /* of a SCHED_RR one */
+
 #define MIGRATION_DELAY_NS 500000 /* a thread that waits for less is not pulled to another CPU */
 
 #endif
