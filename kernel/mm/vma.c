@@ -240,10 +240,9 @@ void vma_insert(struct mm *mm, struct vma *vma)
     list_add(&vma->link, prev ? &prev->link : &mm->vma_list);
     assert(prev_end(vma) <= vma->start);
     assert(!vma_next(vma) || vma->end <= vma_next(vma)->start);
+    gap_changed(vma_next(vma)); /* before the rotations, which take gaps as they find them */
     rb_link(&vma->node, parent, slot);
-    vma->largest_gap = gap_below(vma);
     rb_insert_augmented(&vma->node, &mm->vmas, &augment);
-    gap_changed(vma_next(vma));
     if (vma->mappings)
         file_link(vma);
     mm->vma_count++;
@@ -257,8 +256,8 @@ void vma_remove(struct mm *mm, struct vma *vma)
     assert(rwlock_write_held(&mm->lock));
     if (vma->mappings)
         file_unlink(vma);
-    list_del(&vma->link);
     rb_erase_augmented(&vma->node, &mm->vmas, &augment);
+    list_del(&vma->link);
     gap_changed(next);
     mm->vma_count--;
     mm->sequence++;
