@@ -252,6 +252,14 @@ struct file *path_open(const struct path *path, int flags)
     return error ? err_ptr(error) : open_checked(&w, &r, false);
 }
 
+struct file *path_open_exec(const struct path *path)
+{
+    struct walk w = { .path = *path };
+    struct open_request r = { .flags = O_RDONLY, .access = MAY_EXEC };
+
+    return open_result(&w, &r);
+}
+
 static long do_open(int dirfd, const char __user *user_name, unsigned flags, mode_t mode)
 {
     struct user_path name;
