@@ -7,3 +7,29 @@ WHOLE_FRAME  := clone clone3 execve execveat rt_sigreturn
 ARCH_LDFLAGS := -march=rv64imac -mabi=lp64 -mno-relax $(WHOLE_FRAME:%=-Wl,--wrap=sys_%)
 UAPI_LINUX   := /usr/riscv64-linux-gnu/include
 UAPI_ASM     := /usr/riscv64-linux-gnu/include/asm
+
+# For `-bios none`: the same objects and, at the start of memory, firmware of our own. It is linked by
+# itself at its own address, and the second image carries it as a block of bytes.
+KERNEL_IMAGES += $(OUT)/vellum-bare
+FIRMWARE_SRC  := $(wildcard arch/riscv64/firmware/*.c arch/riscv64/firmware/*.S)
+FIRMWARE_OBJ  := $(patsubst %,$(OUT)/%.o,$(basename $(FIRMWARE_SRC))) \
+		 $(OUT)/lib/fdt.o $(OUT)/lib/string.o $(OUT)/lib/libcalls.o $(OUT)/arch/riscv64/string.o
+
+$(OUT)/gen/firmware: $(FIRMWARE_OBJ) arch/riscv64/firmware/firmware.ld
+	$(Q)$(KCC) -nostdlib -static -no-pie -march=rv64imac -mabi=lp64 -mno-relax -Wl,--gc-sections \
+	    -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments \
+	    -T arch/riscv64/firmware/firmware.ld -o $@.elf $(FIRMWARE_OBJ)
+	$(Q)$(CROSS)objcopy -O binary $@.elf $@
+
+$(OUT)/gen/firmware_image.o: $(OUT)/gen/firmware
+	$(Q)printf '%s\n' '.section .firmware_image,"a"' '.incbin "$<"' '.section .note.GNU-stack,"",@progbits' | \
+	    $(KCC) $(ARCH_CFLAGS) -x assembler -c - -o $@
+
+$(OUT)/gen/bare.ld: arch/riscv64/kernel.ld
+	$(Q)sed 's|/\*BARE \(.*\) \*/|\1|' $< > $@
+
+$(OUT)/vellum-bare: $(OUT)/vellum $(OUT)/gen/firmware_image.o $(OUT)/gen/bare.ld
+	$(call say,LD,$@)
+	$(Q)$(KCC) -nostdlib -static -no-pie $(ARCH_LDFLAGS) -Wl,--gc-sections -Wl,--build-id=none \
+	    -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments \
+	    -T $(OUT)/gen/bare.ld -o $@ $(KERNEL_OBJ) $(OUT)/gen/symbols.o $(OUT)/gen/firmware_image.o
