@@ -42,7 +42,7 @@ void cred_put(const struct cred *c);
 struct cred *cred_copy(const struct cred *c, unsigned ngroups);
 /* The current thread takes c (consumes the reference). */
 void cred_commit(const struct cred *c);
-extern const struct cred root_cred;
+extern struct cred root_cred; /* never changed but for its count */
 
 static inline bool capable(unsigned cap) /* CAP_* */
 {

@@ -13,7 +13,7 @@
 
 #define ALL_CAPABILITIES (BIT(CAP_LAST_CAP + 1) - 1)
 
-const struct cred root_cred = {
+struct cred root_cred = {
     .refs = REFCOUNT_INIT(1),
     .user = &root_user,
     .cap_effective = ALL_CAPABILITIES,
