@@ -9,10 +9,11 @@
 #include <vellum/error.h>
 #include <vellum/page.h>
 #include <vellum/printk.h>
+#include <vellum/sched.h>
 #include <vellum/smp.h>
 #include <vellum/string.h>
 #include <vellum/sync.h>
-#include <vellum/thread.h>
+#include <vellum/time.h>
 
 static struct secondary_start starts[MAX_CPUS]; /* [i] once its hart is started */
 
@@ -44,6 +45,8 @@ static struct cpu *cpu_create(unsigned id, u64 hart, int node)
     arch->node = node;
     arch->overflow_stack = (vaddr_t)page_to_virt(stack) + OVERFLOW_STACK_SIZE;
     irq_cpu_add(cpu);
+    sched_cpu_init(cpu);
+    time_cpu_init(cpu);
     return cpu;
 }
 

@@ -198,10 +198,3 @@ void time_cpu_init(struct cpu *cpu)
     q->programmed = q->next_tick = KTIME_MAX;
     cpu->timer_queue = q;
 }
-
-void sleep_ns(u64 ns)
-{
-    DEFINE_WAIT_QUEUE(q);
-
-    (void)wait_event_state(&q, false, TASK_UNINTERRUPTIBLE, ktime_after(ns), false);
-}
