@@ -31,7 +31,6 @@ struct memory_entry {
 
 enum { MEMORY_RAM = 1 };
 
-struct boot_info boot_info;
 extern char image_start[], image_end[], boot_stack[], boot_stack_guard[];
 
 void x86_start(paddr_t start_info, u64 entry_cycles);

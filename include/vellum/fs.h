@@ -256,7 +256,8 @@ extern struct mount *root_mount;
 void mounts_show(struct seq_file *m);
 void mountinfo_show(struct seq_file *m);
 /* Kernel-internal mounts. */
-/* Open for execution what the path means: no permission is looked at. A file or err_ptr. */
+/* Open for execution what the path means: no permission is looked at. Nobody can write to it until the
+ * file's last reference goes. A file or err_ptr (-ETXTBSY). */
 struct file *path_open_exec(const struct path *path);
 int mount_at(const char *source, const char *directory, const char *type, unsigned long flags, const char *data);
 bool mount_readonly(const struct mount *m);
@@ -332,6 +333,7 @@ struct file {
 enum {
     FILE_READ = 1, FILE_WRITE = 2, FILE_SEEK = 4, FILE_PATH = 8 /* O_PATH */, FILE_STREAM = 16,
     FILE_COUNTED_WRITER = 32 /* in inode->writers */, FILE_REGULAR_POS = 64 /* pos_mutex is needed */,
+    FILE_DENIES_WRITERS = 128 /* a program: its last reference allows writing again */,
 };
 
 /* An open file without a name for kernel objects (pipes, eventfd ...): a dentry on the anonymous

@@ -144,10 +144,6 @@ bool pgrp_exists(pid_t pgrp);
 bool pgrp_in_session(pid_t pgrp, pid_t session);
 bool pgrp_is_orphaned(pid_t pgrp);
 
-/* What uname(2) tells. => may sleep */
-struct new_utsname;
-void system_names(struct new_utsname *names);
-
 void process_init(void);                   /* caches, pid map */
 /* Start init: the first process, in the state that execs. Runs fn in a kernel thread that becomes it. */
 void init_process_start(int (*fn)(void *), void *arg);

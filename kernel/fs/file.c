@@ -49,6 +49,8 @@ static __noinline void file_release(struct file *file)
         file->ops->release(file);
     if (file->mode & FILE_COUNTED_WRITER)
         inode_end_write(file->inode);
+    if (file->mode & FILE_DENIES_WRITERS)
+        inode_allow_write(file->inode);
     path_put(&file->path);
     file_free(file);
 }

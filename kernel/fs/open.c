@@ -254,10 +254,18 @@ struct file *path_open(const struct path *path, int flags)
 
 struct file *path_open_exec(const struct path *path)
 {
-    struct walk w = { .path = *path };
-    struct open_request r = { .flags = O_RDONLY, .access = MAY_EXEC };
+    struct walk w = {.path = *path};
+    struct open_request r = {.flags = O_RDONLY};
+    struct file *file = open_result(&w, &r);
 
-    return open_result(&w, &r);
+    if (is_err(file))
+        return file;
+    if (inode_deny_write(file->inode) != 0) {
+        file_put(file);
+        return err_ptr(-ETXTBSY);
+    }
+    file->mode |= FILE_DENIES_WRITERS;
+    return file;
 }
 
 static long do_open(int dirfd, const char __user *user_name, unsigned flags, mode_t mode)

@@ -46,18 +46,13 @@ struct file *exec_open(int dirfd, const char *name, unsigned lookup)
     error = may_exec(&path);
     file = error ? err_ptr(error) : path_open_exec(&path);
     path_put(&path);
-    if (is_err(file))
-        return file;
-    error = inode_deny_write(file->inode);
-    if (error) {
-        file_put(file);
-        return err_ptr(error);
-    }
     return file;
 }
 
+/* An interpreter may be written to while it is mapped, unlike the program. */
 void exec_close(struct file *file)
 {
+    file->mode &= ~FILE_DENIES_WRITERS;
     inode_allow_write(file->inode);
     file_put(file);
 }
@@ -121,7 +116,7 @@ static void switch_memory(struct process *p, struct exec *e)
 
     if (old)
         thread_leave_memory(t);
-    e->mm->exe = e->program.file; /* with the hold on its writers, until the mm goes */
+    e->mm->exe = e->program.file; /* which keeps writers out until the mm goes */
     e->file = NULL;
     flags = spin_lock_irqsave(&p->lock);
     mm_activate(e->mm);

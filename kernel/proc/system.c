@@ -10,6 +10,7 @@
 #include <vellum/syscall.h>
 #include <vellum/time.h>
 #include <vellum/uaccess.h>
+#include <vellum/version.h>
 #include <linux/reboot.h>
 #include <linux/sysinfo.h>
 #include <linux/utsname.h>
@@ -17,56 +18,80 @@
 /* ---- names --------------------------------------------------------------------------------------------- */
 
 static DEFINE_MUTEX(name_mutex);
+static char host_name[__NEW_UTS_LEN + 1] = "vellum";   /* [name_mutex] */
+static char domain_name[__NEW_UTS_LEN + 1] = "(none)"; /* [name_mutex] */
 
-/* The release says which version of Linux's interface is kept to: C libraries look at it. */
-static struct new_utsname names = { /* [name_mutex] node and domain */
-    .sysname = "Linux",
-    .nodename = "vellum",
-    .release = "6.1.0-vellum",
-    .version = "#1 SMP PREEMPT Vellum",
-    .machine = ARCH_NAME,
-    .domainname = "(none)",
-};
-
-void system_names(struct new_utsname *to)
+static void name_get(char *to, const char *name)
 {
     mutex_lock(&name_mutex);
-    *to = names;
+    memcpy(to, name, sizeof(host_name));
     mutex_unlock(&name_mutex);
+}
+
+static int name_set(char *name, const char *from, unsigned length)
+{
+    if (length > __NEW_UTS_LEN)
+        return -EINVAL;
+    mutex_lock(&name_mutex);
+    memset(name, 0, sizeof(host_name));
+    memcpy(name, from, length);
+    mutex_unlock(&name_mutex);
+    return 0;
+}
+
+void host_name_get(char name[65])
+{
+    name_get(name, host_name);
+}
+
+void domain_name_get(char name[65])
+{
+    name_get(name, domain_name);
+}
+
+int host_name_set(const char *name, unsigned length)
+{
+    return name_set(host_name, name, length);
+}
+
+int domain_name_set(const char *name, unsigned length)
+{
+    return name_set(domain_name, name, length);
 }
 
 SYSCALL_DEFINE1(uname, struct new_utsname __user *, uts)
 {
-    struct new_utsname copy;
+    struct new_utsname names = {
+        .sysname = KERNEL_NAME,
+        .release = KERNEL_RELEASE,
+        .version = KERNEL_VERSION,
+        .machine = ARCH_NAME,
+    };
 
-    system_names(&copy);
-    return copy_to_user(uts, &copy, sizeof(copy)) ? -EFAULT : 0;
+    host_name_get(names.nodename);
+    domain_name_get(names.domainname);
+    return copy_to_user(uts, &names, sizeof(names)) ? -EFAULT : 0;
 }
 
 static int set_system_name(char *name, const char __user *text, int length)
 {
-    char copy[__NEW_UTS_LEN + 1] = "";
+    char copy[__NEW_UTS_LEN];
 
     if (!capable(CAP_SYS_ADMIN))
         return -EPERM;
     if (length < 0 || length > __NEW_UTS_LEN)
         return -EINVAL;
-    if (copy_from_user(copy, text, length))
-        return -EFAULT;
-    mutex_lock(&name_mutex);
-    memcpy(name, copy, sizeof(copy));
-    mutex_unlock(&name_mutex);
-    return 0;
+    return copy_from_user(copy, text, length) ? -EFAULT : name_set(name, copy, length);
 }
 
 SYSCALL_DEFINE2(sethostname, const char __user *, name, int, length)
 {
-    return set_system_name(names.nodename, name, length);
+    return set_system_name(host_name, name, length);
 }
 
 SYSCALL_DEFINE2(setdomainname, const char __user *, name, int, length)
 {
-    return set_system_name(names.domainname, name, length);
+    return set_system_name(domain_name, name, length);
 }
 
 /* ---- figures --------------------------------------------------------------------------------------------- */

@@ -14,15 +14,6 @@
 
 DEFINE_WAIT_QUEUE(clock_was_set);
 
-void sleep_ns(u64 ns)
-{
-    ktime_t deadline = ktime_after(ns);
-
-    do
-        __atomic_store_n(&current->state, TASK_UNINTERRUPTIBLE, __ATOMIC_SEQ_CST);
-    while (schedule_until(deadline) == 0);
-}
-
 /* 0 when the time has come, -ERESTARTSYS at a signal. */
 static int sleep_until(ktime_t deadline)
 {
