@@ -195,8 +195,14 @@ char process_state_letter(struct process *p)
 
 /* ---- the beginning ------------------------------------------------------------------------------------ */
 
+static u64 current_limit(unsigned resource)
+{
+    return current->process ? process_limit(resource) : RLIM64_INFINITY;
+}
+
 void process_init(void)
 {
+    mm_limit = current_limit;
     process_cache = object_cache_create("process", sizeof(struct process), CACHE_LINE);
     if (!process_cache)
         panic("no memory for processes");
