@@ -122,6 +122,7 @@ void arch_cpu_init(struct cpu *cpu)
     csr_write(scounteren, 7); /* user mode may read cycle, time and instret */
     csr_set(sie, SIE_SSIE | SIE_SEIE);
     timer_cpu_init();
+    irq_cpu_init(cpu);
 }
 
 void arch_halt(void)

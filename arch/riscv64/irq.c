@@ -73,8 +73,14 @@ static int map_context(struct cpu *cpu)
     cpu->arch->plic_enable = (u32 *)(plic_low + PLIC_ENABLE + (u64)context * PLIC_ENABLE_STEP);
     for (unsigned word = 0; word <= line_count / 32; word++)
         mmio_write(&cpu->arch->plic_enable[word], 0);
-    mmio_write(cpu->arch->plic_context + CONTEXT_THRESHOLD, 0);
     return 0;
+}
+
+/* On the hart itself: firmware that starts a hart resets its threshold. */
+void irq_cpu_init(struct cpu *cpu)
+{
+    if (cpu->arch->plic_context)
+        mmio_write(cpu->arch->plic_context + CONTEXT_THRESHOLD, 0);
 }
 
 void irq_cpu_add(struct cpu *cpu)
@@ -103,6 +109,7 @@ void arch_irq_init(void)
     for (unsigned line = 1; line <= line_count; line++)
         mmio_write(plic_low + PLIC_PRIORITY + 4 * line, 0);
     irq_cpu_add(&boot_cpu);
+    irq_cpu_init(&boot_cpu);
 }
 
 static struct cpu *cpu_for_line(unsigned line)

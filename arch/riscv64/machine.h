@@ -73,6 +73,7 @@ int boot_cpu_node(u64 hart);    /* in the device tree, or FDT_NONE */
 
 /* irq.c, timer.c, smp.c, devices.c */
 void irq_cpu_add(struct cpu *cpu); /* find its registers in the interrupt controller */
+void irq_cpu_init(struct cpu *cpu);
 void irq_external(void);
 void power_init(void);
 void timer_cpu_init(void);
