@@ -32,7 +32,7 @@ static const struct feature_word words[] = {
       "sha_ni avx512bw avx512vl" },
     { 7, 0, ECX,
       "- avx512vbmi umip pku ospke waitpkg avx512_vbmi2 - gfni vaes vpclmulqdq avx512_vnni "
-      "avx512_bitalg tme avx512_vpopcntdq - la57 - - - - - rdpid - - cldemote - movdiri movdir64b "
+      "avx512_bitalg tme avx512_vpopcntdq - - - - - - - rdpid - - cldemote - movdiri movdir64b "
       "enqcmd" },
     { 0xd, 1, EAX, "xsaveopt xsavec xgetbv1 xsaves" },
 };
@@ -121,5 +121,5 @@ void arch_show_cpuinfo(struct seq_file *m, struct cpu *cpu)
                (unsigned long long)khz / 5 % 100);
     seq_printf(m, "clflush size\t: %u\ncache_alignment\t: %u\n", line, line);
     seq_printf(m, "address sizes\t: %u bits physical, %u bits virtual\npower management:\n\n",
-               address_sizes.eax & 0xff, address_sizes.eax >> 8 & 0xff);
+               address_sizes.eax & 0xff, PT_SHIFT(PT_LEVELS));
 }

@@ -66,7 +66,9 @@ static __always_inline int vdso_clock_gettime(clockid_t clock, struct __kernel_t
 
 static __always_inline int vdso_clock_getres(clockid_t clock, struct __kernel_timespec *ts)
 {
-    if (vdso_clock_is_real(clock) < 0)
+    /* Coarse clocks have the resolution of the tick, which the kernel knows. */
+    if (vdso_clock_is_real(clock) < 0 || clock == CLOCK_REALTIME_COARSE ||
+        clock == CLOCK_MONOTONIC_COARSE)
         return (int)vdso_syscall(__NR_clock_getres, clock, (long)ts);
     if (ts)
         *ts = (struct __kernel_timespec){ .tv_nsec = vdso_data()->resolution };

@@ -170,6 +170,18 @@ static void beyond_the_file(void)
     CHECK_EQ(last, SIGBUS, "a private mapping as well");
 }
 
+#ifdef __x86_64__
+/* Is the processor QEMU's translator? */
+static int under_tcg(void)
+{
+    unsigned eax = 0x40000000, signature[3];
+
+    __asm__ volatile("cpuid"
+                     : "+a"(eax), "=b"(signature[0]), "=c"(signature[1]), "=d"(signature[2]));
+    return memcmp(signature, "TCGTCGTCGTCG", 12) == 0;
+}
+#endif
+
 static void arithmetic(void)
 {
 #ifdef __x86_64__
@@ -185,14 +197,20 @@ static void arithmetic(void)
     unsigned mxcsr = 0x1f80 & ~0x200u;
     volatile float float_zero = 0, result;
     TRY(__asm__ volatile("ldmxcsr %0" ::"m"(mxcsr)); result = 1 / float_zero);
-    CHECK(last == SIGFPE && code == FPE_FLTDIV, "an unmasked SSE division by zero: FPE_FLTDIV");
+    if (under_tcg())
+        SKIP("an unmasked SSE division by zero: FPE_FLTDIV", "QEMU's TCG raises no SSE exceptions");
+    else
+        CHECK(last == SIGFPE && code == FPE_FLTDIV, "an unmasked SSE division by zero: FPE_FLTDIV");
     mxcsr = 0x1f80 & ~0x80u;
     volatile double minus_one = -1;
     double root;
     TRY(__asm__ volatile("ldmxcsr %0" ::"m"(mxcsr)); __asm__ volatile("sqrtsd %1, %0"
                                                                       : "=x"(root)
                                                                       : "m"(minus_one)));
-    CHECK(last == SIGFPE && code == FPE_FLTINV, "an unmasked invalid operation: FPE_FLTINV");
+    if (under_tcg())
+        SKIP("an unmasked invalid operation: FPE_FLTINV", "QEMU's TCG raises no SSE exceptions");
+    else
+        CHECK(last == SIGFPE && code == FPE_FLTINV, "an unmasked invalid operation: FPE_FLTINV");
     mxcsr = 0x1f80;
     __asm__ volatile("ldmxcsr %0" ::"m"(mxcsr));
     result = 1 / float_zero;
