@@ -139,7 +139,8 @@ enum { LAST_NAME, LAST_DOT, LAST_DOT_DOT, LAST_ROOT };
 /* Walk `name` (kernel memory, readable for 7 bytes after its end). Success or not: walk_end(). */
 int walk_path(struct walk *w, int dirfd, const char *name, unsigned flags);
 /* After LOOKUP_PARENT: look the last name up; on success w->path is what it means. Symbolic links
- * are followed if flags & LOOKUP_FOLLOW. A missing name: -ENOENT with w->path still the directory.*/
+ * are followed if flags & LOOKUP_FOLLOW. A missing name: -ENOENT with w->path still the directory.
+ * A slash behind it: -EISDIR, as for open(2) with O_CREAT. */
 int walk_last(struct walk *w);
 void walk_end(struct walk *w);
 void walk_to(struct walk *w, struct dentry *d); /* go to d, whose reference is taken over */

@@ -146,8 +146,8 @@ static struct file *open_create(struct walk *w, const struct open_request *r)
     int error;
 
     for (;;) {
-        if (w->last_type != LAST_NAME || w->trailing_slash)
-            return err_ptr(-EISDIR);
+        if (w->last_type != LAST_NAME)
+            return err_ptr(r->flags & O_EXCL ? -EEXIST : -EISDIR);
         error = walk_last(w);
         if (!error) {
             if (r->flags & O_EXCL)

@@ -333,7 +333,7 @@ static int walk_rest(struct walk *w)
         if (unlikely(IS_SYMLINK(d->inode)) &&
             (!last || w->trailing_slash || (w->flags & LOOKUP_FOLLOW))) {
             if (last && w->trailing_slash)
-                w->flags |= LOOKUP_DIRECTORY;
+                w->flags |= LOOKUP_DIRECTORY | LOOKUP_FOLLOW; /* links in its text, too */
             error = walk_follow(w, d);
             if (error)
                 return error;
@@ -351,16 +351,16 @@ int walk_last(struct walk *w)
     int error;
 
     while (w->last_type == LAST_NAME) {
+        if (w->trailing_slash)
+            return -EISDIR;
         d = walk_find(w, &w->last);
         if (is_err(d))
             return ptr_err(d);
-        if (!IS_SYMLINK(d->inode) || !((w->flags & LOOKUP_FOLLOW) || w->trailing_slash)) {
+        if (!IS_SYMLINK(d->inode) || !(w->flags & LOOKUP_FOLLOW)) {
             walk_to(w, d);
             walk_into_mounts(w);
             return 0;
         }
-        if (w->trailing_slash)
-            w->flags |= LOOKUP_DIRECTORY;
         w->last_type = LAST_ROOT;
         error = walk_follow(w, d);
         if (!error)

@@ -91,3 +91,13 @@ int object_caches_cpu_init(struct cpu *cpu)
 {
     return 0;
 }
+
+void *vmap_alloc(size_t size, unsigned flags)
+{
+    return kmalloc(size, flags);
+}
+
+void vmap_free(void *p)
+{
+    kfree(p);
+}

@@ -9,3 +9,11 @@ void seq_puts(struct seq_file *m, const char *s)
 void seq_printf(struct seq_file *m, const char *format, ...)
 {
 }
+
+void seq_putc(struct seq_file *m, char c)
+{
+}
+
+void seq_escape(struct seq_file *m, const char *s, const char *special)
+{
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the VFS asks of rooms that are not part of its unit tests.
+ */
+#include "tests/unit/vfs_glue.h"
+#include "shim/pages.h"
+#include <vellum/alloc.h>
+#include <vellum/fs.h>
+#include <vellum/process.h>
+
+atomic_long_t count_cached, count_shared;
+
+static struct list shrinkers = LIST_INIT(shrinkers);
+
+void shrinker_register(struct shrinker *s)
+{
+    list_add_tail(&s->link, &shrinkers);
+}
+
+void vfs_shrink(void)
+{
+    struct shrinker *s;
+
+    list_for_each_entry(s, &shrinkers, link)
+        s->scan(s->count());
+}
+
+u64 boot_memory_total(void)
+{
+    return 64UL << 20;
+}
+
+s64 ktime_real(void)
+{
+    return shim_cycles++;
+}
+
+void mm_unmap_file_range(struct mapping_set *set, u64 first, u64 last, bool even_private_copies)
+{
+    assert(rb_empty(&set->tree));
+}
+
+void mapping_set_init(struct mapping_set *set)
+{
+    rwlock_init(&set->lock);
+    set->tree = RB_ROOT;
+    atomic_set(&set->writable, 0);
+}
+
+int signal_send_thread(struct thread *t, int signo, const siginfo_t *info)
+{
+    return 0;
+}
+
+const struct file_ops fifo_file_ops; /* FIFOs are not opened here */
+
+void vfs_start(void)
+{
+    static struct process process;
+
+    for (unsigned i = 0; i < RLIM_NLIMITS; i++)
+        process.limits[i].rlim_cur = process.limits[i].rlim_max =
+            i == RLIMIT_NOFILE ? 1024 : RLIM64_INFINITY;
+    current->process = &process;
+    current->cred = &root_cred;
+    shim_pages_init(16 << 20);
+    vfs_init();
+}
