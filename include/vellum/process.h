@@ -140,6 +140,8 @@ void trap_exception(struct trap_frame *frame, int signo, int code, vaddr_t addre
 void oops(struct trap_frame *frame, const char *cause, vaddr_t address);
 
 /* ---- sessions and job control, for the tty ------------------------------------------------------ */
+/* setsid(2) for the current process: the new session's number, -EPERM, or -ENOMEM. */
+long session_create(void);
 bool pgrp_exists(pid_t pgrp);
 bool pgrp_in_session(pid_t pgrp, pid_t session);
 bool pgrp_is_orphaned(pid_t pgrp);

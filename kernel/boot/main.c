@@ -19,6 +19,7 @@
 #include <vellum/string.h>
 #include <vellum/syscall.h>
 #include <vellum/time.h>
+#include <vellum/tty.h>
 #include <vellum/virtio.h>
 
 struct level {
@@ -152,6 +153,9 @@ static void choose_init(void)
     int error;
 
     if (init && !first) {
+        /* A program named by hand, such as a shell, is to have job control at the console. */
+        if (session_create() > 0)
+            tty_console_attach();
         error = run_init(init);
         if (error == 0)
             return;

@@ -146,7 +146,7 @@ SYSCALL_DEFINE1(getsid, pid_t, pid)
     return ask(pid, true);
 }
 
-SYSCALL_DEFINE0(setsid)
+long session_create(void)
 {
     struct process *p = current->process;
     struct process_group *spare = group_alloc();
@@ -166,6 +166,11 @@ SYSCALL_DEFINE0(setsid)
     spin_unlock_irqrestore(&tree_lock, flags);
     group_free(spare);
     return result;
+}
+
+SYSCALL_DEFINE0(setsid)
+{
+    return session_create();
 }
 
 SYSCALL_DEFINE0(getpid)
