@@ -54,8 +54,8 @@ def run_rows(arch):
 def entry_to_init(arch):
     """Instructions from the kernel's entry to init's first, as the kernel says it."""
     err = vellum(arch, "--icount", "--mem", "64M", "--", "true").expect(0).err
-    found = re.search(rb"(?i)entry to init[^\d]*([\d.]+)", err)
-    return int(float(found.group(1))) if found else None
+    found = re.search(rb"([\d.]+) ms from entry to init", err)
+    return round(float(found.group(1)) * 1e6) if found else None
 
 
 def memory_at_prompt(arch):

@@ -80,9 +80,14 @@ def state(thread):
     return "".join(letter for bit, letter in STATES if bits & bit)
 
 
+def runs(thread):
+    cpu = thread["cpu"]
+    return int(cpu) != 0 and int(cpu["thread"]) == int(thread)
+
+
 def thread_line(thread):
     cpu = thread["cpu"]
-    where = f"cpu {int(cpu['id'])}{'*' if thread['on_cpu'] else ''}" if int(cpu) else ""
+    where = f"cpu {int(cpu['id'])}{'*' if runs(thread) else ''}" if int(cpu) else ""
     return f"{int(thread['tid']):6} {state(thread):3} {where:8} {text(thread['comm']):16} {thread.format_string()}"
 
 
@@ -102,7 +107,7 @@ class Cpus(Command):
 
     def invoke(self, argument, from_tty):
         for cpu in cpus():
-            current = cpu["current"]
+            current = cpu["thread"]
             runs = thread_line(current) if int(current) else "nothing yet"
             flags = " ".join(w for w in ("online", "in_idle") if cpu[w])
             print(f"cpu {int(cpu['id']):3} {flags:15} {runs}")
@@ -167,7 +172,7 @@ class Backtrace(Command):
 
     def invoke(self, argument, from_tty):
         thread = find_thread(int(gdb.parse_and_eval(argument)))
-        if thread["on_cpu"]:
+        if runs(thread):
             raise gdb.GdbError("it runs: see `info threads` and `bt`")
         for address, symbol in frames(thread):
             print(f"  {address:#x} {symbol}")
