@@ -60,7 +60,7 @@ static int open_none(struct inode *inode, struct file *file)
 }
 
 static const struct file_ops char_device_file_ops = {.open = char_device_open};
-static const struct file_ops no_device_file_ops = {.open = open_none};
+const struct file_ops no_device_file_ops = {.open = open_none};
 const struct file_ops bad_file_ops = {0};
 
 void inode_init_special(struct inode *inode, mode_t mode, dev_id_t device)

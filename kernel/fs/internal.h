@@ -215,6 +215,7 @@ void inode_accessed(struct mount *mount, struct inode *inode);
 struct dentry *dentry_for_create(struct dentry *parent, const struct name *name);
 void dentry_created(struct dentry *d); /* it has its inode now: let lookups find it */
 extern const struct file_ops bad_file_ops;
+extern const struct file_ops no_device_file_ops; /* opening it: -ENXIO */
 void tmpfs_init(void);
 long locks_fcntl(struct file *file, unsigned command, struct flock __user *ufl);
 void locks_release(struct file *file);      /* flock of a file that goes */

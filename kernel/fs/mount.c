@@ -594,7 +594,7 @@ void mountinfo_show(struct seq_file *m)
 void __init mount_init(void)
 {
     struct fs_type *type = fs_type_find("tmpfs");
-    struct super_block *sb = type->mount(type, 0, "rootfs", NULL);
+    struct super_block *sb = type->mount(type, 0, "rootfs", "mode=0755");
 
     if (!is_err(sb))
         root_mount = mount_alloc(sb, sb->root, 0, "rootfs");

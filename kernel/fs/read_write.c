@@ -25,6 +25,11 @@ static transfer_fn *write_method(const struct file *file, ssize_t *error)
     return NULL;
 }
 
+static inline bool beyond_all_files(loff_t pos, size_t n)
+{
+    return unlikely((loff_t)((u64)pos + n) < 0);
+}
+
 /* At the file's own position, which threads and processes that share the file take turns at. */
 static inline ssize_t transfer(transfer_fn *fn, struct file *file, struct iov_iter *it)
 {
@@ -33,9 +38,9 @@ static inline ssize_t transfer(transfer_fn *fn, struct file *file, struct iov_it
     if (file->mode & FILE_STREAM)
         return fn(file, it, NULL);
     if (likely(atomic_read(&file->refs) == 1))
-        return fn(file, it, &file->pos);
+        return beyond_all_files(file->pos, it->count) ? -EINVAL : fn(file, it, &file->pos);
     mutex_lock(&file->pos_mutex);
-    result = fn(file, it, &file->pos);
+    result = beyond_all_files(file->pos, it->count) ? -EINVAL : fn(file, it, &file->pos);
     mutex_unlock(&file->pos_mutex);
     return result;
 }
@@ -45,10 +50,8 @@ static ssize_t transfer_at(transfer_fn *fn, struct file *file, struct iov_iter *
 {
     if (file->mode & FILE_STREAM)
         return -ESPIPE;
-    if (pos < 0)
+    if (pos < 0 || beyond_all_files(pos, it->count))
         return -EINVAL;
-    if ((loff_t)((u64)pos + it->count) < 0)
-        return -EOVERFLOW;
     return fn(file, it, &pos);
 }
 
@@ -146,12 +149,9 @@ static int flags_check(int flags, bool write)
 /* RWF_APPEND for one call. */
 static ssize_t transfer_append(transfer_fn *fn, struct file *file, struct iov_iter *it)
 {
-    loff_t pos;
+    loff_t pos = READ_ONCE(file->inode->size);
 
-    mutex_lock(&file->pos_mutex);
-    pos = READ_ONCE(file->inode->size);
-    mutex_unlock(&file->pos_mutex);
-    return file->mode & FILE_STREAM ? fn(file, it, NULL) : fn(file, it, &pos);
+    return fn(file, it, file->mode & FILE_STREAM ? NULL : &pos);
 }
 
 static ssize_t transfer_vector(unsigned fd, const struct iovec __user *uiov, unsigned long n,

@@ -118,7 +118,7 @@ static long do_select(int n, unsigned long __user *const sets[SETS], ktime_t dea
 
     if (n < 0)
         return -EINVAL;
-    s.n = min_t(unsigned, n, READ_ONCE(current->files->size));
+    s.n = min_t(unsigned, n, max_t(unsigned, READ_ONCE(current->files->size), BITS_PER_WORD));
     s.words = DIV_ROUND_UP(s.n, BITS_PER_WORD);
     if (2 * SETS * s.words > STACK_WORDS) {
         words = kmalloc_array(2 * SETS * s.words, sizeof(long), ALLOC_KERNEL);

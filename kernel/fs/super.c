@@ -119,6 +119,7 @@ struct inode *inode_anonymous(mode_t mode)
     inode->gid = current->cred->fsgid;
     inode->ino = inode_next_number();
     inode->ops = &anonymous_inode_ops;
+    inode->file_ops = &no_device_file_ops;
     return inode;
 }
 

@@ -72,12 +72,17 @@ static struct pipe *pipe_alloc(void)
     return p;
 }
 
-static void pipe_free(struct pipe *p)
+static void pages_release(struct pipe *p)
 {
     for (u64 i = 0; i < p->size / PAGE_SIZE; i++)
         if (p->pages[i])
             page_put(p->pages[i]);
     kfree(p->pages);
+}
+
+static void pipe_free(struct pipe *p)
+{
+    pages_release(p);
     kfree(p);
 }
 
@@ -106,6 +111,12 @@ static void pipe_rewind(struct pipe *p)
     p->head = p->tail = 0;
 }
 
+/* Has the writer, once round the ring, come into the page that the reader just leaves? */
+static inline bool page_written_again(const struct pipe *p)
+{
+    return p->head - p->tail > p->size - PAGE_SIZE;
+}
+
 /* => p->mutex. Returns bytes, or -EFAULT */
 static ssize_t pipe_take(struct pipe *p, struct iov_iter *it)
 {
@@ -120,7 +131,7 @@ static ssize_t pipe_take(struct pipe *p, struct iov_iter *it)
         done += copied;
         if (unlikely(copied < n))
             return done ? (ssize_t)done : -EFAULT;
-        if (!(p->tail & (PAGE_SIZE - 1)) && p->tail != p->head) {
+        if (!(p->tail & (PAGE_SIZE - 1)) && p->tail != p->head && !page_written_again(p)) {
             page_put(*slot);
             *slot = NULL;
         }
@@ -340,6 +351,7 @@ static int pipe_create(struct file *ends[2], unsigned flags)
     if (!inode)
         goto fail_pipe;
     inode->pipe = p;
+    inode->file_ops = &fifo_file_ops; /* for /proc/self/fd/N */
     ends[1] = file_anonymous(inode, &pipe_ops, O_WRONLY | flags, "pipe:");
     if (is_err(ends[1]))
         goto fail_inode;
@@ -407,39 +419,53 @@ SYSCALL_DEFINE1(pipe, int __user *, result)
 
 /* ---- F_GETPIPE_SZ, F_SETPIPE_SZ --------------------------------------------------------------------------- */
 
+/* The pages of what is in the pipe, in a new ring from its start on. When both ends stand in one page,
+ * what the writer has in it moves to a page of its own. 0, -ENOMEM */
+static int move_pages(struct pipe *p, struct page **pages, u64 first)
+{
+    struct page *last = NULL;
+    u64 n = (p->head - first + PAGE_SIZE - 1) >> PAGE_SHIFT, i;
+
+    if (p->head - first > p->size) {
+        last = page_alloc(ALLOC_KERNEL);
+        if (!last)
+            return -ENOMEM;
+        memcpy(page_to_virt(last), page_to_virt(*slot_of(p, first)), p->head & (PAGE_SIZE - 1));
+        pages[--n] = last;
+    }
+    for (i = 0; i < n; i++) {
+        pages[i] = *slot_of(p, first + (i << PAGE_SHIFT));
+        *slot_of(p, first + (i << PAGE_SHIFT)) = NULL;
+    }
+    return 0;
+}
+
 static int pipe_resize(struct pipe *p, u64 size)
 {
+    u64 first = p->tail & PAGE_MASK;
     struct page **pages;
-    u64 used, first;
+    int error = -EBUSY;
 
     if (size > PIPE_LIMIT)
         return -EINVAL;
     size = max_t(u64, 1UL << log2_ceil(max_t(u64, size, 1)), PAGE_SIZE);
     if (size > p->size && size > PIPE_MAX_SIZE && !capable(CAP_SYS_RESOURCE))
         return -EPERM;
+    if (p->head == p->tail)
+        p->head = p->tail = first = 0;
     pages = kzalloc(size / PAGE_SIZE * sizeof(*pages), ALLOC_KERNEL);
     if (!pages)
         return -ENOMEM;
-    /* The used pages move to the front; positions keep their place within a page. */
-    used = p->head - p->tail;
-    first = p->tail & PAGE_MASK;
-    if (p->head - first > size) {
+    if (p->head - first <= size)
+        error = move_pages(p, pages, first);
+    if (error) {
         kfree(pages);
-        return -EBUSY;
+        return error;
     }
-    for (u64 pos = first; used && pos < p->head; pos += PAGE_SIZE) {
-        pages[(pos - first) >> PAGE_SHIFT] = *slot_of(p, pos);
-        *slot_of(p, pos) = NULL;
-    }
-    for (u64 i = 0; i < p->size / PAGE_SIZE; i++)
-        if (p->pages[i])
-            page_put(p->pages[i]);
-    kfree(p->pages);
+    pages_release(p);
     p->pages = pages;
     p->tail -= first;
     p->head -= first;
-    if (!used)
-        p->head = p->tail = 0;
     WRITE_ONCE(p->size, size);
     return size;
 }
