@@ -54,6 +54,8 @@ bool spin_held(const spinlock_t *lock)
 
 void assert_may_sleep_at(const char *file, int line)
 {
+    if (current == &boot_thread && boot_cpu.counters.switches == 0)
+        return; /* start-up: there is nobody whom a lock could have to wait for */
     if (current->preempt_count > 0 || !irqs_enabled() || this_cpu()->irq_depth > 0)
         panic("sleeping where it must not: %s:%d (preempt_count %d, interrupts %s)", file, line,
               current->preempt_count, irqs_enabled() ? "on" : "off");
