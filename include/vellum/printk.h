@@ -12,6 +12,8 @@
 
 enum log_level { LOG_EMERG, LOG_ALERT, LOG_CRIT, LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
 
+#define LOG_SIZE (32 * 1024) /* bytes of messages that are kept */
+
 /* One line (the newline is added), with its time. Any context, any lock held. */
 void printk(enum log_level level, const char *format, ...) __printf(2, 3);
 void vprintk(enum log_level level, const char *format, va_list args) __printf(2, 0);
@@ -42,5 +44,9 @@ int log_console_level(void);
 /* Sleepers for new records: <vellum/wait.h>'s queue, woken after each record. */
 struct wait_queue;
 extern struct wait_queue log_wait;
+/* printk() may be called under any lock, where it cannot wake anybody: then the next interrupt's end,
+ * or the idle loop, does so. */
+extern bool log_unannounced;
+void log_announce(void); /* => no lock held */
 
 #endif

@@ -80,6 +80,8 @@ void irq_enter(void)
 void irq_exit(void)
 {
     this_cpu()->irq_depth--;
+    if (unlikely(READ_ONCE(log_unannounced)))
+        log_announce();
     preempt_enable_no_resched();
 }
 

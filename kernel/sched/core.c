@@ -426,6 +426,8 @@ void idle_loop(void)
     current->preempt_count = 0;
     for (;;) {
         irq_disable();
+        if (unlikely(READ_ONCE(log_unannounced)))
+            log_announce();
         while (!(current->work & WORK_RESCHEDULE)) {
             if (pull(cpu->run_queue))
                 break;

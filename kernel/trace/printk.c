@@ -11,7 +11,6 @@
 #include <vellum/sync.h>
 #include <vellum/time.h>
 
-#define LOG_SIZE (32 * 1024)
 #define LINE_MAX 480
 
 struct record {
@@ -27,6 +26,7 @@ static u64 first_number, next_number; /* [log_lock] of the records at head and t
 static struct list consoles = LIST_INIT(consoles); /* [log_lock] */
 static int console_level = LOG_DEBUG;
 DEFINE_WAIT_QUEUE(log_wait);
+bool log_unannounced;
 
 static void ring_copy_in(u64 pos, const void *from, size_t n)
 {
@@ -83,7 +83,16 @@ void vprintk(enum log_level level, const char *format, va_list args)
     if ((int)level < console_level)
         list_for_each_entry(c, &consoles, link)
             show_on(c, &r, text);
+    WRITE_ONCE(log_unannounced, true);
     spin_unlock_irqrestore(&log_lock, flags);
+    if (current->preempt_count == 0 && irqs_enabled())
+        log_announce();
+}
+
+void log_announce(void)
+{
+    WRITE_ONCE(log_unannounced, false);
+    wake_up_all(&log_wait);
 }
 
 void printk(enum log_level level, const char *format, ...)
