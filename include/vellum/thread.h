@@ -96,6 +96,7 @@ struct thread {
     /* Signals. [s] the sighand lock */
     u64 blocked;           /* [t] changed under [s]; bit n-1 is signal n */
     u64 saved_mask;        /* [t] with WORK_RESTORE_MASK */
+    u64 awaited;           /* [s] signals that sigtimedwait(2) has unblocked to take them itself */
     struct signal_queue pending; /* [s] to this thread alone */
     vaddr_t altstack;      /* [t] sigaltstack */
     size_t altstack_size;

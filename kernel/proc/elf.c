@@ -43,28 +43,35 @@ static bool header_ok(const struct elf64_hdr *h)
            (size_t)h->e_phnum * sizeof(struct elf64_phdr) <= SEGMENTS_SIZE_MAX;
 }
 
-static bool segment_ok(const struct elf64_phdr *s)
+/* -EINVAL: what it says cannot be mapped; -ENOEXEC: it cannot mean what it says */
+static int check_segment(const struct elf64_phdr *s)
 {
-    return s->p_filesz <= s->p_memsz && s->p_memsz <= USER_END && s->p_vaddr <= USER_END - s->p_memsz &&
-           (s->p_offset - s->p_vaddr) % PAGE_SIZE == 0 && s->p_offset <= INT64_MAX - s->p_filesz &&
-           (s->p_align == 0 || IS_POWER_OF_2(s->p_align));
+    if (s->p_filesz > s->p_memsz || s->p_memsz > USER_END || s->p_vaddr > USER_END - s->p_memsz)
+        return -EINVAL;
+    if ((s->p_offset - s->p_vaddr) % PAGE_SIZE || s->p_offset > INT64_MAX - s->p_filesz)
+        return -EINVAL;
+    return s->p_align == 0 || IS_POWER_OF_2(s->p_align) ? 0 : -ENOEXEC;
 }
 
 /* Segments to be loaded ascend and do not overlap, and there is one at least. */
-static bool segments_ok(const struct elf_image *image)
+static int check_segments(const struct elf_image *image)
 {
     vaddr_t end = 0;
+    int error;
 
     for (unsigned i = 0; i < image->header->e_phnum; i++) {
         const struct elf64_phdr *s = &image->segments[i];
 
         if (s->p_type != PT_LOAD)
             continue;
-        if (!segment_ok(s) || s->p_vaddr < end)
-            return false;
+        error = check_segment(s);
+        if (error)
+            return error;
+        if (s->p_vaddr < end)
+            return -ENOEXEC;
         end = max(s->p_vaddr + s->p_memsz, 1UL);
     }
-    return end > 0;
+    return end > 0 ? 0 : -ENOEXEC;
 }
 
 /* head: the first EXEC_HEAD bytes of the file. -ENOEXEC, -ENOMEM, -EIO */
@@ -91,7 +98,7 @@ static int read_headers(struct elf_image *image, const void *head)
         if (n != (ssize_t)size)
             return n < 0 ? n : -ENOEXEC;
     }
-    return segments_ok(image) ? 0 : -ENOEXEC;
+    return check_segments(image);
 }
 
 static const struct elf64_phdr *find_segment(const struct elf_image *image, unsigned type)

@@ -181,7 +181,7 @@ static bool is_ignored(struct process *p, struct thread *t, int signo)
     struct sighand *s = p->sighand;
     bool is_default = !(s->set & bit) || s->action[signo - 1].handler == (vaddr_t)SIG_DFL;
 
-    if (t->blocked & bit)
+    if ((t->blocked | t->awaited) & bit)
         return false;
     if (p == init_process && is_default)
         return true;
@@ -282,7 +282,7 @@ static bool kills(struct process *p, struct thread *t, int signo)
         return false; /* a core dump is the receiver's own business */
     if ((s->set & bit) && s->action[signo - 1].handler != (vaddr_t)SIG_DFL)
         return false;
-    return signo == SIGKILL || !(t->blocked & bit);
+    return signo == SIGKILL || !((t->blocked | t->awaited) & bit);
 }
 
 int signal_send_locked(struct process *p, struct thread *t, int signo, const siginfo_t *info)

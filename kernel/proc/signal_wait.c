@@ -44,6 +44,7 @@ static int wait_for(signal_set wanted, siginfo_t *info, ktime_t deadline)
 
     if (signo || deadline == 0)
         return signo ? signo : -EAGAIN;
+    t->awaited = blocked & wanted;
     signal_set_mask(blocked & ~wanted);
     while (!signal_pending() && error == 0) {
         __atomic_store_n(&t->state, TASK_INTERRUPTIBLE, __ATOMIC_SEQ_CST);
@@ -52,6 +53,7 @@ static int wait_for(signal_set wanted, siginfo_t *info, ktime_t deadline)
         __atomic_store_n(&t->state, TASK_RUNNING, __ATOMIC_RELEASE);
     }
     signal_set_mask(blocked);
+    t->awaited = 0;
     signo = signal_dequeue(wanted, info);
     if (signo)
         return signo;

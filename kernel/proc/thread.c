@@ -4,7 +4,8 @@
  *
  * A thread is referred to by the scheduler (until schedule_tail() has switched away from it for the
  * last time and calls thread_reap()), by its process if it is the first one, and by whoever found it
- * by number. The last reference frees the structure; the stack goes already with the first.
+ * by number. The last reference frees the structure; the stack goes already with the first. In turn a
+ * thread keeps its process from being freed.
  */
 #include "internal.h"
 #include <vellum/alloc.h>
@@ -28,6 +29,8 @@ struct thread *thread_alloc(struct process *process)
         return NULL;
     }
     t->process = process;
+    if (process)
+        process_get(process);
     ref_init(&t->refs);
     t->cred = cred_get(&root_cred);
     t->cpu = this_cpu();
@@ -52,6 +55,7 @@ struct thread *thread_copy(struct process *process)
         return NULL;
     }
     t->process = process;
+    process_get(process);
     t->work = 0;
     ref_init(&t->refs);
     t->tid = 0;
@@ -61,6 +65,7 @@ struct thread *thread_copy(struct process *process)
     t->minor_faults = t->major_faults = 0;
     list_init(&t->thread_link);
     signal_queue_init(&t->pending);
+    t->awaited = 0;
     t->restart.fn = NULL;
     t->clear_child_tid = t->robust_list = 0;
     t->vfork_done = NULL;
@@ -89,6 +94,8 @@ void thread_put(struct thread *t)
     if (!ref_put(&t->refs))
         return;
     cred_put(t->cred);
+    if (t->process)
+        process_put(t->process);
     object_free(thread_cache, t);
 }
 
