@@ -78,6 +78,7 @@ static int kill_group(struct process_group *g, int signo, const siginfo_t *info)
     return result;
 }
 
+/* Those that may not be signalled are passed over in silence. => tree_lock held */
 static int kill_all(int signo, const siginfo_t *info)
 {
     int result = -ESRCH;
@@ -90,7 +91,7 @@ static int kill_all(int signo, const siginfo_t *info)
             continue;
         error = send(p, signo, info);
         if (result == -ESRCH || error != -EPERM)
-            result = error;
+            result = error == -EPERM ? 0 : error;
     }
     return result;
 }

@@ -40,18 +40,18 @@ static bool parse_line(char *line, bool complete, char **name, char **argument)
 
 int script_load(struct exec *e)
 {
-    char line[EXEC_HEAD + 1], *name, *argument, *newline;
+    char line[EXEC_HEAD], *name, *argument, *newline;
     struct file *interpreter;
     int error;
 
     if (e->head[0] != '#' || e->head[1] != '!')
         return -ENOEXEC;
     memcpy(line, e->head, EXEC_HEAD);
-    line[EXEC_HEAD] = '\0';
-    newline = strchr(line, '\n');
+    newline = memchr(line, '\n', EXEC_HEAD);
     if (newline)
         *newline = '\0';
-    if (!parse_line(line + 2, newline || strlen(line) < EXEC_HEAD, &name, &argument))
+    line[EXEC_HEAD - 1] = '\0'; /* the rest of a longer line is cut off */
+    if (!parse_line(line + 2, newline || strlen(line) < EXEC_HEAD - 1, &name, &argument))
         return -ENOEXEC;
     if (e->name_is_closed)
         return -ENOENT;
