@@ -412,8 +412,28 @@ struct fd_ref {
     struct file *file;
     bool counted;
 };
-struct fd_ref fd_get(unsigned fd);
-struct fd_ref fd_get_any(unsigned fd);
+struct fd_ref fd_get_shared(unsigned fd, bool any); /* of a table that others use too */
+static __always_inline struct fd_ref fd_get_if(unsigned fd, bool any)
+{
+    struct files *f = current->files;
+    struct file *file = NULL;
+
+    if (unlikely(atomic_read(&f->refs) != 1))
+        return fd_get_shared(fd, any);
+    if (likely(fd < f->size))
+        file = f->table[fd];
+    if (unlikely(file && !any && (file->mode & FILE_PATH)))
+        file = NULL;
+    return (struct fd_ref){ .file = file };
+}
+static inline struct fd_ref fd_get(unsigned fd)
+{
+    return fd_get_if(fd, false);
+}
+static inline struct fd_ref fd_get_any(unsigned fd)
+{
+    return fd_get_if(fd, true);
+}
 static inline void fd_put(struct fd_ref ref)
 {
     if (ref.counted)
@@ -448,11 +468,15 @@ struct fs_context *fs_context_create(void);        /* the same in new memory, or
 /* poll() methods call poll_wait() on each queue that will be woken (with wake_up_poll) when something
  * changes, and return the events true now. table NULL: only asking. */
 struct wait_queue;
-void poll_wait(struct file *file, struct wait_queue *q, struct poll_table *table);
 struct poll_table {
     void (*queue)(struct poll_table *table, struct file *file, struct wait_queue *q);
     unsigned long events; /* the caller's interest */
 };
+static inline void poll_wait(struct file *file, struct wait_queue *q, struct poll_table *table)
+{
+    if (table)
+        table->queue(table, file, q);
+}
 
 /* ---- devices and simple file systems ------------------------------------------------------------------------ */
 

@@ -150,34 +150,15 @@ void files_close_on_exec(struct files *f)
 
 /* ---- from numbers to files ------------------------------------------------------------------------- */
 
-struct fd_ref fd_get_any(unsigned fd)
+struct fd_ref fd_get_shared(unsigned fd, bool any)
 {
-    struct files *f = current->files;
-    struct fd_ref ref = {0};
+    struct file *file = files_lookup(current->files, fd);
 
-    if (likely(atomic_read(&f->refs) == 1)) {
-        if (likely(fd < f->size))
-            ref.file = f->table[fd];
-        return ref;
+    if (file && !any && (file->mode & FILE_PATH)) {
+        file_put(file);
+        file = NULL;
     }
-    spin_lock(&f->lock);
-    if (fd < f->size && f->table[fd]) {
-        ref.file = file_get(f->table[fd]);
-        ref.counted = true;
-    }
-    spin_unlock(&f->lock);
-    return ref;
-}
-
-struct fd_ref fd_get(unsigned fd)
-{
-    struct fd_ref ref = fd_get_any(fd);
-
-    if (unlikely(ref.file && (ref.file->mode & FILE_PATH))) {
-        fd_put(ref);
-        ref = (struct fd_ref){0};
-    }
-    return ref;
+    return (struct fd_ref){ .file = file, .counted = file };
 }
 
 struct file *fd_file(unsigned fd)

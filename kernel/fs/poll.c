@@ -65,12 +65,6 @@ static void poll_queue(struct poll_table *table, struct file *file, struct wait_
     wait_add(q, &e->wait);
 }
 
-void poll_wait(struct file *file, struct wait_queue *q, struct poll_table *table)
-{
-    if (table && table->queue)
-        table->queue(table, file, q);
-}
-
 void poller_init(struct poller *p)
 {
     p->table.queue = poll_queue;
@@ -141,32 +135,28 @@ void deadline_to_user(struct __kernel_timespec __user *uts, ktime_t deadline)
 
 /* ---- poll(2) ------------------------------------------------------------------------------------------ */
 
-static unsigned poll_one(struct poller *p, struct pollfd *pfd)
-{
-    struct fd_ref ref;
-    unsigned events = 0;
-
-    if (pfd->fd >= 0) {
-        ref = fd_get(pfd->fd);
-        events = POLLNVAL;
-        if (likely(ref.file))
-            events = poll_file(p, ref.file, (u16)pfd->events | POLLERR | POLLHUP);
-        fd_put(ref);
-    }
-    pfd->revents = events;
-    return events;
-}
-
 /* How many have events. */
 static int poll_round(struct poller *p, struct pollfd *fds, unsigned n)
 {
+    unsigned events;
+    struct fd_ref ref;
     int found = 0;
 
-    for (unsigned i = 0; i < n; i++)
-        if (poll_one(p, &fds[i])) {
+    for (struct pollfd *pfd = fds; pfd < fds + n; pfd++) {
+        events = 0;
+        if (likely(pfd->fd >= 0)) {
+            ref = fd_get(pfd->fd);
+            events = POLLNVAL;
+            if (likely(ref.file))
+                events = poll_file(p, ref.file, (u16)pfd->events | POLLERR | POLLHUP);
+            fd_put(ref);
+        }
+        pfd->revents = events;
+        if (events) {
             found++;
             p->table.queue = NULL; /* we will not sleep */
         }
+    }
     return found;
 }
 
@@ -212,12 +202,9 @@ static long do_poll(struct pollfd __user *ufds, unsigned n, ktime_t deadline)
     if (copy_from_user(fds, ufds, n * sizeof(*fds)))
         goto out;
     result = poll_loop(fds, n, deadline);
-    if (result >= 0)
-        for (unsigned i = 0; i < n; i++)
-            if (put_user(fds[i].revents, &ufds[i].revents)) {
-                result = -EFAULT;
-                break;
-            }
+    for (unsigned i = 0; result >= 0 && i < n; i++) /* the range was checked by the copy above */
+        if (arch_put_user_16(fds[i].revents, &ufds[i].revents))
+            result = -EFAULT;
 out:
     if (fds != few)
         kfree(fds);

@@ -20,7 +20,7 @@ struct select_sets {
 #define STACK_WORDS (SETS * 2 * 4) /* 256 descriptors */
 
 /* One descriptor that is in some set: sets its bits in `found`. Returns how many, or -EBADF. */
-static int select_one(struct poller *p, struct select_sets *s, unsigned word, unsigned bit)
+static inline int select_one(struct poller *p, struct select_sets *s, unsigned word, unsigned bit)
 {
     static const unsigned events[SETS] = { IN_EVENTS, OUT_EVENTS, EXCEPT_EVENTS };
     struct fd_ref ref = fd_get(word * BITS_PER_WORD + bit);
@@ -29,12 +29,17 @@ static int select_one(struct poller *p, struct select_sets *s, unsigned word, un
 
     if (unlikely(!ref.file))
         return -EBADF;
-    for (unsigned i = 0; i < SETS; i++)
-        if (s->wanted[i][word] & BIT(bit))
-            wanted |= events[i];
+    if (s->wanted[IN][word] & BIT(bit))
+        wanted = IN_EVENTS;
+    if (s->wanted[OUT][word] & BIT(bit))
+        wanted |= OUT_EVENTS;
+    if (s->wanted[EXCEPT][word] & BIT(bit))
+        wanted |= EXCEPT_EVENTS;
     now = poll_file(p, ref.file, wanted);
     fd_put(ref);
-    for (unsigned i = 0; now && i < SETS; i++)
+    if (likely(!now))
+        return 0;
+    for (unsigned i = 0; i < SETS; i++)
         if ((s->wanted[i][word] & BIT(bit)) && (now & events[i])) {
             s->found[i][word] |= BIT(bit);
             count++;

@@ -269,18 +269,22 @@ static unsigned pipe_poll(struct file *file, struct poll_table *table)
     struct pipe *p = file->private_data;
     unsigned events = 0;
 
+    if (unlikely(table != NULL)) {
+        if (file->mode & FILE_READ)
+            poll_wait(file, &p->read_wait, table);
+        if (file->mode & FILE_WRITE)
+            poll_wait(file, &p->write_wait, table);
+    }
     if (file->mode & FILE_READ) {
-        poll_wait(file, &p->read_wait, table);
         if (pipe_used(p))
-            events |= EPOLLIN | EPOLLRDNORM;
-        if (!READ_ONCE(p->writers) && file->version != p->write_opens)
+            events = EPOLLIN | EPOLLRDNORM;
+        if (unlikely(!READ_ONCE(p->writers)) && file->version != p->write_opens)
             events |= EPOLLHUP;
     }
     if (file->mode & FILE_WRITE) {
-        poll_wait(file, &p->write_wait, table);
         if (pipe_space(p) >= PIPE_BUF)
             events |= EPOLLOUT | EPOLLWRNORM;
-        if (!READ_ONCE(p->readers))
+        if (unlikely(!READ_ONCE(p->readers)))
             events |= EPOLLERR;
     }
     return events;
