@@ -238,8 +238,8 @@ stack_overflow:
     tail trap_stack_overflow
 
 /*
- * struct thread *arch_switch(prev, next): what a function must preserve goes on prev's stack and
- * comes from next's. Floating-point registers only if one of the two uses them.
+ * struct thread *arch_switch(prev, next): what a function must preserve, and the user's gp, goes on
+ * prev's stack and comes from next's. Floating-point registers only if one of the two uses them.
  */
 #define SWITCH_SIZE 112
 .macro SWITCH_FRAME op
@@ -256,6 +256,7 @@ stack_overflow:
     \op s9, 80(sp)
     \op s10, 88(sp)
     \op s11, 96(sp)
+    \op gp, 104(sp)
 .endm
 
     .globl arch_switch

@@ -109,7 +109,7 @@ struct mm *mm_create(void)
     }
     /* Room for the stack above: Linux leaves 128 MiB at least, and what randomisation may move it. */
     mm->mmap_top = ALIGN_DOWN(USER_END - USER_END / 64 - (128UL << 20), PAGE_SIZE);
-    mm->mmap_top -= min(mm_random_offset(28), ALIGN_DOWN(USER_END / 64, PAGE_SIZE));
+    mm->mmap_top -= mm_random_offset(28) % ALIGN_DOWN(USER_END / 64, PAGE_SIZE);
     mm->dumpable = 1;
     return mm;
 }

@@ -344,7 +344,10 @@ static int build_mm(struct exec *e)
             return error;
     }
     image_extent(&e->program, &start, &end, &align);
-    mm_set_brk(mm, end + e->program.bias);
+    end += e->program.bias;
+    if (may_randomize())
+        end = ALIGN_UP(end, PAGE_SIZE) + mm_random_offset(13);
+    mm_set_brk(mm, end);
     return 0;
 }
 

@@ -77,7 +77,7 @@ static void stack(void)
     while (line > text && line[-1] != '\n')
         line--;
     REQUIRE(sscanf(line, "%lx-%lx", &begin, &end) == 2);
-    CHECK(end - begin >= 4 << 20, "/proc/self/maps shows its new size");
+    CHECK(end - begin >= 1000 * 4096, "/proc/self/maps shows its new size");
     char local;
     CHECK((unsigned long)&local >= begin && (unsigned long)&local < end,
           "the stack pointer is in it");
