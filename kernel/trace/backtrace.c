@@ -29,7 +29,8 @@ void print_backtrace(const struct trap_frame *frame)
     unsigned number = 0;
 
     arch_stack_walk_start(&walk, frame);
-    do
-        print_line(number, walk.pc, number > 0 || !frame);
-    while (++number < BACKTRACE_MAX && arch_stack_walk_next(&walk));
+    if (frame)
+        print_line(number++, walk.pc, false);
+    while (number < BACKTRACE_MAX && arch_stack_walk_next(&walk))
+        print_line(number++, walk.pc, true);
 }
