@@ -116,12 +116,14 @@ SYSCALL_DEFINE2(clock_gettime, clockid_t, clock, struct __kernel_timespec __user
 
 SYSCALL_DEFINE2(clock_getres, clockid_t, clock, struct __kernel_timespec __user *, uts)
 {
-    u64 ns;
+    u64 ns, resolution = max_t(u64, 1, NSEC_PER_SEC / arch_cycles_hz());
     int error = clock_read(clock, &ns);
 
     if (error)
         return error;
-    return uts ? put_timespec(uts, max_t(u64, 1, NSEC_PER_SEC / arch_cycles_hz())) : 0;
+    if (clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE)
+        resolution = NSEC_PER_SEC / HZ;
+    return uts ? put_timespec(uts, resolution) : 0;
 }
 
 SYSCALL_DEFINE2(gettimeofday, struct __kernel_old_timeval __user *, utv, struct timezone __user *, utz)
