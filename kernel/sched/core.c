@@ -423,9 +423,9 @@ void idle_loop(void)
     struct cpu *cpu = this_cpu();
 
     assert(current == cpu->idle);
-    current->preempt_count = 0;
     for (;;) {
         irq_disable();
+        current->preempt_count = 1; /* the interrupt that ends the wait must not switch: first the tick */
         if (unlikely(READ_ONCE(log_unannounced)))
             log_announce();
         while (!(current->work & WORK_RESCHEDULE)) {
@@ -443,6 +443,7 @@ void idle_loop(void)
             tick_start();
         }
         WRITE_ONCE(cpu->in_idle, false);
+        current->preempt_count = 0;
         schedule_common(false);
         irq_enable();
     }
