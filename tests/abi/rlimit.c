@@ -134,7 +134,7 @@ static void processor_time(void)
 {
     if (qemu_user_lacks("RLIMIT_CPU"))
         return;
-    struct rlimit limit = {1, 3};
+    struct rlimit limit = {1, 60};
     CHECK_EQ(IN_CHILD(setrlimit(RLIMIT_CPU, &limit); for (;;)), 128 + SIGXCPU,
              "RLIMIT_CPU: SIGXCPU after the soft limit");
     limit.rlim_max = 1;
