@@ -82,7 +82,7 @@ void time_init(void)
     vvar = page_to_virt(vvar_page);
     vvar->base_cycles = base_cycles;
     vvar->mult = mult;
-    vvar->resolution = max_t(u64, 1, NSEC_PER_SEC / hz);
+    vvar->resolution = 1; /* of timers, in which a deadline is a nanosecond count: clock_getres(2) */
     if (arch_wall_clock(&now) == 0)
         ktime_set_real(now);
     time_cpu_init(this_cpu());

@@ -116,7 +116,7 @@ SYSCALL_DEFINE2(clock_gettime, clockid_t, clock, struct __kernel_timespec __user
 
 SYSCALL_DEFINE2(clock_getres, clockid_t, clock, struct __kernel_timespec __user *, uts)
 {
-    u64 ns, resolution = max_t(u64, 1, NSEC_PER_SEC / arch_cycles_hz());
+    u64 ns, resolution = 1;
     int error = clock_read(clock, &ns);
 
     if (error)
