@@ -436,10 +436,8 @@ void idle_loop(void)
             if (current->work & WORK_RESCHEDULE)
                 break;
             tick_stop();
-            current->preempt_count = 1; /* an interrupt must not switch away: the tick stands still */
             arch_idle_wait();
             irq_disable();
-            current->preempt_count = 0;
             tick_start();
         }
         WRITE_ONCE(cpu->in_idle, false);
