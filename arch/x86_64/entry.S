@@ -11,10 +11,10 @@
  * frame's address + 1, by which a stack walk knows it (backtrace.c).
  */
 #include <arch/machine.h>
+#include <asm/errno.h>
 #include <offsets.h>
 
 #define MSR_GS_BASE 0xc0000101
-#define ENOSYS      38
 
     .macro push_below_rdi
     push %rsi
