@@ -8,6 +8,9 @@ ARCH_LDFLAGS := -march=rv64imac -mabi=lp64 -mno-relax $(WHOLE_FRAME:%=-Wl,--wrap
 UAPI_LINUX   := /usr/riscv64-linux-gnu/include
 UAPI_ASM     := /usr/riscv64-linux-gnu/include/asm
 
+# The kernel is compiled without floating point; this file is the exception.
+$(OUT)/arch/riscv64/fpu.o: KERNEL_CFLAGS += -march=rv64imafdc$(if $(filter clang,$(CC)),,_zicsr_zifencei)
+
 # For `-bios none`: the same objects and, at the start of memory, firmware of our own. It is linked by
 # itself at its own address, and the second image carries it as a block of bytes.
 KERNEL_IMAGES += $(OUT)/vellum-bare

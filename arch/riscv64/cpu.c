@@ -135,41 +135,6 @@ void arch_halt(void)
 
 /* ---- floating point ----------------------------------------------------------------------------------- */
 
-#define FPU_REGISTERS(op, p)                                                                       \
-    op " f0, 0(" p ")\n" op " f1, 8(" p ")\n" op " f2, 16(" p ")\n" op " f3, 24(" p ")\n"          \
-    op " f4, 32(" p ")\n" op " f5, 40(" p ")\n" op " f6, 48(" p ")\n" op " f7, 56(" p ")\n"        \
-    op " f8, 64(" p ")\n" op " f9, 72(" p ")\n" op " f10, 80(" p ")\n" op " f11, 88(" p ")\n"      \
-    op " f12, 96(" p ")\n" op " f13, 104(" p ")\n" op " f14, 112(" p ")\n"                         \
-    op " f15, 120(" p ")\n" op " f16, 128(" p ")\n" op " f17, 136(" p ")\n"                        \
-    op " f18, 144(" p ")\n" op " f19, 152(" p ")\n" op " f20, 160(" p ")\n"                        \
-    op " f21, 168(" p ")\n" op " f22, 176(" p ")\n" op " f23, 184(" p ")\n"                        \
-    op " f24, 192(" p ")\n" op " f25, 200(" p ")\n" op " f26, 208(" p ")\n"                        \
-    op " f27, 216(" p ")\n" op " f28, 224(" p ")\n" op " f29, 232(" p ")\n"                        \
-    op " f30, 240(" p ")\n" op " f31, 248(" p ")\n"
-
-/* The kernel is compiled without floating point; these few instructions are the exception. */
-#define WITH_FPU(text) ".option push\n.option arch, +d\n" text ".option pop\n"
-
-/* => FS not off */
-static void fpu_save(struct __riscv_d_ext_state *state)
-{
-    u64 fcsr;
-
-    __asm__ volatile(WITH_FPU(FPU_REGISTERS("fsd", "%1") "frcsr %0\n")
-                     : "=&r"(fcsr)
-                     : "r"(state->f)
-                     : "memory");
-    state->fcsr = (u32)fcsr;
-}
-
-static void fpu_load(const struct __riscv_d_ext_state *state)
-{
-    __asm__ volatile(WITH_FPU(FPU_REGISTERS("fld", "%0") "fscsr %1\n")
-                     :
-                     : "r"(state->f), "r"((u64)state->fcsr)
-                     : "memory");
-}
-
 static void fpu_state(unsigned long fs)
 {
     csr_clear(sstatus, SR_FS);

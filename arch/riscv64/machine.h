@@ -54,6 +54,10 @@ void trap_from_user(struct trap_frame *frame, u64 cause, vaddr_t address);
 void trap_from_kernel(struct trap_frame *frame, u64 cause, vaddr_t address);
 void trap_stack_overflow(struct trap_frame *frame, u64 cause, vaddr_t address) __noreturn;
 
+/* fpu.S => sstatus.FS not off */
+void fpu_save(struct __riscv_d_ext_state *state);
+void fpu_load(const struct __riscv_d_ext_state *state);
+
 /* cpu.c */
 bool isa_has(const char *extension); /* of all harts: a letter, or a name such as "sstc" */
 void isa_discover(void);
@@ -63,7 +67,6 @@ void fpu_reload_current(void);       /* and back, after its memory has changed *
 void fpu_switch(struct thread *prev, struct thread *next);
 
 /* paging.c */
-void arch_init_unmap(void);
 bool paging_fix_accessed(vaddr_t address, u32 access); /* set A and D for a machine that does not */
 
 /* start.c */

@@ -57,6 +57,7 @@ void offsets(void)
     OFFSET(THREAD_STACK, struct thread, stack);
     OFFSET(THREAD_SAVED_SP, struct thread, arch.sp);
     OFFSET(THREAD_FPU_USED, struct thread, arch.fpu_used);
+    OFFSET(FPU_FCSR, struct __riscv_d_ext_state, fcsr);
     OFFSET(CPU_ARCH, struct cpu, arch);
     OFFSET(ARCH_CPU_OVERFLOW_STACK, struct arch_cpu, overflow_stack);
     OFFSET(START_SATP, struct secondary_start, satp);

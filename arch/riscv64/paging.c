@@ -169,17 +169,6 @@ void arch_page_table_init(pte_t *root)
             root[k] = kernel_root[k];
 }
 
-void arch_init_unmap(void)
-{
-    for (const char *p = init_start; p < init_end; p += PAGE_SIZE) {
-        pte_t *table = table_below(&kernel_root[ROOT_INDEX((vaddr_t)p)]);
-
-        table = table_below(&table[((vaddr_t)p >> PT_SHIFT(1)) & (PT_ENTRIES - 1)]);
-        pte_store(&table[((vaddr_t)p >> PAGE_SHIFT) & (PT_ENTRIES - 1)], (pte_t){0});
-        arch_tlb_flush_page((vaddr_t)p);
-    }
-}
-
 /* ---- the processor's side ------------------------------------------------------------------------- */
 
 void arch_page_table_load(paddr_t root)

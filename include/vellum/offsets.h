@@ -9,7 +9,7 @@
 
 #include <vellum/compiler.h>
 
-#define CONSTANT(name, value)      __asm__ volatile("\n->" #name " %c0" : : "i"(value))
+#define CONSTANT(name, value)      __asm__ volatile(".ascii \"->" #name " %c0\"" : : "i"(value))
 #define OFFSET(name, type, member) CONSTANT(name, offsetof(type, member))
 
 #endif
