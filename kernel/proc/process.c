@@ -268,6 +268,7 @@ void init_process_start(int (*fn)(void *), void *arg)
     atomic_inc(&t->cred->user->processes);
     strlcpy(t->comm, "init", sizeof(t->comm));
     sched_fork(t, current);
+    t->affinity.bits = ~0UL; /* wherever it likes, not just where it starts */
     arch_thread_start_kernel(t, first_thread, &program);
     wake_new_thread(t);
 }

@@ -38,7 +38,7 @@ struct thread *kthread_start(int (*fn)(void *), void *arg, const char *name, ...
     vsnprintf(t->comm, sizeof(t->comm), name, args);
     va_end(args);
     sched_fork(t, &boot_thread);
-    t->affinity = cpus_online;
+    t->affinity.bits = ~0UL; /* wherever it likes, processors that start later included */
     arch_thread_start_kernel(t, kthread_entry, start);
     wake_new_thread(t);
     return t;
