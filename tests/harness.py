@@ -107,10 +107,14 @@ class Result:
         return self
 
 
+# Whoever ends this process ends what it has started.
+TIED = ["setpriv", "--pdeathsig", "TERM"]
+
+
 def call(argv, stdin=b"", timeout=300, env=None):
     """Run a program of the host to its end."""
     process = subprocess.Popen(
-        argv,
+        [*TIED, *argv],
         cwd=ROOT,
         env=env,
         stdin=subprocess.PIPE,
@@ -174,7 +178,7 @@ class Terminal:
             os.chdir(ROOT)
             os.environ.update({"TERM": "vt100", **(env or {})})
             self.resize(rows, columns, 0)
-            os.execvp(argv[0], argv)
+            os.execvp(TIED[0], [*TIED, *argv])
         self.resize(rows, columns, self.fd)
 
     @staticmethod

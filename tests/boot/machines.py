@@ -66,7 +66,7 @@ def plain_shell(arch, machine, initrd, append="console=ttyS0 init=/bin/sh"):
     kernel = kernel_file(arch)
     words = [*machine, "-m", "64M", "-smp", "2", "-kernel", kernel, "-initrd", initrd, "-append", append]
     with plain(arch, *words) as t:
-        t.expect(rb"/ # ")
+        t.expect(rb"[/~] # ")
         t.line("echo $((6 * 7)) from $$")
         t.expect(rb"\n42 from \d+\r\n")
         t.line("poweroff -f")
