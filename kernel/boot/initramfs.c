@@ -23,8 +23,20 @@
 #define TRAILER     "TRAILER!!!"
 
 enum field {
-    F_INO, F_MODE, F_UID, F_GID, F_NLINK, F_MTIME, F_SIZE, F_DEV_MAJOR, F_DEV_MINOR,
-    F_RDEV_MAJOR, F_RDEV_MINOR, F_NAME_SIZE, F_CHECK, FIELDS,
+    F_INO,
+    F_MODE,
+    F_UID,
+    F_GID,
+    F_NLINK,
+    F_MTIME,
+    F_SIZE,
+    F_DEV_MAJOR,
+    F_DEV_MINOR,
+    F_RDEV_MAJOR,
+    F_RDEV_MINOR,
+    F_NAME_SIZE,
+    F_CHECK,
+    FIELDS,
 };
 
 struct member {
@@ -78,8 +90,7 @@ static __init bool next_member(struct unpacker *u, struct member *m)
 {
     size_t left = u->end - u->at, name_end;
 
-    if (left < HEADER_SIZE ||
-        (memcmp(u->at, "070701", 6) != 0 && memcmp(u->at, "070702", 6) != 0))
+    if (left < HEADER_SIZE || (memcmp(u->at, "070701", 6) != 0 && memcmp(u->at, "070702", 6) != 0))
         return false;
     for (int i = 0; i < FIELDS; i++)
         if (!parse_field(u->at + 6 + 8 * i, &m->field[i]))
@@ -248,7 +259,7 @@ static __init void skip_zeros(struct unpacker *u)
 
 int __init initramfs_unpack(const void *data, size_t size)
 {
-    struct unpacker u = { .start = data, .at = data, .end = (const u8 *)data + size };
+    struct unpacker u = {.start = data, .at = data, .end = (const u8 *)data + size};
     struct member m;
     int error = 0;
 

@@ -19,7 +19,8 @@
 
 /* The pages first..last as far as they are in the cache, as a run from `first` on; if the first is
  * missing it is read, or (memory only) *hole is set. Returns how many, or -errno. */
-static int next_pages(struct page_cache *cache, u64 first, u64 last, struct page **pages, bool *hole)
+static int next_pages(struct page_cache *cache, u64 first, u64 last, struct page **pages,
+                      bool *hole)
 {
     unsigned n, run = 0;
 
@@ -101,8 +102,8 @@ ssize_t cached_file_read(struct file *file, struct iov_iter *iter, loff_t *pos)
 /* ---- writing => inode mutex --------------------------------------------------------------------------- */
 
 /* Fill a page that is not in the cache yet, and then add it. Returns bytes copied or -errno. */
-static ssize_t write_new_memory(struct page_cache *cache, u64 index, unsigned offset, unsigned bytes,
-                                struct iov_iter *iter)
+static ssize_t write_new_memory(struct page_cache *cache, u64 index, unsigned offset,
+                                unsigned bytes, struct iov_iter *iter)
 {
     struct page *page = page_alloc(ALLOC_USER), *other;
     char *memory;

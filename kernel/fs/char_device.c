@@ -22,8 +22,7 @@ int char_device_register(unsigned major, unsigned first, unsigned n, const char 
 
     if (!dev)
         return -ENOMEM;
-    *dev = (struct char_device){
-        .major = major, .first = first, .n = n, .name = name, .ops = ops};
+    *dev = (struct char_device){.major = major, .first = first, .n = n, .name = name, .ops = ops};
     spin_lock(&lock);
     list_add_tail(&dev->link, &devices);
     spin_unlock(&lock);

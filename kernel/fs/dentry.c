@@ -119,7 +119,7 @@ static int dentry_set_name(struct dentry *d, const struct name *name)
     }
     memset(text + room - 8, 0, 8);
     memcpy(text, name->text, name->length);
-    d->name = (struct name){ .text = text, .length = name->length, .hash = name->hash };
+    d->name = (struct name){.text = text, .length = name->length, .hash = name->hash};
     return 0;
 }
 
@@ -161,7 +161,7 @@ struct dentry *dentry_alloc(struct dentry *parent, const struct name *name)
 
 struct dentry *dentry_make_root(struct super_block *sb, struct inode *inode)
 {
-    struct name name = { .text = "/\0\0\0\0\0\0", .length = 1 };
+    struct name name = {.text = "/\0\0\0\0\0\0", .length = 1};
     struct dentry *d = dentry_alloc(NULL, &name);
 
     if (!d) {

@@ -158,7 +158,7 @@ struct fd_ref fd_get_shared(unsigned fd, bool any)
         file_put(file);
         file = NULL;
     }
-    return (struct fd_ref){ .file = file, .counted = file };
+    return (struct fd_ref){.file = file, .counted = file};
 }
 
 struct file *fd_file(unsigned fd)

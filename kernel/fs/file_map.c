@@ -15,7 +15,7 @@ static void get_file(struct file *file)
     file_get(file);
 }
 
-const struct mm_file_ops mm_file_ops = { .get = get_file, .put = file_put };
+const struct mm_file_ops mm_file_ops = {.get = get_file, .put = file_put};
 
 static int attach_file(struct file *file, struct vma *vma)
 {
@@ -119,7 +119,7 @@ static long map_shared_memory(struct mm *mm, struct map_request *request)
 long mm_map_in(struct mm *mm, struct file *file, vaddr_t hint, size_t length, unsigned prot,
                unsigned flags, u64 offset)
 {
-    struct map_request request = { .address = hint, .map_flags = flags };
+    struct map_request request = {.address = hint, .map_flags = flags};
     long vm = vm_flags_for(prot, flags);
 
     if (length == 0 || !IS_ALIGNED(offset, PAGE_SIZE))
@@ -146,7 +146,8 @@ long mm_map_in(struct mm *mm, struct file *file, vaddr_t hint, size_t length, un
     return map_checked(mm, file, &request);
 }
 
-long mm_map(struct file *file, vaddr_t hint, size_t length, unsigned prot, unsigned flags, u64 offset)
+long mm_map(struct file *file, vaddr_t hint, size_t length, unsigned prot, unsigned flags,
+            u64 offset)
 {
     return mm_map_in(current->mm, file, hint, length, prot, flags, offset);
 }

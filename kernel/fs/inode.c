@@ -252,8 +252,7 @@ static void drop_set_id(const struct inode *inode, struct attributes *attr)
 {
     mode_t mode = inode->mode & ~S_ISUID;
 
-    if ((mode & S_IXGRP) ||
-        (!cred_in_group(current->cred, inode->gid) && !capable(CAP_FSETID)))
+    if ((mode & S_IXGRP) || (!cred_in_group(current->cred, inode->gid) && !capable(CAP_FSETID)))
         mode &= ~S_ISGID;
     if (mode == inode->mode)
         return;

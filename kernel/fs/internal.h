@@ -21,7 +21,7 @@
 #define IS_DEVICE(inode)                                                                           \
     (((inode)->mode & S_IFMT) == S_IFCHR || ((inode)->mode & S_IFMT) == S_IFBLK)
 
-#define MODE_BITS     07777
+#define MODE_BITS      07777
 #define MAX_LINK_JUMPS 40
 
 /* ---- dentry.c ---------------------------------------------------------------------------------- */
@@ -122,17 +122,17 @@ struct walk {
     struct path path;
     bool mount_counted, dentry_counted;
     bool root_counted;
-    bool trailing_slash;      /* the last name was followed by one */
-    u8 last_type;             /* with LOOKUP_PARENT: LAST_* */
-    u8 jumps;                 /* symbolic links followed */
-    u8 depth;                 /* saved places in use */
-    unsigned flags;           /* LOOKUP_* */
+    bool trailing_slash; /* the last name was followed by one */
+    u8 last_type;        /* with LOOKUP_PARENT: LAST_* */
+    u8 jumps;            /* symbolic links followed */
+    u8 depth;            /* saved places in use */
+    unsigned flags;      /* LOOKUP_* */
     struct path root;
-    struct name last;         /* with LOOKUP_PARENT: the name in path.dentry, hashed */
-    const char *rest;         /* of the path, not walked yet */
-    struct walk_place *places;/* where to go on when a symbolic link's text is used up */
-    struct dentry *link;      /* holds the text that `rest` points into */
-    char *link_buffer;        /* or this does */
+    struct name last;          /* with LOOKUP_PARENT: the name in path.dentry, hashed */
+    const char *rest;          /* of the path, not walked yet */
+    struct walk_place *places; /* where to go on when a symbolic link's text is used up */
+    struct dentry *link;       /* holds the text that `rest` points into */
+    char *link_buffer;         /* or this does */
 };
 enum { LAST_NAME, LAST_DOT, LAST_DOT_DOT, LAST_ROOT };
 
@@ -196,8 +196,8 @@ static inline void user_walk_end(struct user_walk *u)
 /* ---- file.c, open.c ---------------------------------------------------------------------------- */
 
 void file_cache_init(void);
-struct file *file_alloc(void); /* one reference, cred taken, the rest zero */
-void file_free(struct file *file); /* one that was never opened */
+struct file *file_alloc(void);         /* one reference, cred taken, the rest zero */
+void file_free(struct file *file);     /* one that was never opened */
 unsigned file_mode_of(unsigned flags); /* FILE_READ, FILE_WRITE by O_ACCMODE */
 int fd_duplicate(unsigned fd, unsigned min, bool close_on_exec);
 void files_cache_init(void);
@@ -218,8 +218,9 @@ extern const struct file_ops bad_file_ops;
 extern const struct file_ops no_device_file_ops; /* opening it: -ENXIO */
 void tmpfs_init(void);
 long locks_fcntl(struct file *file, unsigned command, struct flock __user *ufl);
-void locks_release(struct file *file);      /* flock of a file that goes */
-void locks_close(struct file *file, struct files *files); /* POSIX locks of a table that closes it */
+void locks_release(struct file *file); /* flock of a file that goes */
+void locks_close(struct file *file,
+                 struct files *files); /* POSIX locks of a table that closes it */
 void locks_free(struct inode *inode);
 
 #endif

@@ -92,7 +92,8 @@ static void record_apply(struct file_locks *locks, const struct file_lock *want,
         if (l->owner != want->owner)
             continue;
         if (l->type == want->type && want->type != F_UNLCK && /* touching ones of a kind are one */
-            l->start <= (end == INT64_MAX ? end : end + 1) && start <= (l->end == INT64_MAX ? l->end : l->end + 1)) {
+            l->start <= (end == INT64_MAX ? end : end + 1) &&
+            start <= (l->end == INT64_MAX ? l->end : l->end + 1)) {
             start = min(start, l->start);
             end = max(end, l->end);
         } else if (!overlaps(l, want)) {
@@ -164,7 +165,7 @@ static int record_try(struct file_locks *locks, const struct file_lock *want,
 static int record_wait(struct file_locks *locks, const struct file_lock *want,
                        struct file_lock *spare[2], const void *blocker)
 {
-    struct lock_waiter w = { .owner = want->owner };
+    struct lock_waiter w = {.owner = want->owner};
     int error = 0, result;
 
     for (;;) {
@@ -268,8 +269,8 @@ long locks_fcntl(struct file *file, unsigned command, struct flock __user *ufl)
 {
     bool ofd = command == F_OFD_GETLK || command == F_OFD_SETLK || command == F_OFD_SETLKW;
     bool get = command == F_GETLK || command == F_OFD_GETLK;
-    struct file_lock want = { .owner = ofd ? (void *)file : (void *)current->files,
-                              .pid = ofd ? -1 : current->process->pid };
+    struct file_lock want = {.owner = ofd ? (void *)file : (void *)current->files,
+                             .pid = ofd ? -1 : current->process->pid};
     struct flock fl;
     int error;
 
@@ -351,7 +352,7 @@ out:
 
 static int flock_set(struct file *file, int type, bool wait)
 {
-    struct file_lock want = { .owner = file, .type = type, .end = INT64_MAX }, *spare, *l;
+    struct file_lock want = {.owner = file, .type = type, .end = INT64_MAX}, *spare, *l;
     struct file_locks *locks = locks_of(file->inode);
     bool other = false;
     int error;
@@ -373,8 +374,8 @@ static int flock_set(struct file *file, int type, bool wait)
         locks_drop(locks, &locks->flocks, file);
     error = flock_try(locks, &want, &spare);
     if (error && wait) {
-        int woken = wait_event_interruptible(
-            &locks->wait, (error = flock_try(locks, &want, &spare)) != -EAGAIN);
+        int woken = wait_event_interruptible(&locks->wait,
+                                             (error = flock_try(locks, &want, &spare)) != -EAGAIN);
 
         if (woken)
             error = woken;
@@ -385,7 +386,7 @@ static int flock_set(struct file *file, int type, bool wait)
 
 SYSCALL_DEFINE2(flock, unsigned, fd, unsigned, operation)
 {
-    static const int types[] = { [LOCK_SH] = F_RDLCK, [LOCK_EX] = F_WRLCK, [LOCK_UN] = F_UNLCK };
+    static const int types[] = {[LOCK_SH] = F_RDLCK, [LOCK_EX] = F_WRLCK, [LOCK_UN] = F_UNLCK};
     unsigned kind = operation & ~LOCK_NB;
     struct fd_ref ref = fd_get(fd);
     int error = -EINVAL;

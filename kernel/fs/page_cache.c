@@ -24,7 +24,8 @@ static inline bool in_memory_only(const struct page_cache *cache)
     return !cache->ops || !cache->ops->read_page;
 }
 
-void page_cache_init(struct page_cache *cache, struct inode *inode, const struct page_cache_ops *ops)
+void page_cache_init(struct page_cache *cache, struct inode *inode,
+                     const struct page_cache_ops *ops)
 {
     spin_init(&cache->lock);
     radix_tree_init(&cache->pages);

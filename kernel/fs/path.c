@@ -155,7 +155,7 @@ static char *path_name_locked(const struct path *path, const struct path *root, 
 static char *path_name_from(const struct path *path, char *buffer, size_t size, bool *reached)
 {
     struct fs_context *fs = current->fs;
-    struct path root = { .mount = root_mount, .dentry = root_mount->root };
+    struct path root = {.mount = root_mount, .dentry = root_mount->root};
     char *name;
 
     *reached = true;
@@ -235,7 +235,7 @@ void fs_context_init_first(struct fs_context *fs)
     ref_init(&fs->refs);
     spin_init(&fs->lock);
     fs->umask = 022;
-    fs->root = fs->cwd = (struct path){ .mount = root_mount, .dentry = root_mount->root };
+    fs->root = fs->cwd = (struct path){.mount = root_mount, .dentry = root_mount->root};
     path_get(&fs->root);
     path_get(&fs->cwd);
 }

@@ -56,7 +56,7 @@ static void poll_queue(struct poll_table *table, struct file *file, struct wait_
         return;
     }
     *e = (struct poll_entry){
-        .wait = { .link = LIST_INIT(e->wait.link), .thread = current, .wake = poll_wake },
+        .wait = {.link = LIST_INIT(e->wait.link), .thread = current, .wake = poll_wake},
         .queue = q,
         .file = file_get(file),
         .events = table->events | EPOLLERR | EPOLLHUP,
@@ -97,8 +97,8 @@ void poller_end(struct poller *p)
 
 int poller_sleep(struct poller *p, ktime_t deadline)
 {
-    int error = wait_event_state(&p->wake, READ_ONCE(p->triggered), TASK_INTERRUPTIBLE, deadline,
-                                 false);
+    int error =
+        wait_event_state(&p->wake, READ_ONCE(p->triggered), TASK_INTERRUPTIBLE, deadline, false);
 
     WRITE_ONCE(p->triggered, false);
     smp_fence(); /* then ask the files: what becomes true from here on triggers again */
@@ -221,20 +221,17 @@ static long poll_again(struct restart_block *r)
 
 SYSCALL_DEFINE3(poll, struct pollfd __user *, fds, unsigned, n, int, timeout)
 {
-    ktime_t deadline = timeout < 0 ? KTIME_MAX
-                       : timeout   ? ktime_after(timeout * NSEC_PER_MSEC)
-                                   : 0;
+    ktime_t deadline = timeout < 0 ? KTIME_MAX : timeout ? ktime_after(timeout * NSEC_PER_MSEC) : 0;
     long result = do_poll(fds, n, deadline);
 
     if (result != -EINTR)
         return result;
-    current->restart = (struct restart_block){ poll_again, { (u64)fds, n, deadline } };
+    current->restart = (struct restart_block){poll_again, {(u64)fds, n, deadline}};
     return -ERESTART_RESTARTBLOCK;
 }
 
-SYSCALL_DEFINE5(ppoll, struct pollfd __user *, fds, unsigned, n,
-                struct __kernel_timespec __user *, timeout, const void __user *, mask, size_t,
-                mask_size)
+SYSCALL_DEFINE5(ppoll, struct pollfd __user *, fds, unsigned, n, struct __kernel_timespec __user *,
+                timeout, const void __user *, mask, size_t, mask_size)
 {
     ktime_t deadline;
     long result = deadline_from_user(timeout, &deadline);

@@ -25,8 +25,8 @@ struct poll_chunk;
 
 struct poller {
     struct poll_table table;
-    struct wait_queue wake;   /* the thread sleeps here; entries wake it */
-    bool triggered;           /* [wake.lock, or while no entry is queued] */
+    struct wait_queue wake; /* the thread sleeps here; entries wake it */
+    bool triggered;         /* [wake.lock, or while no entry is queued] */
     int error;
     unsigned n_fast;
     struct poll_entry fast[POLL_FAST];

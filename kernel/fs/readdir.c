@@ -80,8 +80,7 @@ static bool emit_to_user(struct dir_context *ctx, const char *name, unsigned len
 static long do_getdents(unsigned fd, char __user *buffer, unsigned size, bool old)
 {
     struct fd_ref ref = fd_get(fd);
-    struct user_dir_context u = {
-        .ctx.emit = emit_to_user, .at = buffer, .room = size, .old = old};
+    struct user_dir_context u = {.ctx.emit = emit_to_user, .at = buffer, .room = size, .old = old};
     struct file *file = ref.file;
     struct inode *inode;
     long result;
@@ -157,8 +156,7 @@ static struct dentry *child_at(struct file *file, loff_t pos)
     struct dentry *dir = file->path.dentry, *last = file->private_data, *d;
 
     if (last && last->parent == dir && !list_empty(&last->sibling) && cookie_of(last) == pos - 1) {
-        return last->sibling.next == &dir->children ? NULL
-                                                    : list_next_entry(last, sibling);
+        return last->sibling.next == &dir->children ? NULL : list_next_entry(last, sibling);
     }
     list_for_each_entry(d, &dir->children, sibling)
         if (cookie_of(d) >= pos)

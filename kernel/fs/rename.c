@@ -179,8 +179,8 @@ static int rename_walked(struct walk *from, struct walk *to, unsigned flags)
     return error;
 }
 
-static long do_rename(int from_dirfd, const char __user *from, int to_dirfd,
-                      const char __user *to, unsigned flags)
+static long do_rename(int from_dirfd, const char __user *from, int to_dirfd, const char __user *to,
+                      unsigned flags)
 {
     struct user_walk f, t;
     int error;

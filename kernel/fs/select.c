@@ -22,7 +22,7 @@ struct select_sets {
 /* One descriptor that is in some set: sets its bits in `found`. Returns how many, or -EBADF. */
 static inline int select_one(struct poller *p, struct select_sets *s, unsigned word, unsigned bit)
 {
-    static const unsigned events[SETS] = { IN_EVENTS, OUT_EVENTS, EXCEPT_EVENTS };
+    static const unsigned events[SETS] = {IN_EVENTS, OUT_EVENTS, EXCEPT_EVENTS};
     struct fd_ref ref = fd_get(word * BITS_PER_WORD + bit);
     unsigned wanted = 0, now;
     int count = 0;
@@ -148,7 +148,7 @@ static long do_select(int n, unsigned long __user *const sets[SETS], ktime_t dea
 SYSCALL_DEFINE5(select, int, n, unsigned long __user *, in, unsigned long __user *, out,
                 unsigned long __user *, except, struct __kernel_old_timeval __user *, timeout)
 {
-    unsigned long __user *const sets[SETS] = { in, out, except };
+    unsigned long __user *const sets[SETS] = {in, out, except};
     struct __kernel_old_timeval tv;
     ktime_t deadline = KTIME_MAX, now;
     long result;
@@ -186,8 +186,8 @@ SYSCALL_DEFINE6(pselect6, int, n, unsigned long __user *, in, unsigned long __us
                 unsigned long __user *, except, struct __kernel_timespec __user *, timeout,
                 const struct mask_argument __user *, umask)
 {
-    unsigned long __user *const sets[SETS] = { in, out, except };
-    struct mask_argument m = { 0 };
+    unsigned long __user *const sets[SETS] = {in, out, except};
+    struct mask_argument m = {0};
     ktime_t deadline;
     long result;
 

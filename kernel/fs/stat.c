@@ -244,8 +244,7 @@ static long do_readlink(int dirfd, const char __user *name, char __user *buffer,
     return n;
 }
 
-SYSCALL_DEFINE4(readlinkat, int, dirfd, const char __user *, name, char __user *, buffer, int,
-                size)
+SYSCALL_DEFINE4(readlinkat, int, dirfd, const char __user *, name, char __user *, buffer, int, size)
 {
     return do_readlink(dirfd, name, buffer, size);
 }
@@ -293,13 +292,15 @@ static long do_access(int dirfd, const char __user *name, unsigned mode, int fla
 
     if (error || (mode & ~7u))
         return -EINVAL;
-    if (!(flags & AT_EACCESS) && (saved->uid != saved->fsuid || saved->gid != saved->fsgid ||
-                                  (saved->uid != 0 && saved->cap_effective) ||
-                                  (saved->uid == 0 && saved->cap_effective != saved->cap_permitted))) {
+    if (!(flags & AT_EACCESS) &&
+        (saved->uid != saved->fsuid || saved->gid != saved->fsgid ||
+         (saved->uid != 0 && saved->cap_effective) ||
+         (saved->uid == 0 && saved->cap_effective != saved->cap_permitted))) {
         real = cred_of_real_ids();
         if (!real)
             return -ENOMEM;
-        current->cred = real; /* for this walk; what others see of us for so long is the same user */
+        current->cred =
+            real; /* for this walk; what others see of us for so long is the same user */
     }
     error = user_walk(&u, dirfd, name, lookup);
     if (!error)

@@ -8,7 +8,7 @@
 #include <linux/magic.h>
 
 static DEFINE_SPINLOCK(super_lock);
-static struct list types = LIST_INIT(types);  /* [super_lock] never shrinks */
+static struct list types = LIST_INIT(types);   /* [super_lock] never shrinks */
 static struct list supers = LIST_INIT(supers); /* [super_lock] */
 static atomic_t next_device = ATOMIC_INIT(0);
 static atomic_long_t next_ino = {1};

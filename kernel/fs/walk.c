@@ -76,7 +76,7 @@ static __noinline void walk_into_mounts(struct walk *w)
         walk_put_dentry(w);
         if (w->mount_counted)
             mount_put(w->path.mount);
-        w->path = (struct path){ .mount = m, .dentry = m->root };
+        w->path = (struct path){.mount = m, .dentry = m->root};
         w->mount_counted = true;
         w->dentry_counted = false;
     }
@@ -129,7 +129,7 @@ static int walk_push(struct walk *w)
             return -ENOMEM;
     }
     w->places[w->depth++] =
-        (struct walk_place){ .rest = w->rest, .link = w->link, .buffer = w->link_buffer };
+        (struct walk_place){.rest = w->rest, .link = w->link, .buffer = w->link_buffer};
     w->link = NULL;
     w->link_buffer = NULL;
     return 0;

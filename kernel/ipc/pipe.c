@@ -26,9 +26,9 @@
 #include <linux/eventpoll.h>
 #include <linux/limits.h>
 
-#define PIPE_PAGES     16                /* 64 KiB */
-#define PIPE_MAX_SIZE  (1UL << 20)       /* without CAP_SYS_RESOURCE */
-#define PIPE_LIMIT     (1UL << 31)
+#define PIPE_PAGES    16          /* 64 KiB */
+#define PIPE_MAX_SIZE (1UL << 20) /* without CAP_SYS_RESOURCE */
+#define PIPE_LIMIT    (1UL << 31)
 
 struct pipe {
     struct mutex mutex;
@@ -36,8 +36,9 @@ struct pipe {
     u64 size;                  /* [m] bytes */
     struct page **pages;       /* [m] size / PAGE_SIZE of them; NULL: not there */
     unsigned readers, writers; /* [m] open files */
-    unsigned read_opens, write_opens; /* [m] ever: an open that waits for a partner counts one that has gone */
-    unsigned users;            /* [m] of a FIFO: open files and opens in progress */
+    unsigned read_opens,
+        write_opens; /* [m] ever: an open that waits for a partner counts one that has gone */
+    unsigned users;  /* [m] of a FIFO: open files and opens in progress */
     struct wait_queue read_wait, write_wait;
 };
 /* [m] pipe->mutex */
@@ -556,4 +557,4 @@ static int fifo_open(struct inode *inode, struct file *file)
     return error;
 }
 
-const struct file_ops fifo_file_ops = { .open = fifo_open };
+const struct file_ops fifo_file_ops = {.open = fifo_open};
