@@ -133,7 +133,7 @@ static __init void add_ioapic(u8 id, u32 address, u32 gsi_base)
         return;
     }
     acpi.ioapics[acpi.ioapic_count++] =
-        (struct ioapic){ .id = id, .address = address, .gsi_base = gsi_base };
+        (struct ioapic){.id = id, .address = address, .gsi_base = gsi_base};
 }
 
 static __init void add_override(u8 irq, u32 gsi, u16 flags)
@@ -155,7 +155,7 @@ static __init u32 get32(const u8 *p)
 
 static __init void madt_entry(const u8 *e)
 {
-    static const u8 lengths[] = { 8, 12, 10, 0, 0, 12, 0, 0, 0, 16 };
+    static const u8 lengths[] = {8, 12, 10, 0, 0, 12, 0, 0, 0, 16};
 
     if (e[0] >= sizeof(lengths) || e[1] < lengths[e[0]])
         return;
@@ -288,7 +288,10 @@ static __init void read_any(paddr_t address)
         char signature[5];
         void (*read)(const struct table *t);
     } readers[] = {
-        { "APIC", read_madt }, { "FACP", read_fadt }, { "HPET", read_hpet }, { "MCFG", read_mcfg },
+        {"APIC", read_madt},
+        {"FACP", read_fadt},
+        {"HPET", read_hpet},
+        {"MCFG", read_mcfg},
     };
     const struct table *t = table_at(address);
 

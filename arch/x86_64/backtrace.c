@@ -16,10 +16,9 @@ static bool within(vaddr_t address, size_t size, vaddr_t start, size_t length)
 
 static bool on_stack(vaddr_t address, size_t size)
 {
-    return address % 8 == 0 &&
-           (within(address, size, current->stack, KERNEL_STACK_SIZE) ||
-            within(address, size, (vaddr_t)this_cpu()->arch->ist_stacks,
-                   (IST_COUNT - 1) * IST_STACK_SIZE));
+    return address % 8 == 0 && (within(address, size, current->stack, KERNEL_STACK_SIZE) ||
+                                within(address, size, (vaddr_t)this_cpu()->arch->ist_stacks,
+                                       (IST_COUNT - 1) * IST_STACK_SIZE));
 }
 
 void arch_stack_walk_start(struct stack_walk *walk, const struct trap_frame *frame)

@@ -60,7 +60,7 @@ static __init void patch_smap_sites(void)
 __init void x86_features_init(void)
 {
     struct cpuid l0 = cpuid(0, 0), l1 = cpuid(1, 0), e0 = cpuid(0x80000000, 0);
-    struct cpuid l7 = l0.eax >= 7 ? cpuid(7, 0) : (struct cpuid){ 0 };
+    struct cpuid l7 = l0.eax >= 7 ? cpuid(7, 0) : (struct cpuid){0};
     struct cpuid e1 = cpuid(0x80000001, 0);
 
     x86.smep = l7.ebx & BIT(7);
@@ -153,8 +153,8 @@ static void tss_init(struct cpu *cpu)
 
 static void load_tables(struct arch_cpu *arch)
 {
-    struct descriptor_pointer gdt = { sizeof(arch->gdt) - 1, (u64)arch->gdt };
-    struct descriptor_pointer vectors_pointer = { sizeof(idt) - 1, (u64)idt };
+    struct descriptor_pointer gdt = {sizeof(arch->gdt) - 1, (u64)arch->gdt};
+    struct descriptor_pointer vectors_pointer = {sizeof(idt) - 1, (u64)idt};
 
     __asm__ volatile("lgdt %0\n"
                      "pushq %1\n"
@@ -170,8 +170,7 @@ static void load_tables(struct arch_cpu *arch)
                      "ltr %w3\n"
                      "lidt %4\n"
                      :
-                     : "m"(gdt), "i"(KERNEL_CS), "i"(KERNEL_DS), "r"(TSS_SEL),
-                       "m"(vectors_pointer)
+                     : "m"(gdt), "i"(KERNEL_CS), "i"(KERNEL_DS), "r"(TSS_SEL), "m"(vectors_pointer)
                      : "rax", "memory");
 }
 

@@ -12,36 +12,36 @@ struct feature_word {
 };
 
 static const struct feature_word words[] = {
-    { 1, 0, EDX,
-      "fpu vme de pse tsc msr pae mce cx8 apic - sep mtrr pge mca cmov pat pse36 pn clflush - dts "
-      "acpi mmx fxsr sse sse2 ss ht tm ia64 pbe" },
-    { 0x80000001, 0, EDX,
-      "- - - - - - - - - - - syscall - - - - - - - mp nx - mmxext - - fxsr_opt pdpe1gb rdtscp - lm "
-      "3dnowext 3dnow" },
-    { 1, 0, ECX,
-      "pni pclmulqdq dtes64 monitor ds_cpl vmx smx est tm2 ssse3 cid sdbg fma cx16 xtpr pdcm - pcid "
-      "dca sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave - avx f16c rdrand "
-      "hypervisor" },
-    { 0x80000001, 0, ECX,
-      "lahf_lm cmp_legacy svm extapic cr8_legacy abm sse4a misalignsse 3dnowprefetch osvw ibs xop "
-      "skinit wdt - lwp fma4 tce - nodeid_msr - tbm topoext perfctr_core perfctr_nb - bpext ptsc "
-      "perfctr_llc mwaitx" },
-    { 7, 0, EBX,
-      "fsgsbase tsc_adjust sgx bmi1 hle avx2 - smep bmi2 erms invpcid rtm cqm - mpx rdt_a avx512f "
-      "avx512dq rdseed adx smap avx512ifma - clflushopt clwb intel_pt avx512pf avx512er avx512cd "
-      "sha_ni avx512bw avx512vl" },
-    { 7, 0, ECX,
-      "- avx512vbmi umip pku ospke waitpkg avx512_vbmi2 - gfni vaes vpclmulqdq avx512_vnni "
-      "avx512_bitalg tme avx512_vpopcntdq - - - - - - - rdpid - - cldemote - movdiri movdir64b "
-      "enqcmd" },
-    { 0xd, 1, EAX, "xsaveopt xsavec xgetbv1 xsaves" },
+    {1, 0, EDX,
+     "fpu vme de pse tsc msr pae mce cx8 apic - sep mtrr pge mca cmov pat pse36 pn clflush - dts "
+     "acpi mmx fxsr sse sse2 ss ht tm ia64 pbe"},
+    {0x80000001, 0, EDX,
+     "- - - - - - - - - - - syscall - - - - - - - mp nx - mmxext - - fxsr_opt pdpe1gb rdtscp - lm "
+     "3dnowext 3dnow"},
+    {1, 0, ECX,
+     "pni pclmulqdq dtes64 monitor ds_cpl vmx smx est tm2 ssse3 cid sdbg fma cx16 xtpr pdcm - pcid "
+     "dca sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave - avx f16c rdrand "
+     "hypervisor"},
+    {0x80000001, 0, ECX,
+     "lahf_lm cmp_legacy svm extapic cr8_legacy abm sse4a misalignsse 3dnowprefetch osvw ibs xop "
+     "skinit wdt - lwp fma4 tce - nodeid_msr - tbm topoext perfctr_core perfctr_nb - bpext ptsc "
+     "perfctr_llc mwaitx"},
+    {7, 0, EBX,
+     "fsgsbase tsc_adjust sgx bmi1 hle avx2 - smep bmi2 erms invpcid rtm cqm - mpx rdt_a avx512f "
+     "avx512dq rdseed adx smap avx512ifma - clflushopt clwb intel_pt avx512pf avx512er avx512cd "
+     "sha_ni avx512bw avx512vl"},
+    {7, 0, ECX,
+     "- avx512vbmi umip pku ospke waitpkg avx512_vbmi2 - gfni vaes vpclmulqdq avx512_vnni "
+     "avx512_bitalg tme avx512_vpopcntdq - - - - - - - rdpid - - cldemote - movdiri movdir64b "
+     "enqcmd"},
+    {0xd, 1, EAX, "xsaveopt xsavec xgetbv1 xsaves"},
 };
 
 static u32 word_value(const struct feature_word *word)
 {
     u32 highest = cpuid(word->leaf & 0x80000000, 0).eax;
     struct cpuid r = cpuid(word->leaf, word->subleaf);
-    const u32 values[] = { r.eax, r.ebx, r.ecx, r.edx };
+    const u32 values[] = {r.eax, r.ebx, r.ecx, r.edx};
 
     return word->leaf <= highest ? values[word->reg] : 0;
 }
@@ -68,7 +68,7 @@ static void show_flags(struct seq_file *m)
 
 static void show_name(struct seq_file *m)
 {
-    u32 brand[13] = { 0 };
+    u32 brand[13] = {0};
     char *name = (char *)brand;
 
     for (u32 i = 0; i < 3 && cpuid(0x80000000, 0).eax >= 0x80000004; i++) {
@@ -87,7 +87,7 @@ static void show_name(struct seq_file *m)
 static void show_identity(struct seq_file *m)
 {
     struct cpuid l0 = cpuid(0, 0), l1 = cpuid(1, 0);
-    u32 vendor[4] = { l0.ebx, l0.edx, l0.ecx, 0 };
+    u32 vendor[4] = {l0.ebx, l0.edx, l0.ecx, 0};
     unsigned family = l1.eax >> 8 & 15, model = l1.eax >> 4 & 15;
 
     if (family == 6 || family == 15)

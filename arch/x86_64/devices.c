@@ -25,14 +25,14 @@ static void uart_write(struct uart_port *port, unsigned reg, u8 value)
 static const struct {
     u16 port;
     u8 irq;
-} usual_uarts[] = { { 0x3f8, 4 }, { 0x2f8, 3 }, { 0x3e8, 4 }, { 0x2e8, 3 } };
+} usual_uarts[] = {{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
 
 static struct uart_port uarts[ARRAY_SIZE(usual_uarts)];
 
 /* The scratch register keeps what is written to it. */
 static bool uart_is_there(struct uart_port *port)
 {
-    static const u8 patterns[] = { 0x5a, 0xa5 };
+    static const u8 patterns[] = {0x5a, 0xa5};
 
     for (unsigned i = 0; i < ARRAY_SIZE(patterns); i++) {
         uart_write(port, 7, patterns[i]);

@@ -35,7 +35,7 @@ static struct {
     u64 instruction, data;
     u32 mxcsr, mxcsr_mask;
     u8 registers[480], header[64];
-} __aligned(64) initial = { .control = 0x37f, .mxcsr = 0x1f80 };
+} __aligned(64) initial = {.control = 0x37f, .mxcsr = 0x1f80};
 
 static inline void xsetbv(u64 features)
 {

@@ -15,8 +15,8 @@
 #include <vellum/sync.h>
 #include <vellum/time.h>
 
-static u32 vector_line[256];  /* [vector_lock] to write; line + 1, or 0 */
-static unsigned msi_next;     /* [vector_lock] */
+static u32 vector_line[256]; /* [vector_lock] to write; line + 1, or 0 */
+static unsigned msi_next;    /* [vector_lock] */
 static DEFINE_SPINLOCK(vector_lock);
 
 /* => vector_lock. The vector of a line, found or made; 0: none is left. */
@@ -45,9 +45,9 @@ int arch_irq_enable(unsigned line, bool level_triggered, bool active_low)
         return 0; /* message-signalled: enabled in the device */
     flags = spin_lock_irqsave(&vector_lock);
     vector = vector_of(line, true);
-    error = vector ? ioapic_route(line, vector, (u32)boot_cpu.hardware_id, level_triggered,
-                                  active_low)
-                   : -ENOSPC;
+    error = vector
+                ? ioapic_route(line, vector, (u32)boot_cpu.hardware_id, level_triggered, active_low)
+                : -ENOSPC;
     spin_unlock_irqrestore(&vector_lock, flags);
     return error;
 }

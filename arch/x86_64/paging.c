@@ -49,8 +49,8 @@ static __init void map(vaddr_t va, paddr_t phys, u64 size, unsigned prot)
     while (size > 0) {
         unsigned level = largest;
 
-        while (level > 0 && (!IS_ALIGNED(va | phys, 1UL << PT_SHIFT(level)) ||
-                             size < 1UL << PT_SHIFT(level)))
+        while (level > 0 &&
+               (!IS_ALIGNED(va | phys, 1UL << PT_SHIFT(level)) || size < 1UL << PT_SHIFT(level)))
             level--;
         pte_store(entry_at(va, level), pte_leaf(phys >> PAGE_SHIFT, prot | PTE_GLOBAL, level));
         va += 1UL << PT_SHIFT(level);

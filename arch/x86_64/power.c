@@ -39,7 +39,7 @@ void arch_reset(void)
     struct {
         u16 limit;
         u64 base;
-    } __packed nothing = { 0, 0 };
+    } __packed nothing = {0, 0};
 
     irq_disable();
     if (acpi.reset_known)

@@ -21,7 +21,7 @@
 #include <asm/ucontext.h>
 
 #define RED_ZONE   128
-#define FPX_SW     464 /* struct _fpx_sw_bytes in the legacy region */
+#define FPX_SW     464       /* struct _fpx_sw_bytes in the legacy region */
 #define USER_FLAGS 0x50dd5UL /* AC RF OF DF TF SF ZF AF PF CF */
 
 struct signal_frame {

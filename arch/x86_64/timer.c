@@ -10,8 +10,8 @@
 #include <vellum/sync.h>
 #include <vellum/time.h>
 
-static u64 tsc_hz;         /* [i] */
-static u64 lapic_per_tsc;  /* [i] 2^32 * rate of the APIC's timer / tsc_hz */
+static u64 tsc_hz;        /* [i] */
+static u64 lapic_per_tsc; /* [i] 2^32 * rate of the APIC's timer / tsc_hz */
 
 /* ---- calibration ------------------------------------------------------------------------------------- */
 
@@ -66,11 +66,11 @@ static __init bool hpet_start(void)
 static __init struct reference find_reference(void)
 {
     if (hpet_start())
-        return (struct reference){ "HPET", 1000000000000000 / hpet[1], 0xffffffff, read_hpet };
+        return (struct reference){"HPET", 1000000000000000 / hpet[1], 0xffffffff, read_hpet};
     if (acpi.pm_timer_port)
-        return (struct reference){ "PM timer", 3579545, 0xffffff, read_pm_timer };
+        return (struct reference){"PM timer", 3579545, 0xffffff, read_pm_timer};
     pit_start();
-    return (struct reference){ "PIT", 1193182, 0xffff, read_pit };
+    return (struct reference){"PIT", 1193182, 0xffff, read_pit};
 }
 
 struct sample {
@@ -82,7 +82,7 @@ struct sample {
  * and the one is taken during which least time passed. */
 static __init struct sample take_sample(const struct reference *ref)
 {
-    struct sample best = { 0, 0, 0 };
+    struct sample best = {0, 0, 0};
     u64 shortest = UINT64_MAX;
 
     for (unsigned i = 0; i < 5; i++) {
@@ -92,7 +92,7 @@ static __init struct sample take_sample(const struct reference *ref)
 
         if (after - before < shortest) {
             shortest = after - before;
-            best = (struct sample){ before + shortest / 2, value, lapic };
+            best = (struct sample){before + shortest / 2, value, lapic};
         }
     }
     return best;

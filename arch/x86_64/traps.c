@@ -13,9 +13,24 @@
 #include <vellum/symbols.h>
 
 enum {
-    X86_DE, X86_DB, X86_NMI, X86_BP, X86_OF, X86_BR, X86_UD, X86_NM, X86_DF,
-    X86_TS = 10, X86_NP, X86_SS, X86_GP, X86_PF,
-    X86_MF = 16, X86_AC, X86_MC, X86_XM,
+    X86_DE,
+    X86_DB,
+    X86_NMI,
+    X86_BP,
+    X86_OF,
+    X86_BR,
+    X86_UD,
+    X86_NM,
+    X86_DF,
+    X86_TS = 10,
+    X86_NP,
+    X86_SS,
+    X86_GP,
+    X86_PF,
+    X86_MF = 16,
+    X86_AC,
+    X86_MC,
+    X86_XM,
 };
 
 /* Error code of a page fault. */
@@ -27,17 +42,17 @@ static const struct {
     int signo, code;
     bool address;
 } exceptions[32] = {
-    [X86_DE] = { "divide error", SIGFPE, FPE_INTDIV, true },
-    [X86_BP] = { "breakpoint", SIGTRAP, SI_KERNEL, false },
-    [X86_OF] = { "overflow", SIGSEGV, SI_KERNEL, false },
-    [X86_BR] = { "bound range exceeded", SIGSEGV, SI_KERNEL, false },
-    [X86_UD] = { "invalid opcode", SIGILL, ILL_ILLOPN, true },
-    [X86_NM] = { "device not available", SIGSEGV, SI_KERNEL, false },
-    [X86_TS] = { "invalid TSS", SIGSEGV, SI_KERNEL, false },
-    [X86_NP] = { "segment not present", SIGBUS, SI_KERNEL, false },
-    [X86_SS] = { "stack segment fault", SIGBUS, SI_KERNEL, false },
-    [X86_GP] = { "general protection fault", SIGSEGV, SI_KERNEL, false },
-    [X86_AC] = { "alignment check", SIGBUS, BUS_ADRALN, false },
+    [X86_DE] = {"divide error", SIGFPE, FPE_INTDIV, true},
+    [X86_BP] = {"breakpoint", SIGTRAP, SI_KERNEL, false},
+    [X86_OF] = {"overflow", SIGSEGV, SI_KERNEL, false},
+    [X86_BR] = {"bound range exceeded", SIGSEGV, SI_KERNEL, false},
+    [X86_UD] = {"invalid opcode", SIGILL, ILL_ILLOPN, true},
+    [X86_NM] = {"device not available", SIGSEGV, SI_KERNEL, false},
+    [X86_TS] = {"invalid TSS", SIGSEGV, SI_KERNEL, false},
+    [X86_NP] = {"segment not present", SIGBUS, SI_KERNEL, false},
+    [X86_SS] = {"stack segment fault", SIGBUS, SI_KERNEL, false},
+    [X86_GP] = {"general protection fault", SIGSEGV, SI_KERNEL, false},
+    [X86_AC] = {"alignment check", SIGBUS, BUS_ADRALN, false},
 };
 
 /* ---- the table of instructions that may fault -------------------------------------------------------- */
@@ -147,7 +162,10 @@ static void debug_trap(struct trap_frame *frame)
         return;
     }
     irq_enable();
-    trap_exception(frame, SIGTRAP, dr6 & BIT(14) ? TRAP_TRACE : dr6 & 15 ? TRAP_HWBKPT : TRAP_BRKPT,
+    trap_exception(frame, SIGTRAP,
+                   dr6 & BIT(14) ? TRAP_TRACE
+                   : dr6 & 15    ? TRAP_HWBKPT
+                                 : TRAP_BRKPT,
                    frame->rip, "debug trap");
 }
 

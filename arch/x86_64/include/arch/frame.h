@@ -24,10 +24,10 @@ struct trap_frame {
 #define FRAME_TRAP(vector, error) (1UL << 63 | (u64)(vector) << 32 | (u32)(error))
 
 struct arch_thread {
-    vaddr_t sp;            /* [t] where the switched-out thread's registers lie */
-    u64 fs_base, gs_base;  /* [t] user's; in the registers while the thread runs */
-    struct cpu *fpu_cpu;   /* [t] where its vector state was last in registers */
-    bool user;             /* [t] has a user mode: vector state and the two bases */
+    vaddr_t sp;           /* [t] where the switched-out thread's registers lie */
+    u64 fs_base, gs_base; /* [t] user's; in the registers while the thread runs */
+    struct cpu *fpu_cpu;  /* [t] where its vector state was last in registers */
+    bool user;            /* [t] has a user mode: vector state and the two bases */
 };
 
 #endif

@@ -21,11 +21,11 @@
 #define MAX_CPUS          64
 #define KERNEL_STACK_SIZE 16384
 
-#define KERNEL_CS 0x10
-#define KERNEL_DS 0x18
-#define USER_DS   0x2b
-#define USER_CS   0x33
-#define TSS_SEL   0x40
+#define KERNEL_CS      0x10
+#define KERNEL_DS      0x18
+#define USER_DS        0x2b
+#define USER_CS        0x33
+#define TSS_SEL        0x40
 #define CPU_NUMBER_SEL 0x53
 
 #ifdef __ASSEMBLY__
@@ -46,9 +46,9 @@
 #define IMAGE_BASE      0xffffffff80000000UL
 
 #define ARCH_CLONE_TLS_FIRST false
-#define ARCH_NAME    "x86_64"
-#define ELF_ARCH     62 /* EM_X86_64 */
-#define ELF_PLATFORM "x86_64"
+#define ARCH_NAME            "x86_64"
+#define ELF_ARCH             62 /* EM_X86_64 */
+#define ELF_PLATFORM         "x86_64"
 
 #define EFLAGS_CF 0x1UL
 #define EFLAGS_TF 0x100UL

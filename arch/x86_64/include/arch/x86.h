@@ -168,11 +168,11 @@ struct tlb_request {
 struct arch_cpu {
     u64 gdt[GDT_ENTRIES];
     struct x86_tss tss;
-    char *ist_stacks;        /* [i] IST_COUNT - 1 of them */
+    char *ist_stacks;         /* [i] IST_COUNT - 1 of them */
     struct thread *fpu_owner; /* [c] whose vector state is in the registers; NULL: nobody's */
-    u64 timer_deadline;      /* [c] cycles; UINT64_MAX: not armed */
+    u64 timer_deadline;       /* [c] cycles; UINT64_MAX: not armed */
     u64 tlb_pending __cacheline_aligned; /* [a] processors whose tlb_request waits for us */
-    struct tlb_request tlb;  /* ours */
+    struct tlb_request tlb;              /* ours */
 } __cacheline_aligned;
 /* [i] constant  [c] this processor only  [a] atomic */
 
@@ -198,8 +198,8 @@ void handle_interrupt(unsigned vector, struct trap_frame *frame);
 void tlb_serve(void);
 
 /* local APIC, IO-APIC: apic.c */
-void lapic_init(void);      /* once */
-void lapic_cpu_init(void);  /* each processor */
+void lapic_init(void);     /* once */
+void lapic_cpu_init(void); /* each processor */
 u32 lapic_id(void);
 void lapic_eoi(void);
 void lapic_send(u32 apic_id, u32 command);
@@ -256,28 +256,28 @@ struct ioapic {
 struct acpi_info {
     bool found;
     u32 lapic_address;
-    unsigned cpu_count;            /* usable ones, MAX_CPUS at the most are kept */
+    unsigned cpu_count; /* usable ones, MAX_CPUS at the most are kept */
     unsigned cpus_ignored;
-    u32 apic_ids[MAX_CPUS];        /* in the order of the table */
+    u32 apic_ids[MAX_CPUS]; /* in the order of the table */
     struct ioapic ioapics[8];
     unsigned ioapic_count;
     struct {
         u32 gsi;
         bool level, low;
-    } isa[16];                     /* the 16 lines of ISA */
-    u64 hpet_address;              /* 0: none */
-    u16 pm_timer_port;             /* 0: none */
+    } isa[16];         /* the 16 lines of ISA */
+    u64 hpet_address;  /* 0: none */
+    u16 pm_timer_port; /* 0: none */
     bool pm_timer_32;
     u16 pm1a_control, pm1b_control;
     bool sleep_known;
-    u8 sleep_a, sleep_b;           /* SLP_TYP of S5 */
+    u8 sleep_a, sleep_b; /* SLP_TYP of S5 */
     bool hardware_reduced;
     struct acpi_gas sleep_control; /* of hardware-reduced ACPI */
     bool reset_known;
     struct acpi_gas reset;
     u8 reset_value;
-    u8 rtc_century;                /* CMOS register, 0: none */
-    u64 ecam_address;              /* 0: none */
+    u8 rtc_century;   /* CMOS register, 0: none */
+    u64 ecam_address; /* 0: none */
     u8 ecam_first_bus, ecam_last_bus;
 };
 extern struct acpi_info acpi; /* [i] after acpi_init() */
