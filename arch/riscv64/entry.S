@@ -235,7 +235,7 @@ stack_overflow:
     sd sp, FRAME_SP(t0)
     mv sp, t0
     SAVE_KERNEL_FRAME
-    tail trap_stack_overflow
+    call trap_stack_overflow
 
 /*
  * struct thread *arch_switch(prev, next): what a function must preserve, and the user's gp, goes on

@@ -12,7 +12,6 @@
 #include <vellum/printk.h>
 #include <vellum/process.h>
 #include <vellum/sched.h>
-#include <vellum/symbols.h>
 #include <vellum/syscall.h>
 #include <vellum/time.h>
 #include <asm/unistd.h>
@@ -134,7 +133,6 @@ void trap_stack_overflow(struct trap_frame *frame, u64 cause, vaddr_t address)
            exception_of(cause)->name, (unsigned long)address, (unsigned long)current->stack,
            (unsigned long)current->stack + KERNEL_STACK_SIZE);
     arch_print_frame(frame);
-    print_backtrace(frame);
     panic("kernel stack overflow");
 }
 
