@@ -30,6 +30,7 @@ void arch_power_off(void)
         if (acpi.pm1b_control)
             out16(acpi.pm1b_control, (u16)(acpi.sleep_b << 10 | SLEEP_ENABLE));
     }
+    delay_us(1000000); /* the machine may take a moment to obey */
     pr_info("It is now safe to switch off");
     arch_halt();
 }
