@@ -222,6 +222,7 @@ static void first_thread(void *arg)
 
     irq_enable();
     preempt_enable();
+    kernel_stacks_init();
     program.fn(program.arg);
     arch_enter_user();
 }

@@ -9,6 +9,7 @@
  */
 #include "internal.h"
 #include <vellum/alloc.h>
+#include <vellum/smp.h>
 #include <vellum/sync.h>
 
 #define CACHED 4
@@ -70,31 +71,92 @@ vaddr_t kernel_stack_alloc(void)
     return stack;
 }
 
+/* => interrupts off */
+static void add_spare(vaddr_t stack)
+{
+    struct spare_stack *spare = (struct spare_stack *)stack;
+
+    spin_lock(&spare_lock);
+    spare->next = spares;
+    spares = spare;
+    spare_count++;
+    spin_unlock(&spare_lock);
+}
+
 void kernel_stack_free(vaddr_t stack)
 {
     unsigned long flags = irq_save();
     struct stack_cache *cache = &caches[this_cpu()->id];
 
-    if (cache->count < CACHED) {
+    if (cache->count < CACHED)
         cache->stacks[cache->count++] = stack;
-    } else {
-        struct spare_stack *spare = (struct spare_stack *)stack;
-
-        spin_lock(&spare_lock);
-        spare->next = spares;
-        spares = spare;
-        spare_count++;
-        spin_unlock(&spare_lock);
-    }
+    else
+        add_spare(stack);
     irq_restore(flags);
+}
+
+/* Unmap spare stacks until `keep` are left. Returns how many were unmapped. => may sleep */
+static u64 trim(unsigned keep)
+{
+    vaddr_t stack;
+    u64 n = 0;
+
+    while (READ_ONCE(spare_count) > keep && (stack = take_spare())) {
+        atomic_sub(&count_stacks, KERNEL_STACK_SIZE / PAGE_SIZE);
+        vmap_free((void *)stack);
+        n++;
+    }
+    return n;
 }
 
 void kernel_stacks_trim(void)
 {
-    vaddr_t stack;
+    if (unlikely(READ_ONCE(spare_count) > CACHED))
+        trim(CACHED);
+}
 
-    while (READ_ONCE(spare_count) > CACHED && (stack = take_spare())) {
-        atomic_sub(&count_stacks, KERNEL_STACK_SIZE / PAGE_SIZE);
-        vmap_free((void *)stack);
-    }
+/* ---- when memory is short --------------------------------------------------------------------------- */
+
+/* This CPU's stock becomes spare. => interrupts off */
+static void empty_cache(void *unused)
+{
+    struct stack_cache *cache = &caches[this_cpu()->id];
+    unsigned n = cache->count;
+
+    cache->count = 0;
+    for (unsigned i = 0; i < n; i++)
+        add_spare(cache->stacks[i]);
+}
+
+static u64 stacks_cached(void)
+{
+    u64 n = READ_ONCE(spare_count);
+
+    for (unsigned i = 0; i < cpu_count; i++)
+        n += READ_ONCE(caches[i].count);
+    return n;
+}
+
+static u64 stacks_free(u64 n)
+{
+    unsigned long flags;
+
+    preempt_disable();
+    smp_call(&cpus_online, empty_cache, NULL);
+    flags = irq_save();
+    empty_cache(NULL);
+    irq_restore(flags);
+    preempt_enable();
+    return trim(0);
+}
+
+static struct shrinker stack_shrinker = {
+    .name = "kernel stacks",
+    .count = stacks_cached,
+    .scan = stacks_free,
+};
+
+void kernel_stacks_init(void)
+{
+    shrinker_register(&stack_shrinker);
 }
