@@ -27,10 +27,17 @@ struct sigaction_k { /* as rt_sigaction(2) passes it */
 struct sighand {
     refcount_t refs;
     spinlock_t lock;         /* taken with interrupts off; of another process: sighand_lock() */
-    signal_set set;          /* [lock] action[n - 1] is valid; the other signals have the default */
+    signal_set set;          /* [lock] the action is valid; the other signals have the default */
     signal_set ignored;      /* [lock] the handler is SIG_IGN */
-    struct sigaction_k action[SIGNALS]; /* [lock] */
+    signal_set caught;       /* [lock] the handler is a function */
+    struct sigaction_k action[SIGNALS - 2]; /* [lock] through sighand_slot() */
 };
+
+/* Where the action is kept. SIGKILL and SIGSTOP have none: this way a table is half a page. */
+static inline struct sigaction_k *sighand_slot(struct sighand *s, int signo)
+{
+    return &s->action[signo - 1 - (signo > SIGKILL) - (signo > SIGSTOP)];
+}
 
 /* Lock the handlers of a process, which exec may be replacing. => interrupts come back off */
 struct sighand *sighand_lock(struct process *p, unsigned long *flags);
@@ -39,7 +46,7 @@ static inline void sighand_unlock(struct sighand *s, unsigned long flags)
     spin_unlock_irqrestore(&s->lock, flags);
 }
 /* The handlers, with flags and mask, of one signal. => lock */
-struct sigaction_k sighand_action(const struct sighand *s, int signo);
+struct sigaction_k sighand_action(struct sighand *s, int signo);
 
 /* What arch_signal_push() needs. */
 struct signal_delivery {

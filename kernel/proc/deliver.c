@@ -190,7 +190,7 @@ static void run_handler(struct trap_frame *frame, struct signal_delivery *d)
     if (d->signo == SIGSEGV) { /* its handler cannot be reached: the default action */
         unsigned long flags = spin_lock_irqsave(&t->process->sighand->lock);
 
-        t->process->sighand->set &= ~signal_bit(SIGSEGV);
+        sighand_set_default(t->process->sighand, signal_bit(SIGSEGV));
         spin_unlock_irqrestore(&t->process->sighand->lock, flags);
     }
     signal_fault(SIGSEGV, SI_KERNEL, 0);
@@ -233,10 +233,10 @@ again:
         bit = signal_bit(d->signo);
         if (s->ignored & bit)
             continue;
-        if ((s->set & bit) && s->action[d->signo - 1].handler != (vaddr_t)SIG_DFL) {
-            d->action = s->action[d->signo - 1];
+        if (s->caught & bit) {
+            d->action = *sighand_slot(s, d->signo);
             if (d->action.flags & SA_RESETHAND)
-                s->set &= ~bit;
+                sighand_set_default(s, bit);
             break;
         }
         if ((bit & SIGNALS_IGNORED_BY_DEFAULT) || (p == init_process && !(bit & SIGNALS_SYNCHRONOUS)))

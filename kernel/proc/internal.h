@@ -69,6 +69,13 @@ void sighand_put(struct sighand *s);
 /* exec: handlers become defaults, and the process gets a table of its own. 0 or -ENOMEM */
 int sighand_unshare(struct process *p);
 void sighand_reset(struct process *p);
+/* The signals in `bits` have the default action again. => lock */
+static inline void sighand_set_default(struct sighand *s, signal_set bits)
+{
+    s->set &= ~bits;
+    s->ignored &= ~bits;
+    s->caught &= ~bits;
+}
 void signal_queue_init(struct signal_queue *q);
 void signal_queue_flush(struct signal_queue *q); /* => the lock, or nobody else sees it */
 /* Drop the signals in mask from a queue. */

@@ -32,7 +32,7 @@ struct sighand *sighand_alloc(void)
         return NULL;
     ref_init(&s->refs);
     spin_init(&s->lock);
-    s->set = s->ignored = 0;
+    s->set = s->ignored = s->caught = 0;
     return s;
 }
 
@@ -46,10 +46,11 @@ struct sighand *sighand_copy(struct sighand *from)
     flags = spin_lock_irqsave(&from->lock);
     s->set = from->set;
     s->ignored = from->ignored;
+    s->caught = from->caught;
     for (signal_set left = s->set; left; left &= left - 1) {
-        unsigned i = __builtin_ctzll(left);
+        int signo = __builtin_ctzll(left) + 1;
 
-        s->action[i] = from->action[i];
+        *sighand_slot(s, signo) = *sighand_slot(from, signo);
     }
     spin_unlock_irqrestore(&from->lock, flags);
     return s;
@@ -105,14 +106,15 @@ void sighand_reset(struct process *p)
     struct sighand *s = sighand_lock(p, &flags);
 
     s->set = s->ignored;
+    s->caught = 0;
     for (signal_set left = s->set; left; left &= left - 1)
-        s->action[__builtin_ctzll(left)] = (struct sigaction_k){ .handler = (vaddr_t)SIG_IGN };
+        *sighand_slot(s, __builtin_ctzll(left) + 1) = (struct sigaction_k){ .handler = (vaddr_t)SIG_IGN };
     sighand_unlock(s, flags);
 }
 
-struct sigaction_k sighand_action(const struct sighand *s, int signo)
+struct sigaction_k sighand_action(struct sighand *s, int signo)
 {
     if (s->set & signal_bit(signo))
-        return s->action[signo - 1];
+        return *sighand_slot(s, signo);
     return (struct sigaction_k){ 0 };
 }

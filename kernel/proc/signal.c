@@ -179,7 +179,7 @@ static bool is_ignored(struct process *p, struct thread *t, int signo)
 {
     signal_set bit = signal_bit(signo);
     struct sighand *s = p->sighand;
-    bool is_default = !(s->set & bit) || s->action[signo - 1].handler == (vaddr_t)SIG_DFL;
+    bool is_default = !((s->caught | s->ignored) & bit);
 
     if ((t->blocked | t->awaited) & bit)
         return false;
@@ -280,7 +280,7 @@ static bool kills(struct process *p, struct thread *t, int signo)
 
     if (bit & (SIGNALS_CORE | SIGNALS_STOP | SIGNALS_IGNORED_BY_DEFAULT))
         return false; /* a core dump is the receiver's own business */
-    if ((s->set & bit) && s->action[signo - 1].handler != (vaddr_t)SIG_DFL)
+    if ((s->caught | s->ignored) & bit)
         return false;
     return signo == SIGKILL || !((t->blocked | t->awaited) & bit);
 }
@@ -371,10 +371,9 @@ void signal_fault(int signo, int code, vaddr_t address)
     info.si_code = code;
     info.si_addr = (void *)address;
     flags = spin_lock_irqsave(&s->lock);
-    if ((t->blocked & bit) || (s->ignored & bit) || !(s->set & bit)) {
+    if ((t->blocked & bit) || !(s->caught & bit)) {
         t->blocked &= ~bit;
-        s->set &= ~bit;
-        s->ignored &= ~bit;
+        sighand_set_default(s, bit);
     }
     if (!(t->pending.set & bit) && !p->group_exiting) {
         enqueue(&t->pending, t, signo, &info);

@@ -59,10 +59,14 @@ static void action_set(struct process *p, int signo, const struct sigaction_k *a
     bool is_default = action->handler == (vaddr_t)SIG_DFL;
     struct thread *t;
 
-    s->action[signo - 1] = *action;
+    *sighand_slot(s, signo) = *action;
+    sighand_set_default(s, bit);
     s->set |= bit;
-    s->ignored = action->handler == (vaddr_t)SIG_IGN ? s->ignored | bit : s->ignored & ~bit;
-    if (!(s->ignored & bit) && !(is_default && (bit & SIGNALS_IGNORED_BY_DEFAULT)))
+    if (action->handler == (vaddr_t)SIG_IGN)
+        s->ignored |= bit;
+    else if (!is_default)
+        s->caught |= bit;
+    if ((s->caught & bit) || (is_default && !(bit & SIGNALS_IGNORED_BY_DEFAULT)))
         return;
     signal_queue_remove(&p->pending, bit);
     list_for_each_entry(t, &p->threads, thread_link)

@@ -54,23 +54,15 @@ static void snapshot_memory(struct snapshot *s, struct process *p)
 
 static void snapshot_signals(struct snapshot *s, struct process *p, struct thread *t)
 {
-    unsigned long flags = spin_lock_irqsave(&p->lock);
-    struct sighand *h = p->sighand;
+    unsigned long flags;
+    struct sighand *h = sighand_lock(p, &flags);
 
-    if (h) {
-        spin_lock_raw(&h->lock);
-        s->pending = t->pending.set;
-        s->shared_pending = p->pending.set;
-        s->blocked = t->blocked;
-        for (int i = 0; i < SIGNALS; i++) {
-            if (h->ignored & BIT(i))
-                s->ignored |= BIT(i);
-            else if (h->action[i].handler != (vaddr_t)SIG_DFL)
-                s->caught |= BIT(i);
-        }
-        spin_unlock_raw(&h->lock);
-    }
-    spin_unlock_irqrestore(&p->lock, flags);
+    s->pending = t->pending.set;
+    s->shared_pending = p->pending.set;
+    s->blocked = t->blocked;
+    s->ignored = h->ignored;
+    s->caught = h->caught;
+    sighand_unlock(h, flags);
 }
 
 static void snapshot_thread(struct snapshot *s, struct thread *t)
