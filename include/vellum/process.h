@@ -103,6 +103,7 @@ struct mm *process_mm(struct process *p);
 struct files *process_files(struct process *p);       /* files_put */
 struct fs_context *process_fs_context(struct process *p); /* fs_context_put */
 const struct cred *process_cred(struct process *p);   /* cred_put */
+struct thread *process_leader(struct process *p);     /* thread_put; NULL: reaped */
 void process_usage(struct process *p, struct usage *u); /* living and dead threads */
 char process_state_letter(struct process *p);           /* R S D T Z */
 

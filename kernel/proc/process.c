@@ -135,10 +135,21 @@ struct fs_context *process_fs_context(struct process *p)
     return fs;
 }
 
+struct thread *process_leader(struct process *p)
+{
+    unsigned long flags = spin_lock_irqsave(&p->lock);
+    struct thread *t = p->leader;
+
+    if (t)
+        ref_get(&t->refs);
+    spin_unlock_irqrestore(&p->lock, flags);
+    return t;
+}
+
 const struct cred *process_cred(struct process *p)
 {
     unsigned long flags = spin_lock_irqsave(&p->lock);
-    const struct cred *cred = cred_get(p->leader->cred);
+    const struct cred *cred = cred_get(p->leader ? p->leader->cred : &root_cred);
 
     spin_unlock_irqrestore(&p->lock, flags);
     return cred;

@@ -77,10 +77,17 @@ static void snapshot_thread(struct snapshot *s, struct thread *t)
     s->cpu = t->cpu->id;
 }
 
-static void take_snapshot(struct snapshot *s, struct proc_inode *pi)
+/* The thread that the files are about, with a reference; NULL: its process has been waited for. */
+static struct thread *subject(struct proc_inode *pi)
 {
-    struct process *p = pi->process;
-    struct thread *t = pi->thread ? pi->thread : p->leader;
+    if (!pi->thread)
+        return process_leader(pi->process);
+    ref_get(&pi->thread->refs);
+    return pi->thread;
+}
+
+static void take_snapshot(struct snapshot *s, struct process *p, struct thread *t)
+{
     unsigned long flags;
 
     memset(s, 0, sizeof(*s));
@@ -89,7 +96,7 @@ static void take_snapshot(struct snapshot *s, struct proc_inode *pi)
     s->state = process_state_letter(p);
     flags = spin_lock_irqsave(&tree_lock);
     s->tgid = p->pid;
-    s->ppid = p->parent && p->parent != p ? p->parent->pid : 0;
+    s->ppid = p->parent_pid;
     s->pgrp = p->pgrp;
     s->session = p->session;
     s->tty = tty_number(p->tty);
@@ -107,9 +114,13 @@ static void take_snapshot(struct snapshot *s, struct proc_inode *pi)
 int proc_show_stat(struct seq_file *m, struct proc_inode *pi)
 {
     bool look = proc_may_look(pi->process);
+    struct thread *t = subject(pi);
     struct snapshot s;
 
-    take_snapshot(&s, pi);
+    if (!t)
+        return -ESRCH;
+    take_snapshot(&s, pi->process, t);
+    thread_put(t);
     seq_printf(m, "%d (%s) %c %d %d %d %d %d 0 ", s.pid, s.comm, s.state, s.ppid, s.pgrp, s.session,
                (int)s.tty, s.foreground);
     seq_printf(m, "%llu %llu %llu %llu ", (unsigned long long)s.usage.minor_faults,
@@ -227,12 +238,14 @@ static void show_affinity(struct seq_file *m, struct thread *t)
 int proc_show_status(struct seq_file *m, struct proc_inode *pi)
 {
     struct process *p = pi->process;
-    struct thread *t = pi->thread ? pi->thread : p->leader;
+    struct thread *t = subject(pi);
     struct fs_context *fs = process_fs_context(p);
     struct files *files = process_files(p);
     struct snapshot s;
 
-    take_snapshot(&s, pi);
+    if (!t) /* then it has no files either */
+        return -ESRCH;
+    take_snapshot(&s, p, t);
     seq_puts(m, "Name:\t");
     seq_escape(m, s.comm, "\n\\");
     if (fs)
@@ -253,6 +266,7 @@ int proc_show_status(struct seq_file *m, struct proc_inode *pi)
     show_affinity(m, t);
     seq_printf(m, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
                (unsigned long long)t->voluntary_switches, (unsigned long long)t->involuntary_switches);
+    thread_put(t);
     if (fs)
         fs_context_put(fs);
     if (files)
@@ -354,24 +368,30 @@ int proc_show_auxv(struct seq_file *m, struct proc_inode *pi)
     return 0;
 }
 
-static struct thread *subject(struct proc_inode *pi)
-{
-    return pi->thread ? pi->thread : pi->process->leader;
-}
-
 int proc_show_comm(struct seq_file *m, struct proc_inode *pi)
 {
-    seq_printf(m, "%.15s\n", subject(pi)->comm);
+    struct thread *t = subject(pi);
+
+    if (!t)
+        return -ESRCH;
+    seq_printf(m, "%.15s\n", t->comm);
+    thread_put(t);
     return 0;
 }
 
 ssize_t proc_write_comm(struct proc_inode *pi, char *text, size_t n)
 {
+    struct thread *t;
+
     if (current->process != pi->process)
         return -EINVAL;
     if (n > 0 && text[n - 1] == '\n')
         text[n - 1] = '\0';
-    strlcpy(subject(pi)->comm, text, sizeof(current->comm));
+    t = subject(pi);
+    if (!t)
+        return -ESRCH;
+    strlcpy(t->comm, text, sizeof(t->comm));
+    thread_put(t);
     return 0;
 }
 
