@@ -34,7 +34,8 @@ static bool try_read(struct rwlock *l)
     }
 }
 
-/* Take it if it is free; else mark that somebody waits. */
+/* Take it if it is free. Mark that somebody waits in any case: if we have it, there may be others in
+ * the queue who slept on while we were woken, and only the slow unlock wakes the next. */
 static bool try_write(struct rwlock *l)
 {
     int n = atomic_read(&l->state);
@@ -42,7 +43,7 @@ static bool try_write(struct rwlock *l)
     for (;;) {
         bool is_free = (n & ~RWLOCK_WAITERS) == 0;
 
-        if (replace(l, &n, is_free ? n | RWLOCK_WRITER : n | RWLOCK_WAITERS))
+        if (replace(l, &n, n | RWLOCK_WAITERS | (is_free ? RWLOCK_WRITER : 0)))
             return is_free;
     }
 }
@@ -64,7 +65,7 @@ void write_lock_slow(struct rwlock *l)
     l->writer = current;
 }
 
-/* RWLOCK_WAITERS is cleared; those woken that still cannot have the lock set it again. */
+/* RWLOCK_WAITERS is cleared; those woken set it again, whether they get the lock or not. */
 void write_unlock_slow(struct rwlock *l)
 {
     (void)atomic_xchg(&l->state, 0);
