@@ -122,6 +122,36 @@ static void __init read_chosen(void)
     }
 }
 
+/* Will the final direct map reach it? Not what lies above the limit that mem= sets. */
+static bool __init in_memory(paddr_t start, u64 size)
+{
+    paddr_t range;
+    u64 range_size;
+
+    for (unsigned i = 0; boot_memory_range(i, &range, &range_size); i++)
+        if (start >= range && start - range < range_size && size <= range_size - (start - range))
+            return true;
+    return false;
+}
+
+/* We read the device tree as long as we run, and the initrd once. */
+static void __init keep_reachable(paddr_t fdt)
+{
+    u32 size = device_tree.total_size;
+
+    if (!in_memory(fdt, size)) {
+        boot_info.firmware_table = boot_alloc(size, PAGE_SIZE);
+        memcpy(phys_to_virt(boot_info.firmware_table), phys_to_virt(fdt), size);
+        if (fdt_open(&device_tree, phys_to_virt(boot_info.firmware_table), size) != 0)
+            panic("the device tree has changed under our eyes");
+    }
+    if (boot_info.initrd_end &&
+        !in_memory(boot_info.initrd_start, boot_info.initrd_end - boot_info.initrd_start)) {
+        pr_err("the initrd lies outside of the memory that is used: ignored");
+        boot_info.initrd_start = boot_info.initrd_end = 0;
+    }
+}
+
 bool arch_random(u64 *out)
 {
     if (random_left == 0)
@@ -153,5 +183,6 @@ void boot_start(u64 hart, paddr_t fdt, u64 entry_cycles)
     read_chosen();
     early_uart_init();
     find_memory(fdt);
+    keep_reachable(fdt);
     kernel_main();
 }
