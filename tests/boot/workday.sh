@@ -222,7 +222,7 @@ ar -r lib.a text fruit 2> /dev/null; ar -t lib.a 2> /dev/null | sort
 section the system
 uname -s; whoami; id -u; id -g; [ "$(hostname)" = "$(uname -n)" ] && echo "one name"
 [ "$(nproc)" -ge 1 ] && echo "processors"; tty < /dev/null; env -i A=1 sh -c 'echo $A'; which sed | sed "s|$work||"
-works ps; works free; works uptime; works df; works mount; works du -s /proc/self/fd; works top -b -n 1
+works ps; works free; works uptime; works df /; works mount; works du -s /proc/self/fd; works top -b -n 1
 works dmesg; works sysctl kernel.pid_max; works taskset -p $$; works cat /proc/loadavg
 killall -0 no-such-program 2> /dev/null; echo "killall: $?"; kill -l 15
 [ -r /proc/self/status ] && grep -c '^Pid:' /proc/self/status
