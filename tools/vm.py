@@ -118,6 +118,19 @@ def terminal_variables():
     return words
 
 
+def debugger_port():
+    """1234 as usual, or another if that is taken."""
+    for port in (1234, 0):
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return s.getsockname()[1]
+    raise Stop(EXIT_EMULATOR, "no port is free for the debugger")
+
+
 class Emulator:
     """A QEMU with its console, and maybe a port for a command, as sockets here."""
 
@@ -165,7 +178,7 @@ class Emulator:
             argv += ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm"]
             argv += ["-seed", "42"]
         if o.gdb:
-            argv += ["-s", "-S"]
+            argv += ["-gdb", f"tcp:127.0.0.1:{o.gdb_port}", "-S"]
         for i, name in enumerate(o.disk):
             kind = "qcow2" if name.endswith(".qcow2") else "raw"
             name = name.replace(",", ",,")
@@ -444,11 +457,13 @@ class Session:
 
 
 def announce(options):
+    """What a person should know before the machine starts."""
     say = lambda text: print(f"run: {text}", file=sys.stderr, flush=True)
     if options.gdb:
+        options.gdb_port = debugger_port()
         bare = "-bare" if options.bios == "none" else ""
         say("the machine waits for a debugger; attach from another terminal with")
-        say(f"  gdb-multiarch {options.out}/vellum{bare} -x tools/gdb/vellum.py -ex 'target remote :1234'")
+        say(f"  gdb-multiarch {options.out}/vellum{bare} -x tools/gdb/vellum.py -ex 'target remote :{options.gdb_port}'")
     if options.command is None and os.isatty(0):
         say("^A x quits the emulator, ^A h tells more")
 
