@@ -17,8 +17,8 @@
 #define ISA_MAX 256
 
 static char isa_common[ISA_MAX]; /* [i] the boot hart's string */
-static u32 isa_letters;          /* [i] single-letter extensions that every hart has, bit = letter - 'a' */
-static bool isa_sstc;            /* [i] all harts have it */
+static u32 isa_letters; /* [i] single-letter extensions that every hart has, bit = letter - 'a' */
+static bool isa_sstc;   /* [i] all harts have it */
 
 /* ---- extensions -------------------------------------------------------------------------------- */
 

@@ -55,7 +55,8 @@ static paddr_t uart_describe(int node, struct uart_port *port)
 
 void early_uart_init(void)
 {
-    const char *path = fdt_string(&device_tree, fdt_find_path(&device_tree, "/chosen"), "stdout-path");
+    const char *path =
+        fdt_string(&device_tree, fdt_find_path(&device_tree, "/chosen"), "stdout-path");
     paddr_t registers;
 
     early_node = path ? fdt_find_path(&device_tree, path) : FDT_NONE;
@@ -112,7 +113,8 @@ struct ecam {
     void *bus[BUSES]; /* mapped when first looked at */
 };
 
-static volatile u8 *ecam_register(struct pci_host *host, unsigned bus, unsigned devfn, unsigned offset)
+static volatile u8 *ecam_register(struct pci_host *host, unsigned bus, unsigned devfn,
+                                  unsigned offset)
 {
     struct ecam *e = container_of(host, struct ecam, host);
 
@@ -123,7 +125,8 @@ static volatile u8 *ecam_register(struct pci_host *host, unsigned bus, unsigned 
     return e->bus[bus] ? (u8 *)e->bus[bus] + (devfn << 12) + offset : NULL;
 }
 
-static u32 ecam_read(struct pci_host *host, unsigned bus, unsigned devfn, unsigned offset, unsigned size)
+static u32 ecam_read(struct pci_host *host, unsigned bus, unsigned devfn, unsigned offset,
+                     unsigned size)
 {
     volatile u8 *at = ecam_register(host, bus, devfn, offset);
 

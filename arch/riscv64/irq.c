@@ -16,8 +16,8 @@
 #include <vellum/sync.h>
 
 enum {
-    PLIC_PRIORITY = 0,      /* + 4 * source */
-    PLIC_ENABLE = 0x2000,   /* + 0x80 * context, a bit for each source */
+    PLIC_PRIORITY = 0,    /* + 4 * source */
+    PLIC_ENABLE = 0x2000, /* + 0x80 * context, a bit for each source */
     PLIC_ENABLE_STEP = 0x80,
     PLIC_CONTEXT = 0x200000, /* + 0x1000 * context */
     PLIC_CONTEXT_STEP = 0x1000,
@@ -52,10 +52,10 @@ static int plic_context_of(int cpu_node)
     u32 phandle = fdt_cell(&device_tree, controller, "phandle", 0, 0);
     u32 who;
 
-    for (unsigned i = 0;
-         (who = fdt_cell(&device_tree, plic, "interrupts-extended", 2 * i, 0)) != 0; i++)
-        if (who == phandle && fdt_cell(&device_tree, plic, "interrupts-extended", 2 * i + 1, 0) ==
-                                  INTERRUPT_EXTERNAL)
+    for (unsigned i = 0; (who = fdt_cell(&device_tree, plic, "interrupts-extended", 2 * i, 0)) != 0;
+         i++)
+        if (who == phandle &&
+            fdt_cell(&device_tree, plic, "interrupts-extended", 2 * i + 1, 0) == INTERRUPT_EXTERNAL)
             return (int)i;
     return -ENOENT;
 }

@@ -14,12 +14,12 @@
 
 /* cpu->arch: the machine's part of a processor. */
 struct arch_cpu {
-    vaddr_t overflow_stack;     /* [i] top: for the report that the kernel stack has overflowed */
-    struct thread *fpu_owner;   /* [c] whose registers are in the FPU, if it says so too */
-    u32 ipis;                   /* [a] enum ipi, as bits: sent and not yet seen */
-    void *plic_context;         /* [i] threshold and claim registers of this hart */
-    u32 *plic_enable;           /* [i] one bit for each line */
-    int node;                   /* [i] in the device tree */
+    vaddr_t overflow_stack;   /* [i] top: for the report that the kernel stack has overflowed */
+    struct thread *fpu_owner; /* [c] whose registers are in the FPU, if it says so too */
+    u32 ipis;                 /* [a] enum ipi, as bits: sent and not yet seen */
+    void *plic_context;       /* [i] threshold and claim registers of this hart */
+    u32 *plic_enable;         /* [i] one bit for each line */
+    int node;                 /* [i] in the device tree */
 };
 /* [i] set before the CPU starts, then constant  [c] this CPU only  [a] atomic */
 
@@ -61,9 +61,9 @@ void fpu_load(const struct __riscv_d_ext_state *state);
 /* cpu.c */
 bool isa_has(const char *extension); /* of all harts: a letter, or a name such as "sstc" */
 void isa_discover(void);
-void fpu_init_state(void);           /* of the current thread, whose first use this is */
-void fpu_save_current(void);         /* the current thread's registers to memory, if they are newer */
-void fpu_reload_current(void);       /* and back, after its memory has changed */
+void fpu_init_state(void);     /* of the current thread, whose first use this is */
+void fpu_save_current(void);   /* the current thread's registers to memory, if they are newer */
+void fpu_reload_current(void); /* and back, after its memory has changed */
 void fpu_switch(struct thread *prev, struct thread *next);
 
 /* paging.c */
@@ -82,8 +82,8 @@ void power_init(void);
 void timer_cpu_init(void);
 void timer_disarm(void);
 void ipi_received(void);
-void early_uart_init(void); /* the console: first UART of the device tree */
-void early_uart_map(vaddr_t va); /* its registers have moved */
+void early_uart_init(void);          /* the console: first UART of the device tree */
+void early_uart_map(vaddr_t va);     /* its registers have moved */
 extern paddr_t early_uart_registers; /* page that must stay mapped, or 0 */
 
 /* sbi.c: 0 or a negative errno */

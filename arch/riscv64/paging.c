@@ -165,7 +165,8 @@ void arch_paging_init(void)
 void arch_page_table_init(pte_t *root)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(root_ranges); i++)
-        for (unsigned k = root_ranges[i].first; k < root_ranges[i].first + root_ranges[i].count; k++)
+        for (unsigned k = root_ranges[i].first; k < root_ranges[i].first + root_ranges[i].count;
+             k++)
             root[k] = kernel_root[k];
 }
 
@@ -204,9 +205,9 @@ static bool set_accessed(pte_t *slot, u32 access)
         return false;
     if (access & ACCESS_WRITE)
         new = pte_set_dirty(new);
-    return new.value != old.value &&
-           __atomic_compare_exchange_n(&slot->value, &old.value, new.value, false,
-                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    return new.value != old.value &&__atomic_compare_exchange_n(&slot->value, &old.value, new.value,
+                                                                false, __ATOMIC_RELAXED,
+                                                                __ATOMIC_RELAXED);
 }
 
 /* The entry that translates a user address of the current process; NULL: none. => mm->lock held, so

@@ -35,7 +35,7 @@ static struct sbi_result sbi_call(long extension, long function, u64 a, u64 b, u
     register long a7 __asm__("a7") = extension;
 
     __asm__ volatile("ecall" : "+r"(a0), "+r"(a1) : "r"(a2), "r"(a3), "r"(a6), "r"(a7) : "memory");
-    return (struct sbi_result){ .error = (long)a0, .value = (long)a1 };
+    return (struct sbi_result){.error = (long)a0, .value = (long)a1};
 }
 
 static int sbi_errno(struct sbi_result r)

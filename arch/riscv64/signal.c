@@ -48,12 +48,12 @@ static int push_fpu(union __riscv_fp_state __user *to)
 
 int arch_signal_push(struct trap_frame *frame, const struct signal_delivery *delivery)
 {
-    struct signal_frame __user *to = (struct signal_frame __user *)ALIGN_DOWN(
-        delivery->sp - sizeof(*to), STACK_ALIGN);
+    struct signal_frame __user *to =
+        (struct signal_frame __user *)ALIGN_DOWN(delivery->sp - sizeof(*to), STACK_ALIGN);
     const Elf64_Ehdr *vdso = (const Elf64_Ehdr *)vdso_start;
     struct ucontext head = {
         .uc_stack = delivery->altstack,
-        .uc_sigmask.sig = { delivery->mask },
+        .uc_sigmask.sig = {delivery->mask},
     };
 
     if (!current->mm->vdso || copy_to_user(&to->info, &delivery->info, sizeof(to->info)) ||

@@ -103,7 +103,7 @@ void secondary_start(struct cpu *cpu)
 
 void arch_ipi_send(unsigned cpu, enum ipi kind)
 {
-    cpumask_t mask = { 1UL << cpu };
+    cpumask_t mask = {1UL << cpu};
 
     __atomic_fetch_or(&cpus[cpu]->arch->ipis, 1u << kind, __ATOMIC_RELEASE);
     smp_fence();

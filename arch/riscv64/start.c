@@ -163,7 +163,8 @@ bool arch_random(u64 *out)
 
 void boot_start(u64 hart, paddr_t fdt, u64 entry_cycles)
 {
-    boot_image_base = csr_read(satp) << PAGE_SHIFT; /* boot.S's first table is a part of the image */
+    boot_image_base = csr_read(satp)
+                      << PAGE_SHIFT; /* boot.S's first table is a part of the image */
     boot_image_base -= (vaddr_t)boot_page_table - (vaddr_t)image_start;
     boot_info.entry_cycles = entry_cycles;
     boot_info.firmware_table = fdt;

@@ -24,7 +24,7 @@ static struct switch_frame *new_switch_frame(struct thread *thread, void (*start
     frame->thread = thread;
     frame->status = SR_SPIE;
     frame->syscall = -1;
-    *s = (struct switch_frame){ .ra = (unsigned long)start };
+    *s = (struct switch_frame){.ra = (unsigned long)start};
     thread->arch.sp = (unsigned long)s;
     return s;
 }

@@ -10,8 +10,8 @@
 
 #define STIMECMP "0x14d"
 
-static u64 timebase_hz;       /* [i] */
-static bool has_stimecmp;     /* [i] */
+static u64 timebase_hz;   /* [i] */
+static bool has_stimecmp; /* [i] */
 
 /* Firmware must have let us use it (menvcfg.STCE): try. */
 static bool try_stimecmp(void)
@@ -58,8 +58,8 @@ void arch_timer_set(u64 deadline)
 u64 arch_cycles_hz(void)
 {
     if (timebase_hz == 0) {
-        timebase_hz = fdt_number(&device_tree, fdt_find_path(&device_tree, "/cpus"),
-                                 "timebase-frequency", 0);
+        timebase_hz =
+            fdt_number(&device_tree, fdt_find_path(&device_tree, "/cpus"), "timebase-frequency", 0);
         if (timebase_hz == 0)
             panic("the device tree does not tell the timebase frequency");
     }

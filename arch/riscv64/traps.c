@@ -98,7 +98,8 @@ void trap_from_user(struct trap_frame *frame, u64 cause, vaddr_t address)
     } else {
         e = exception_of(cause);
         trap_exception(frame, e->signo, e->code,
-                       cause == CAUSE_ILLEGAL || cause == CAUSE_BREAKPOINT ? frame->regs.pc : address,
+                       cause == CAUSE_ILLEGAL || cause == CAUSE_BREAKPOINT ? frame->regs.pc
+                                                                           : address,
                        e->name);
     }
     irq_disable();

@@ -16,20 +16,23 @@ typedef struct {
     long value;
 } atomic_long_t;
 
-#define ATOMIC_INIT(n) { (n) }
+#define ATOMIC_INIT(n)                                                                             \
+    {                                                                                              \
+        (n)                                                                                        \
+    }
 
 /* These work on atomic_t and atomic_long_t alike. */
-#define atomic_read(a)        __atomic_load_n(&(a)->value, __ATOMIC_RELAXED)
-#define atomic_set(a, n)      __atomic_store_n(&(a)->value, (n), __ATOMIC_RELAXED)
-#define atomic_inc(a)         ((void)__atomic_fetch_add(&(a)->value, 1, __ATOMIC_RELAXED))
-#define atomic_dec(a)         ((void)__atomic_fetch_sub(&(a)->value, 1, __ATOMIC_RELAXED))
-#define atomic_add(a, n)      ((void)__atomic_fetch_add(&(a)->value, (n), __ATOMIC_RELAXED))
-#define atomic_sub(a, n)      ((void)__atomic_fetch_sub(&(a)->value, (n), __ATOMIC_RELAXED))
-#define atomic_inc_return(a)  __atomic_add_fetch(&(a)->value, 1, __ATOMIC_ACQ_REL)
-#define atomic_dec_return(a)  __atomic_sub_fetch(&(a)->value, 1, __ATOMIC_ACQ_REL)
+#define atomic_read(a)          __atomic_load_n(&(a)->value, __ATOMIC_RELAXED)
+#define atomic_set(a, n)        __atomic_store_n(&(a)->value, (n), __ATOMIC_RELAXED)
+#define atomic_inc(a)           ((void)__atomic_fetch_add(&(a)->value, 1, __ATOMIC_RELAXED))
+#define atomic_dec(a)           ((void)__atomic_fetch_sub(&(a)->value, 1, __ATOMIC_RELAXED))
+#define atomic_add(a, n)        ((void)__atomic_fetch_add(&(a)->value, (n), __ATOMIC_RELAXED))
+#define atomic_sub(a, n)        ((void)__atomic_fetch_sub(&(a)->value, (n), __ATOMIC_RELAXED))
+#define atomic_inc_return(a)    __atomic_add_fetch(&(a)->value, 1, __ATOMIC_ACQ_REL)
+#define atomic_dec_return(a)    __atomic_sub_fetch(&(a)->value, 1, __ATOMIC_ACQ_REL)
 #define atomic_add_return(a, n) __atomic_add_fetch(&(a)->value, (n), __ATOMIC_ACQ_REL)
-#define atomic_dec_and_test(a) (atomic_dec_return(a) == 0)
-#define atomic_xchg(a, n)     __atomic_exchange_n(&(a)->value, (n), __ATOMIC_ACQ_REL)
+#define atomic_dec_and_test(a)  (atomic_dec_return(a) == 0)
+#define atomic_xchg(a, n)       __atomic_exchange_n(&(a)->value, (n), __ATOMIC_ACQ_REL)
 
 /* If *a == old, set it to new. Returns whether it was. */
 #define atomic_cmpxchg(a, old, new)                                                                \

@@ -7,12 +7,12 @@
 
 #include <vellum/types.h>
 
-#define likely(x)       __builtin_expect(!!(x), 1)
-#define unlikely(x)     __builtin_expect(!!(x), 0)
-#define __packed        __attribute__((packed))
-#define __aligned(n)    __attribute__((aligned(n)))
-#define __noreturn      __attribute__((noreturn))
-#define __noinline      __attribute__((noinline))
+#define likely(x)    __builtin_expect(!!(x), 1)
+#define unlikely(x)  __builtin_expect(!!(x), 0)
+#define __packed     __attribute__((packed))
+#define __aligned(n) __attribute__((aligned(n)))
+#define __noreturn   __attribute__((noreturn))
+#define __noinline   __attribute__((noinline))
 #undef __always_inline /* the UAPI headers have a weaker one */
 #define __always_inline inline __attribute__((always_inline))
 #define __used          __attribute__((used))
@@ -31,7 +31,7 @@
 #define __initdata
 #endif
 
-#define CACHE_LINE 64
+#define CACHE_LINE          64
 #define __cacheline_aligned __aligned(CACHE_LINE)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -52,15 +52,15 @@
         __auto_type _b = (b);                                                                      \
         _a > _b ? _a : _b;                                                                         \
     })
-#define min_t(t, a, b) min((t)(a), (t)(b))
-#define max_t(t, a, b) max((t)(a), (t)(b))
+#define min_t(t, a, b)   min((t)(a), (t)(b))
+#define max_t(t, a, b)   max((t)(a), (t)(b))
 #define clamp(x, lo, hi) min(max(x, lo), hi)
 
-#define ALIGN_DOWN(x, a)   ((x) & ~((__typeof__(x))(a) - 1))
-#define ALIGN_UP(x, a)     ALIGN_DOWN((x) + (__typeof__(x))(a) - 1, a)
-#define IS_ALIGNED(x, a)   (((x) & ((__typeof__(x))(a) - 1)) == 0)
-#define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
-#define IS_POWER_OF_2(x)   ((x) != 0 && ((x) & ((x) - 1)) == 0)
+#define ALIGN_DOWN(x, a)   ((x) & ~((__typeof__(x))(a)-1))
+#define ALIGN_UP(x, a)     ALIGN_DOWN((x) + (__typeof__(x))(a)-1, a)
+#define IS_ALIGNED(x, a)   (((x) & ((__typeof__(x))(a)-1)) == 0)
+#define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
+#define IS_POWER_OF_2(x)   ((x) != 0 && ((x) & ((x)-1)) == 0)
 #define SWAP(a, b)                                                                                 \
     do {                                                                                           \
         __auto_type _t = (a);                                                                      \

@@ -14,28 +14,28 @@ struct page_cache_list;
 
 struct cpu {
     /* Known to arch/ARCH/entry.S through gen/offsets.h. */
-    struct thread *thread;   /* [c] the thread that runs here */
-    vaddr_t kernel_stack;    /* [c] top of its kernel stack */
-    unsigned long scratch[4];/* [c] for the entry code */
+    struct thread *thread;    /* [c] the thread that runs here */
+    vaddr_t kernel_stack;     /* [c] top of its kernel stack */
+    unsigned long scratch[4]; /* [c] for the entry code */
 
-    unsigned id;             /* [i] 0 .. cpu_count - 1 */
-    u64 hardware_id;         /* [i] APIC id, hart id */
-    struct cpu *self;        /* [i] */
-    bool online;             /* [a] runs threads */
-    unsigned irq_depth;      /* [c] nesting of interrupts */
-    bool in_idle;            /* [c], read by others as a hint */
-    struct thread *idle;     /* [i] */
+    unsigned id;                 /* [i] 0 .. cpu_count - 1 */
+    u64 hardware_id;             /* [i] APIC id, hart id */
+    struct cpu *self;            /* [i] */
+    bool online;                 /* [a] runs threads */
+    unsigned irq_depth;          /* [c] nesting of interrupts */
+    bool in_idle;                /* [c], read by others as a hint */
+    struct thread *idle;         /* [i] */
     struct run_queue *run_queue; /* [i] */
-    struct mm *active_mm;    /* [c] whose page table is loaded; kernel threads borrow it */
-    void *timer_queue;       /* [i] kernel/time's */
-    void *call_queue;        /* [i] kernel/sched/smp.c's */
-    void *frame_cache;       /* [i] kernel/mm's lists of free frames */
-    void *stack_cache;       /* [i] kernel/proc's cached kernel stacks */
+    struct mm *active_mm;        /* [c] whose page table is loaded; kernel threads borrow it */
+    void *timer_queue;           /* [i] kernel/time's */
+    void *call_queue;            /* [i] kernel/sched/smp.c's */
+    void *frame_cache;           /* [i] kernel/mm's lists of free frames */
+    void *stack_cache;           /* [i] kernel/proc's cached kernel stacks */
     struct {
         u64 user, system, idle, irq; /* [c] ns; sampled by the tick, idle is exact */
         u64 interrupts, switches, forks, minor_faults, major_faults;
-    } counters;              /* [c] read by others without a lock */
-    struct arch_cpu *arch;   /* [i] the machine's own */
+    } counters;            /* [c] read by others without a lock */
+    struct arch_cpu *arch; /* [i] the machine's own */
 } __cacheline_aligned;
 /* [i] set before the CPU starts, then constant  [c] this CPU only  [a] atomic */
 
@@ -45,8 +45,8 @@ struct cpu {
 extern struct cpu boot_cpu;
 extern struct thread boot_thread;
 
-extern struct cpu *cpus[MAX_CPUS];  /* [i] valid up to cpu_count */
-extern unsigned cpu_count;          /* [i] processors that may come online */
+extern struct cpu *cpus[MAX_CPUS]; /* [i] valid up to cpu_count */
+extern unsigned cpu_count;         /* [i] processors that may come online */
 extern cpumask_t cpus_online;
 
 #define cpu_for_each(c) for (unsigned _i = 0; _i < cpu_count && ((c) = cpus[_i], true); _i++)

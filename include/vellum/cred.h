@@ -12,11 +12,11 @@
 
 /* What all processes of one real user have in common. */
 struct user {
-    uid_t uid;                 /* [i] */
+    uid_t uid; /* [i] */
     refcount_t refs;
-    struct hlist_node hash;    /* [user lock] */
-    atomic_t processes;        /* threads, against RLIMIT_NPROC */
-    atomic_t queued_signals;   /* against RLIMIT_SIGPENDING */
+    struct hlist_node hash;  /* [user lock] */
+    atomic_t processes;      /* threads, against RLIMIT_NPROC */
+    atomic_t queued_signals; /* against RLIMIT_SIGPENDING */
 };
 struct user *user_find(uid_t uid); /* found or made, with a reference; NULL: no memory */
 void user_put(struct user *u);
@@ -24,7 +24,7 @@ extern struct user root_user;
 
 struct cred {
     refcount_t refs;
-    struct user *user;         /* of uid; holds a reference */
+    struct user *user; /* of uid; holds a reference */
     uid_t uid, euid, suid, fsuid;
     gid_t gid, egid, sgid, fsgid;
     u64 cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;

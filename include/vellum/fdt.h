@@ -11,7 +11,7 @@
 
 #include <vellum/compiler.h>
 
-#define FDT_NONE (-1)
+#define FDT_NONE      (-1)
 #define FDT_MAX_DEPTH 16 /* nodes nested deeper are not seen */
 
 struct fdt {

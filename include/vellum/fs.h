@@ -75,52 +75,62 @@ struct super_ops {
 };
 
 /* super_block->flags above the MS_* flags of mount(2) */
-#define SB_DENTRIES_ARE_HOME 0x100000000UL /* dentries are the directory; no lookup, no negative ones */
-#define SB_NO_NEGATIVE       0x200000000UL /* absent names are not remembered (procfs) */
-#define SB_INTERNAL          0x400000000UL /* cannot be mounted: pipes, shared memory */
+#define SB_DENTRIES_ARE_HOME                                                                       \
+    0x100000000UL                    /* dentries are the directory; no lookup, no negative ones */
+#define SB_NO_NEGATIVE 0x200000000UL /* absent names are not remembered (procfs) */
+#define SB_INTERNAL    0x400000000UL /* cannot be mounted: pipes, shared memory */
 
 struct super_block {
     struct fs_type *type;
     const struct super_ops *ops;
-    dev_id_t device;        /* st_dev */
+    dev_id_t device; /* st_dev */
     u32 block_size;
-    u32 magic;              /* statfs f_type */
-    unsigned long flags;    /* MS_RDONLY ..., SB_* */
-    u64 max_size;           /* largest file, bytes */
+    u32 magic;                 /* statfs f_type */
+    unsigned long flags;       /* MS_RDONLY ..., SB_* */
+    u64 max_size;              /* largest file, bytes */
     unsigned time_granularity; /* ns */
     struct dentry *root;
-    refcount_t refs;        /* mounts */
+    refcount_t refs; /* mounts */
     atomic_long_t inodes;
     void *private_data;
-    struct list link;       /* [super list lock] */
+    struct list link; /* [super list lock] */
 };
 
 /* ---- inode -------------------------------------------------------------------------------------- */
 
-struct attributes {         /* for inode_ops->set_attributes (chmod, chown, utimes, truncate) */
-    unsigned valid;         /* ATTR_* */
+struct attributes { /* for inode_ops->set_attributes (chmod, chown, utimes, truncate) */
+    unsigned valid; /* ATTR_* */
     mode_t mode;
     uid_t uid;
     gid_t gid;
     u64 size;
     s64 atime, mtime, ctime; /* ns since 1970 */
 };
-enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32, ATTR_CTIME = 64,
-       ATTR_OWNERSHIP = 128 /* chown(2), whether anything changes or not: set-id bits go */ };
+enum {
+    ATTR_MODE = 1,
+    ATTR_UID = 2,
+    ATTR_GID = 4,
+    ATTR_SIZE = 8,
+    ATTR_ATIME = 16,
+    ATTR_MTIME = 32,
+    ATTR_CTIME = 64,
+    ATTR_OWNERSHIP = 128 /* chown(2), whether anything changes or not: set-id bits go */
+};
 
 struct inode_ops {
     /* => dir->mutex held (for reading names: shared is not used; a mutex). Fill in the dentry with
      * dentry_instantiate(); leave it negative if there is no such name. 0 or -errno */
     int (*lookup)(struct inode *dir, struct dentry *dentry);
-    int (*create)(struct inode *dir, struct dentry *dentry, mode_t mode, dev_id_t device); /* regular, fifo, device, socket */
+    int (*create)(struct inode *dir, struct dentry *dentry, mode_t mode,
+                  dev_id_t device); /* regular, fifo, device, socket */
     int (*mkdir)(struct inode *dir, struct dentry *dentry, mode_t mode);
     int (*symlink)(struct inode *dir, struct dentry *dentry, const char *target);
     int (*link)(struct inode *dir, struct dentry *dentry, struct inode *inode);
     int (*unlink)(struct inode *dir, struct dentry *dentry);
     int (*rmdir)(struct inode *dir, struct dentry *dentry); /* -ENOTEMPTY */
     /* flags: RENAME_NOREPLACE, RENAME_EXCHANGE (linux/fs.h) */
-    int (*rename)(struct inode *from_dir, struct dentry *from, struct inode *to_dir, struct dentry *to,
-                  unsigned flags);
+    int (*rename)(struct inode *from_dir, struct dentry *from, struct inode *to_dir,
+                  struct dentry *to, unsigned flags);
     int (*tmpfile)(struct inode *dir, struct inode **inode, mode_t mode);
     int (*set_attributes)(struct inode *inode, const struct attributes *attr);
     /* The target of a symbolic link, valid as long as the inode is and readable for 7 bytes after its
@@ -141,25 +151,25 @@ enum { MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4 };
 
 struct inode {
     refcount_t refs;
-    mode_t mode;             /* [x] type and permission */
-    uid_t uid;               /* [x] */
-    gid_t gid;               /* [x] */
-    u32 nlink;               /* [x] */
-    u64 ino;                 /* [i] */
-    dev_id_t rdev;           /* [i] of a device node */
-    u64 size;                /* [x] to write; read with READ_ONCE */
-    u64 blocks;              /* 512-byte units */
-    s64 atime, mtime, ctime, btime; /* ns since 1970 */
-    struct super_block *sb;  /* [i] */
-    const struct inode_ops *ops;      /* [i] */
-    const struct file_ops *file_ops;  /* [i] what open files start with */
-    struct mutex mutex;      /* [x]: contents of a directory, size, attributes */
-    struct page_cache cache; /* contents */
-    spinlock_t lock;         /* locks, small things */
-    void *pipe;              /* [x] FIFO: its pipe (ipc) */
-    struct file_locks *locks; /* record locks and flock(2); made at the first one, kept */
-    atomic_t writers;        /* open for writing; negative: being executed (ETXTBSY) */
-    bool linkable;           /* [x] O_TMPFILE: has no name yet, may get one */
+    mode_t mode;                     /* [x] type and permission */
+    uid_t uid;                       /* [x] */
+    gid_t gid;                       /* [x] */
+    u32 nlink;                       /* [x] */
+    u64 ino;                         /* [i] */
+    dev_id_t rdev;                   /* [i] of a device node */
+    u64 size;                        /* [x] to write; read with READ_ONCE */
+    u64 blocks;                      /* 512-byte units */
+    s64 atime, mtime, ctime, btime;  /* ns since 1970 */
+    struct super_block *sb;          /* [i] */
+    const struct inode_ops *ops;     /* [i] */
+    const struct file_ops *file_ops; /* [i] what open files start with */
+    struct mutex mutex;              /* [x]: contents of a directory, size, attributes */
+    struct page_cache cache;         /* contents */
+    spinlock_t lock;                 /* locks, small things */
+    void *pipe;                      /* [x] FIFO: its pipe (ipc) */
+    struct file_locks *locks;        /* record locks and flock(2); made at the first one, kept */
+    atomic_t writers;                /* open for writing; negative: being executed (ETXTBSY) */
+    bool linkable;                   /* [x] O_TMPFILE: has no name yet, may get one */
     void *private_data;
 };
 
@@ -181,7 +191,8 @@ void attributes_copy(struct inode *inode, const struct attributes *attr);
 /* A number for a new inode of a file system in memory; unique. */
 u64 inode_next_number(void);
 /* chmod/chown/truncate through here: permission checks, set-id clearing, ops->set_attributes. */
-int inode_change(struct mount *mount, struct inode *inode, struct attributes *attr); /* takes inode->mutex */
+int inode_change(struct mount *mount, struct inode *inode,
+                 struct attributes *attr); /* takes inode->mutex */
 
 /* ---- dentry --------------------------------------------------------------------------------------- */
 
@@ -194,28 +205,29 @@ struct name {
 };
 
 struct dentry {
-    refcount_t refs;           /* 0: kept in the cache only, on the LRU */
-    u32 flags;                 /* [lock] DENTRY_* */
-    struct hlist_node hash;    /* [bucket lock] */
-    struct dentry *parent;     /* [rename lock + parent->lock]; holds a reference; itself at a root */
-    struct name name;          /* [as parent] */
-    struct inode *inode;       /* [lock] holds a reference; NULL: negative */
+    refcount_t refs;        /* 0: kept in the cache only, on the LRU */
+    u32 flags;              /* [lock] DENTRY_* */
+    struct hlist_node hash; /* [bucket lock] */
+    struct dentry *parent;  /* [rename lock + parent->lock]; holds a reference; itself at a root */
+    struct name name;       /* [as parent] */
+    struct inode *inode;    /* [lock] holds a reference; NULL: negative */
     spinlock_t lock;
-    struct super_block *sb;    /* [i] */
-    struct list children;      /* [lock] */
-    struct list sibling;       /* [parent->lock] */
-    struct list lru;           /* [lru lock] */
-    u64 position;              /* [parent's inode mutex] cookie for readdir of dentry-homed directories */
-    u64 last_position;         /* [inode mutex] the last cookie given to a child */
+    struct super_block *sb; /* [i] */
+    struct list children;   /* [lock] */
+    struct list sibling;    /* [parent->lock] */
+    struct list lru;        /* [lru lock] */
+    u64 position;      /* [parent's inode mutex] cookie for readdir of dentry-homed directories */
+    u64 last_position; /* [inode mutex] the last cookie given to a child */
     void *private_data;
     char inline_name[DENTRY_INLINE_NAME];
 };
 enum {
-    DENTRY_MOUNTED = 1,  /* something is mounted here */
+    DENTRY_MOUNTED = 1, /* something is mounted here */
     DENTRY_HASHED = 2,
     DENTRY_ON_LRU = 4,
-    DENTRY_PINNED = 8,   /* holds a reference to itself until it is unlinked */
-    DENTRY_VOLATILE = 16,/* ask inode_ops->still_valid at each lookup; set it before dentry_instantiate() */
+    DENTRY_PINNED = 8, /* holds a reference to itself until it is unlinked */
+    DENTRY_VOLATILE =
+        16, /* ask inode_ops->still_valid at each lookup; set it before dentry_instantiate() */
 };
 
 struct path {
@@ -234,22 +246,23 @@ void dentry_instantiate(struct dentry *d, struct inode *inode);
  * reference is consumed even on failure. Returns it without a reference (it is pinned), or err_ptr. */
 struct dentry *dentry_add_child(struct dentry *parent, const char *name, struct inode *inode);
 struct dentry *dentry_make_root(struct super_block *sb, struct inode *inode);
-void dentry_invalidate(struct dentry *d); /* unhash it and what is below (procfs: process is gone) */
+void dentry_invalidate(
+    struct dentry *d); /* unhash it and what is below (procfs: process is gone) */
 
 /* ---- mounts ------------------------------------------------------------------------------------------ */
 
 struct mount {
     refcount_t refs;
-    struct super_block *sb;      /* [i] */
-    struct dentry *root;         /* [i] */
-    struct mount *parent;        /* [mount lock] */
-    struct dentry *mountpoint;   /* [mount lock] */
-    unsigned flags;              /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME ... */
+    struct super_block *sb;    /* [i] */
+    struct dentry *root;       /* [i] */
+    struct mount *parent;      /* [mount lock] */
+    struct dentry *mountpoint; /* [mount lock] */
+    unsigned flags;            /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME ... */
     struct list children, sibling, all;
-    struct hlist_node hash;      /* [mount lock] by (parent, mountpoint) */
-    char *source;                /* "tmpfs", "/dev/vda" */
+    struct hlist_node hash; /* [mount lock] by (parent, mountpoint) */
+    char *source;           /* "tmpfs", "/dev/vda" */
     int id;
-    bool expiring;               /* [mount mutex] umount2(MNT_EXPIRE) was here once */
+    bool expiring; /* [mount mutex] umount2(MNT_EXPIRE) was here once */
 };
 extern struct mount *root_mount;
 /* The mount table as /proc/mounts and /proc/PID/mountinfo show it, from the current root on. */
@@ -259,15 +272,16 @@ void mountinfo_show(struct seq_file *m);
 /* Open for execution what the path means: no permission is looked at. Nobody can write to it until the
  * file's last reference goes. A file or err_ptr (-ETXTBSY). */
 struct file *path_open_exec(const struct path *path);
-int mount_at(const char *source, const char *directory, const char *type, unsigned long flags, const char *data);
+int mount_at(const char *source, const char *directory, const char *type, unsigned long flags,
+             const char *data);
 bool mount_readonly(const struct mount *m);
 
 /* ---- paths ---------------------------------------------------------------------------------------------- */
 
 enum lookup_flags {
-    LOOKUP_FOLLOW = 1,      /* follow a symbolic link at the end */
-    LOOKUP_DIRECTORY = 2,   /* -ENOTDIR otherwise */
-    LOOKUP_EMPTY = 4,       /* "" is allowed: the start itself (AT_EMPTY_PATH) */
+    LOOKUP_FOLLOW = 1,    /* follow a symbolic link at the end */
+    LOOKUP_DIRECTORY = 2, /* -ENOTDIR otherwise */
+    LOOKUP_EMPTY = 4,     /* "" is allowed: the start itself (AT_EMPTY_PATH) */
     LOOKUP_PARENT = 8,
 };
 /* Resolve a user's or a kernel's path string from dirfd (AT_FDCWD: working directory). On success
@@ -291,23 +305,25 @@ int kernel_unlink(const char *name);
 
 struct dir_context;
 /* Called for each entry; returns false to stop (buffer full). */
-typedef bool dir_emit_fn(struct dir_context *ctx, const char *name, unsigned length, u64 ino, unsigned type /* DT_* */);
+typedef bool dir_emit_fn(struct dir_context *ctx, const char *name, unsigned length, u64 ino,
+                         unsigned type /* DT_* */);
 struct dir_context {
     dir_emit_fn *emit;
     loff_t pos; /* opaque cookie, file->pos; 0, 1: "." and ".." */
 };
 
 struct file_ops {
-    ssize_t (*read)(struct file *file, struct iov_iter *iter, loff_t *pos);  /* pos NULL: stream */
+    ssize_t (*read)(struct file *file, struct iov_iter *iter, loff_t *pos); /* pos NULL: stream */
     ssize_t (*write)(struct file *file, struct iov_iter *iter, loff_t *pos);
-    loff_t (*seek)(struct file *file, loff_t offset, int whence);            /* NULL: -ESPIPE */
+    loff_t (*seek)(struct file *file, loff_t offset, int whence); /* NULL: -ESPIPE */
     int (*read_dir)(struct file *file, struct dir_context *ctx);
-    unsigned (*poll)(struct file *file, struct poll_table *table);           /* EPOLL* mask; NULL: always ready */
-    long (*ioctl)(struct file *file, unsigned command, unsigned long arg);   /* NULL: -ENOTTY */
-    int (*mmap)(struct file *file, struct vma *vma);                         /* NULL: -ENODEV */
+    unsigned (*poll)(struct file *file,
+                     struct poll_table *table); /* EPOLL* mask; NULL: always ready */
+    long (*ioctl)(struct file *file, unsigned command, unsigned long arg); /* NULL: -ENOTTY */
+    int (*mmap)(struct file *file, struct vma *vma);                       /* NULL: -ENODEV */
     int (*open)(struct inode *inode, struct file *file);
-    void (*flush)(struct file *file);                                        /* each close(2) */
-    void (*release)(struct file *file);                                      /* the last one */
+    void (*flush)(struct file *file);   /* each close(2) */
+    void (*release)(struct file *file); /* the last one */
     int (*fsync)(struct file *file, loff_t start, loff_t end, bool data_only);
     long (*fallocate)(struct file *file, int mode, loff_t offset, loff_t length);
     void (*show_fdinfo)(struct file *file, struct seq_file *m);
@@ -315,31 +331,37 @@ struct file_ops {
 
 struct file {
     refcount_t refs;
-    unsigned flags;               /* O_*; O_APPEND, O_NONBLOCK, ... change under lock */
-    unsigned mode;                /* [i] FILE_* */
-    const struct file_ops *ops;   /* [i] after open */
-    loff_t pos;                   /* [pos_mutex] */
-    struct mutex pos_mutex;       /* taken for seekable files shared by threads or fork */
-    struct path path;             /* [i] */
-    struct inode *inode;          /* [i] = path.dentry->inode */
+    unsigned flags;             /* O_*; O_APPEND, O_NONBLOCK, ... change under lock */
+    unsigned mode;              /* [i] FILE_* */
+    const struct file_ops *ops; /* [i] after open */
+    loff_t pos;                 /* [pos_mutex] */
+    struct mutex pos_mutex;     /* taken for seekable files shared by threads or fork */
+    struct path path;           /* [i] */
+    struct inode *inode;        /* [i] = path.dentry->inode */
     spinlock_t lock;
-    int owner_pid, owner_signal;  /* F_SETOWN, F_SETSIG */
-    const struct cred *cred;      /* [i] who opened it */
+    int owner_pid, owner_signal; /* F_SETOWN, F_SETSIG */
+    const struct cred *cred;     /* [i] who opened it */
     void *private_data;
-    u64 version;                  /* readdir, seq_file */
-    struct list epoll_links;      /* [lock] */
+    u64 version;                          /* readdir, seq_file */
+    struct list epoll_links;              /* [lock] */
     u64 read_ahead_next, read_ahead_size; /* pages */
 };
 enum {
-    FILE_READ = 1, FILE_WRITE = 2, FILE_SEEK = 4, FILE_PATH = 8 /* O_PATH */, FILE_STREAM = 16,
-    FILE_COUNTED_WRITER = 32 /* in inode->writers */, FILE_REGULAR_POS = 64 /* pos_mutex is needed */,
+    FILE_READ = 1,
+    FILE_WRITE = 2,
+    FILE_SEEK = 4,
+    FILE_PATH = 8 /* O_PATH */,
+    FILE_STREAM = 16,
+    FILE_COUNTED_WRITER = 32 /* in inode->writers */,
+    FILE_REGULAR_POS = 64 /* pos_mutex is needed */,
     FILE_DENIES_WRITERS = 128 /* a program: its last reference allows writing again */,
 };
 
 /* An open file without a name for kernel objects (pipes, eventfd ...): a dentry on the anonymous
  * super block. name "pipe:" is shown as "pipe:[inode number]", others as they are. Takes over the
  * inode's reference on success. Returns a file with one reference, or err_ptr. */
-struct file *file_anonymous(struct inode *inode, const struct file_ops *ops, unsigned flags, const char *name);
+struct file *file_anonymous(struct inode *inode, const struct file_ops *ops, unsigned flags,
+                            const char *name);
 /* Another open file on the same object (the other end of a pipe). */
 struct file *file_anonymous_again(struct file *first, const struct file_ops *ops, unsigned flags);
 /* Other operations than the inode's, from file_ops->open. */
@@ -388,10 +410,10 @@ ssize_t file_write_kernel(struct file *f, const void *buffer, size_t n, loff_t p
 struct files {
     refcount_t refs;
     spinlock_t lock;
-    struct file **table;        /* [lock]; read without it after files_borrow's rules */
+    struct file **table;                 /* [lock]; read without it after files_borrow's rules */
     unsigned long *open, *close_on_exec; /* [lock] bitmaps */
-    unsigned size;              /* [lock] slots */
-    unsigned next;              /* [lock] no free slot below */
+    unsigned size;                       /* [lock] slots */
+    unsigned next;                       /* [lock] no free slot below */
     struct file *inline_table[32];
     unsigned long inline_bits[2];
 };
@@ -424,7 +446,7 @@ static __always_inline struct fd_ref fd_get_if(unsigned fd, bool any)
         file = f->table[fd];
     if (unlikely(file && !any && (file->mode & FILE_PATH)))
         file = NULL;
-    return (struct fd_ref){ .file = file };
+    return (struct fd_ref){.file = file};
 }
 static inline struct fd_ref fd_get(unsigned fd)
 {
@@ -455,8 +477,8 @@ bool files_is_close_on_exec(struct files *f, unsigned fd);
 struct fs_context {
     refcount_t refs;
     spinlock_t lock;
-    mode_t umask;            /* [lock] */
-    struct path root, cwd;   /* [lock] */
+    mode_t umask;          /* [lock] */
+    struct path root, cwd; /* [lock] */
 };
 struct fs_context *fs_context_fork(struct fs_context *parent);
 void fs_context_put(struct fs_context *fs);
@@ -481,17 +503,19 @@ static inline void poll_wait(struct file *file, struct wait_queue *q, struct pol
 /* ---- devices and simple file systems ------------------------------------------------------------------------ */
 
 /* Character device drivers: the node's major number chooses; minors [first, first+n). */
-int char_device_register(unsigned major, unsigned first, unsigned n, const char *name, const struct file_ops *ops);
+int char_device_register(unsigned major, unsigned first, unsigned n, const char *name,
+                         const struct file_ops *ops);
 void char_devices_show(struct seq_file *m); /* lines of /proc/devices */
 extern const struct file_ops fifo_file_ops; /* kernel/ipc/pipe.c */
-long pipe_fcntl(struct file *file, unsigned command, unsigned long arg); /* F_GETPIPE_SZ, F_SETPIPE_SZ */
+long pipe_fcntl(struct file *file, unsigned command,
+                unsigned long arg); /* F_GETPIPE_SZ, F_SETPIPE_SZ */
 /* Let an inode of type S_IFCHR, S_IFBLK, S_IFIFO or S_IFSOCK open as what it is. */
 void inode_init_special(struct inode *inode, mode_t mode, dev_id_t device);
 /* A node in devfs, "tty", "virtio-ports/name" (directories are made). 0 or -errno */
 int devfs_add(const char *name, mode_t mode, dev_id_t device);
 int devfs_add_link(const char *name, const char *target);
 
-void vfs_init(void);   /* caches, root tmpfs, anonymous super block */
+void vfs_init(void); /* caches, root tmpfs, anonymous super block */
 void devfs_init(void);
 void procfs_init(void);
 

@@ -19,12 +19,12 @@ struct iov_iter {
 
 static inline void iov_single(struct iov_iter *it, void __user *buffer, size_t n)
 {
-    *it = (struct iov_iter){ .base = buffer, .length = n, .count = n };
+    *it = (struct iov_iter){.base = buffer, .length = n, .count = n};
 }
 
 static inline void iov_kernel(struct iov_iter *it, void *buffer, size_t n)
 {
-    *it = (struct iov_iter){ .base = buffer, .length = n, .count = n, .kernel = true };
+    *it = (struct iov_iter){.base = buffer, .length = n, .count = n, .kernel = true};
 }
 
 /* Copy up to n bytes; return how many were (fewer only at a bad address or the iterator's end). */

@@ -19,17 +19,23 @@ struct vm_fault;
 
 /* vma->flags */
 enum {
-    VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4, /* = PROT_*, PTE_* */
-    VM_SHARED = 8,                          /* MAP_SHARED */
-    VM_MAY_READ = 16, VM_MAY_WRITE = 32, VM_MAY_EXEC = 64, /* mprotect may set these */
+    VM_READ = 1,
+    VM_WRITE = 2,
+    VM_EXEC = 4,   /* = PROT_*, PTE_* */
+    VM_SHARED = 8, /* MAP_SHARED */
+    VM_MAY_READ = 16,
+    VM_MAY_WRITE = 32,
+    VM_MAY_EXEC = 64, /* mprotect may set these */
     VM_GROWSDOWN = 128,
-    VM_NORESERVE = 256, VM_LOCKED = 512,
-    VM_SPECIAL = 1024,   /* frames that are the kernel's (vDSO, vvar): not counted, not copied */
-    VM_DONTCOPY = 2048,  /* not inherited by fork */
+    VM_NORESERVE = 256,
+    VM_LOCKED = 512,
+    VM_SPECIAL = 1024,  /* frames that are the kernel's (vDSO, vvar): not counted, not copied */
+    VM_DONTCOPY = 2048, /* not inherited by fork */
     VM_DONTEXPAND = 4096,
-    VM_NOHUGEPAGE = 8192, VM_HUGEPAGE = 16384,
+    VM_NOHUGEPAGE = 8192,
+    VM_HUGEPAGE = 16384,
     VM_WIPEONFORK = 32768,
-    VM_ACCOUNT = 65536,  /* counts towards committed memory */
+    VM_ACCOUNT = 65536, /* counts towards committed memory */
 };
 
 /* The VMAs that map a file: its reverse map. Part of its page cache. */
@@ -59,17 +65,17 @@ struct vm_ops {
 
 /* A range of addresses with one protection and one kind of memory behind it. */
 struct vma {
-    vaddr_t start, end;       /* [m] page aligned; start < end */
-    struct mm *mm;            /* [i] */
-    u32 flags;                /* [m] VM_* */
-    bool has_private;         /* [m] has had private pages: fork must look (set with it read-held) */
-    struct rb_node node;      /* [m] in mm->vmas, by start; augmented with the largest gap below */
-    u64 largest_gap;          /* [m] of the subtree: bytes of the largest hole before a VMA in it */
-    struct list link;         /* [m] in mm->vma_list, ascending */
-    struct file *file;        /* [i] holds a reference; NULL: anonymous */
-    u64 offset;               /* [m] in pages: of `start` in the file; anonymous: start >> PAGE_SHIFT */
-    const struct vm_ops *ops; /* [i] NULL: private anonymous memory */
-    void *private_data;       /* the owner's */
+    vaddr_t start, end;  /* [m] page aligned; start < end */
+    struct mm *mm;       /* [i] */
+    u32 flags;           /* [m] VM_* */
+    bool has_private;    /* [m] has had private pages: fork must look (set with it read-held) */
+    struct rb_node node; /* [m] in mm->vmas, by start; augmented with the largest gap below */
+    u64 largest_gap;     /* [m] of the subtree: bytes of the largest hole before a VMA in it */
+    struct list link;    /* [m] in mm->vma_list, ascending */
+    struct file *file;   /* [i] holds a reference; NULL: anonymous */
+    u64 offset;          /* [m] in pages: of `start` in the file; anonymous: start >> PAGE_SHIFT */
+    const struct vm_ops *ops;       /* [i] NULL: private anonymous memory */
+    void *private_data;             /* the owner's */
     struct mapping_set *mappings;   /* [i] of the file, or NULL */
     struct interval_node file_node; /* [mappings->lock] */
 };
@@ -78,29 +84,29 @@ struct vma {
 /* All address spaces that descend from one exec by fork. They may share anonymous pages, always at
  * the same address: page->family and page->index (address >> PAGE_SHIFT) are the reverse map. */
 struct anon_family {
-    refcount_t refs;  /* members */
+    refcount_t refs; /* members */
     spinlock_t lock;
-    struct list mms;  /* [lock] mm->family_link */
+    struct list mms; /* [lock] mm->family_link */
 };
 
 struct mm {
-    struct rwlock lock;       /* the set of VMAs; faults read, changes write */
-    struct rb_root vmas;      /* [m] */
-    struct list vma_list;     /* [m] */
-    u64 sequence;             /* [m] changes whenever VMAs do: invalidates hints; no two mms share one */
-    unsigned vma_count;       /* [m] */
-    pte_t *page_table;        /* [i] root */
-    paddr_t page_table_phys;  /* [i] */
-    cpumask_t cpus;           /* [a] CPUs that have it loaded */
-    refcount_t users;         /* threads and /proc readers; 0: it goes */
-    spinlock_t table_lock;    /* guards entries of upper tables */
+    struct rwlock lock;   /* the set of VMAs; faults read, changes write */
+    struct rb_root vmas;  /* [m] */
+    struct list vma_list; /* [m] */
+    u64 sequence;       /* [m] changes whenever VMAs do: invalidates hints; no two mms share one */
+    unsigned vma_count; /* [m] */
+    pte_t *page_table;  /* [i] root */
+    paddr_t page_table_phys;    /* [i] */
+    cpumask_t cpus;             /* [a] CPUs that have it loaded */
+    refcount_t users;           /* threads and /proc readers; 0: it goes */
+    spinlock_t table_lock;      /* guards entries of upper tables */
     struct anon_family *family; /* [i] */
-    struct list family_link;  /* [family->lock] */
-    vaddr_t mmap_top;         /* [i] mmap searches downwards from here; exec may set it */
-    vaddr_t brk_start, brk;   /* [m] */
+    struct list family_link;    /* [family->lock] */
+    vaddr_t mmap_top;           /* [i] mmap searches downwards from here; exec may set it */
+    vaddr_t brk_start, brk;     /* [m] */
     vaddr_t code_start, code_end, data_start, data_end, stack_start; /* for /proc and brk */
     vaddr_t args_start, args_end, env_start, env_end;
-    vaddr_t vdso;             /* [i] address of the vDSO, 0: none */
+    vaddr_t vdso; /* [i] address of the vDSO, 0: none */
     u64 total_pages, locked_pages, data_pages, stack_pages, exec_pages; /* [m] */
     union {
         atomic_long_t resident[3]; /* pages mapped, by kind: page_kind() */
@@ -110,10 +116,10 @@ struct mm {
     };
     atomic_long_t table_pages;
     u64 peak_resident, peak_total; /* brought up to date by mm_update_peaks() */
-    struct file *exe;         /* [m] /proc/PID/exe; holds a reference */
-    u64 auxv[48];             /* [i] for /proc/PID/auxv */
+    struct file *exe;              /* [m] /proc/PID/exe; holds a reference */
+    u64 auxv[48];                  /* [i] for /proc/PID/auxv */
     unsigned auxv_words;
-    u32 lock_future;          /* [m] VM_LOCKED if mlockall(MCL_FUTURE) */
+    u32 lock_future; /* [m] VM_LOCKED if mlockall(MCL_FUTURE) */
     int dumpable;
 };
 
@@ -126,8 +132,8 @@ static inline unsigned page_kind(const struct page *page)
 
 static inline u64 mm_resident(const struct mm *mm)
 {
-    long n = atomic_read(&mm->file_pages) + atomic_read(&mm->anon_pages) +
-             atomic_read(&mm->shmem_pages);
+    long n =
+        atomic_read(&mm->file_pages) + atomic_read(&mm->anon_pages) + atomic_read(&mm->shmem_pages);
 
     return n > 0 ? n : 0;
 }
@@ -159,7 +165,9 @@ enum {
 
 /* How the page was touched. */
 enum {
-    ACCESS_WRITE = 1, ACCESS_EXEC = 2, ACCESS_USER = 4,
+    ACCESS_WRITE = 1,
+    ACCESS_EXEC = 2,
+    ACCESS_USER = 4,
     ACCESS_PRESENT = 8, /* the entry was present: a protection fault */
     ACCESS_FORCE = 16,  /* (mm_access) whatever the protection, as a debugger may */
 };
@@ -205,7 +213,7 @@ void mm_activate(struct mm *mm);
 struct vma *vma_find(struct mm *mm, vaddr_t address);       /* first with end > address, or NULL */
 struct vma *vma_find_exact(struct mm *mm, vaddr_t address); /* that contains it, or NULL */
 struct vma *vma_first(struct mm *mm);
-struct vma *vma_next(struct vma *vma);                      /* or NULL */
+struct vma *vma_next(struct vma *vma); /* or NULL */
 struct vma *vma_prev(struct vma *vma);
 /* Resident pages of a VMA: counts[page_kind()]. => mm->lock */
 void vma_resident(struct vma *vma, u64 counts[3]);
@@ -214,11 +222,11 @@ void vma_resident(struct vma *vma, u64 counts[3]);
 
 /* A mapping to be made. */
 struct map_request {
-    vaddr_t address;    /* hint, or the place with MAP_FIXED */
-    u64 length;         /* bytes, page aligned, not 0 */
-    u32 vm_flags;       /* VM_*, permission to have them checked by the caller */
-    u32 map_flags;      /* MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE, MAP_NONBLOCK are looked at */
-    u64 offset;         /* pages, if there is a file */
+    vaddr_t address; /* hint, or the place with MAP_FIXED */
+    u64 length;      /* bytes, page aligned, not 0 */
+    u32 vm_flags;    /* VM_*, permission to have them checked by the caller */
+    u32 map_flags;   /* MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE, MAP_NONBLOCK are looked at */
+    u64 offset;      /* pages, if there is a file */
     struct file *file;  /* or NULL */
     void *private_data; /* for vma->private_data */
     /* Sets vma->ops, vma->mappings ... of a new VMA of `file`, whose vma->file is set. 0 or -errno
@@ -231,7 +239,8 @@ long mm_map_request(struct mm *mm, const struct map_request *request);
 
 /* mmap(2) for the current process (kernel/fs/file_map.c). file: NULL if MAP_ANONYMOUS; offset in
  * bytes. Returns the address or a negative errno. */
-long mm_map(struct file *file, vaddr_t hint, size_t length, unsigned prot, unsigned flags, u64 offset);
+long mm_map(struct file *file, vaddr_t hint, size_t length, unsigned prot, unsigned flags,
+            u64 offset);
 /* The same in any mm that nobody else uses yet (exec). */
 long mm_map_in(struct mm *mm, struct file *file, vaddr_t hint, size_t length, unsigned prot,
                unsigned flags, u64 offset);

@@ -36,36 +36,37 @@ enum {
     PG_HEAD = 1 << 14,     /* head of a compound block of `order` */
     PG_TAIL = 1 << 15,
     PG_SWAP_CACHE = 1 << 16,
-    PG_CODE_SYNCED = 1 << 18, /* instruction fetch sees the contents; cleared by writes to the file */
+    PG_CODE_SYNCED =
+        1 << 18, /* instruction fetch sees the contents; cleared by writes to the file */
     PG_REFERENCED = 1 << 17,
 };
 
 /* One per page frame. Each page-table entry that maps it holds a reference, as does the page cache;
  * an anonymous page that has one reference belongs to one address space alone. */
 struct page {
-    u32 flags;          /* PG_*; changed atomically once the page is shared */
-    refcount_t refs;    /* users; 0: free */
+    u32 flags;       /* PG_*; changed atomically once the page is shared */
+    refcount_t refs; /* users; 0: free */
     union {
-        struct {        /* in a page cache or anonymous */
-            u32 order;          /* of a buddy block or compound head */
+        struct {       /* in a page cache or anonymous */
+            u32 order; /* of a buddy block or compound head */
             union {
                 struct page_cache *cache;   /* [page lock to change] its file; NULL once removed */
                 struct anon_family *family; /* PG_ANON */
                 void *owner;
             };
-            u64 index;          /* page number in the file; or in the family: virtual address >> PAGE_SHIFT */
+            u64 index; /* page number in the file; or in the family: virtual address >> PAGE_SHIFT */
         };
-        struct {        /* PG_SLAB */
+        struct { /* PG_SLAB */
             void *slab_cache;
-            void *slab_free;    /* first free object */
+            void *slab_free;           /* first free object */
             u32 slab_used, slab_total; /* objects */
         };
-        struct {        /* PG_TABLE */
-            spinlock_t table_lock;  /* guards the entries, if they map pages */
+        struct {                   /* PG_TABLE */
+            spinlock_t table_lock; /* guards the entries, if they map pages */
         };
     };
-    struct list link;   /* [by the list's lock] free list, slab list, LRU */
-    u64 private_data;   /* the owner's: swap slot, buffer ... */
+    struct list link; /* [by the list's lock] free list, slab list, LRU */
+    u64 private_data; /* the owner's: swap slot, buffer ... */
 };
 static_assert(sizeof(struct page) <= 64, "a page's descriptor takes 1.6% of memory at the most");
 
@@ -121,7 +122,7 @@ void boot_memory_reserve_initrd(paddr_t start, u64 size); /* freed by boot_free_
 paddr_t boot_alloc(u64 size, u64 align);
 /* Visit the RAM ranges in ascending order (for building the direct map). Returns false at the end. */
 bool boot_memory_range(unsigned i, paddr_t *start, u64 *size);
-u64 boot_memory_total(void);                       /* bytes of RAM */
+u64 boot_memory_total(void); /* bytes of RAM */
 
 /* Make the descriptors (mapped at VMEMMAP_BASE) and give all free memory to the buddy allocator. */
 void frames_init(void);
@@ -177,12 +178,14 @@ void page_unlock(struct page *page);
 /* Like page_lock, ended by a fatal signal: 0 or -ERESTARTSYS. */
 int page_lock_killable(struct page *page);
 
-extern struct page *zero_page; /* the one frame of zeros, mapped wherever untouched memory is read */
+extern struct page
+    *zero_page; /* the one frame of zeros, mapped wherever untouched memory is read */
 
 /* Frames: all RAM; free (per-CPU lists included); in page caches; kernel's. committed: what has been
  * promised to private mappings. */
 struct memory_counts {
-    u64 total, free, cached, shared, anonymous, slab, slab_reclaimable, tables, kernel_stacks, mapped;
+    u64 total, free, cached, shared, anonymous, slab, slab_reclaimable, tables, kernel_stacks,
+        mapped;
     u64 vmap, committed;
 };
 void memory_counts(struct memory_counts *counts);

@@ -27,15 +27,16 @@ struct page_cache_ops {
 };
 
 struct page_cache {
-    spinlock_t lock;              /* irqs on; guards pages, nr_pages */
-    struct radix_tree pages;      /* [lock] index -> struct page, each holding a reference */
-    u64 nr_pages;                 /* [lock] */
-    struct mapping_set mappings;  /* VMAs that map the file */
+    spinlock_t lock;                  /* irqs on; guards pages, nr_pages */
+    struct radix_tree pages;          /* [lock] index -> struct page, each holding a reference */
+    u64 nr_pages;                     /* [lock] */
+    struct mapping_set mappings;      /* VMAs that map the file */
     const struct page_cache_ops *ops; /* [i] */
-    struct inode *inode;          /* [i] */
+    struct inode *inode;              /* [i] */
 };
 
-void page_cache_init(struct page_cache *cache, struct inode *inode, const struct page_cache_ops *ops);
+void page_cache_init(struct page_cache *cache, struct inode *inode,
+                     const struct page_cache_ops *ops);
 /* All pages go; => no mapping and no user left */
 void page_cache_destroy(struct page_cache *cache);
 

@@ -15,11 +15,11 @@ struct pci_device {
     struct pci_host *host;
     unsigned bus, devfn;
     u16 vendor, device;
-    u32 class;             /* 24 bits: class, subclass, interface */
+    u32 class; /* 24 bits: class, subclass, interface */
     struct {
         paddr_t base;
-        u64 size;          /* 0: none; I/O ports are not used */
-        void *mapped;      /* once pci_map() was called */
+        u64 size;     /* 0: none; I/O ports are not used */
+        void *mapped; /* once pci_map() was called */
     } bars[PCI_BARS];
     struct list link;
 };
@@ -42,6 +42,7 @@ void *pci_map(struct pci_device *dev, unsigned bar);
 void pci_enable_master(struct pci_device *dev);
 /* Route the device's interrupt to handler: MSI-X entry 0 where messages work (then *vector is 0), else
  * INTx (*vector is -1 and the line may be shared). 0 or -errno. */
-int pci_irq_request(struct pci_device *dev, irq_handler_fn *handler, void *arg, const char *name, int *vector);
+int pci_irq_request(struct pci_device *dev, irq_handler_fn *handler, void *arg, const char *name,
+                    int *vector);
 
 #endif

@@ -11,54 +11,54 @@
 
 /* A process group or session: exists as long as it has members; until then its number is in use. */
 struct process_group {
-    pid_t id;                  /* [i] */
-    struct hlist_node hash;    /* [T] */
-    struct list members;       /* [T] process->pgrp_link */
-    unsigned session_members;  /* [T] processes whose session it is */
+    pid_t id;                 /* [i] */
+    struct hlist_node hash;   /* [T] */
+    struct list members;      /* [T] process->pgrp_link */
+    unsigned session_members; /* [T] processes whose session it is */
 };
 
 struct process {
-    pid_t pid;               /* [i] = tid of the first thread */
-    refcount_t refs;         /* the thread group counts as one; /proc files, pid lookups */
-    spinlock_t lock;         /* what says [l]; taken with interrupts off */
-    struct thread *leader;   /* [l] holds a reference: stays until the process is reaped */
-    struct list threads;     /* [l] and [s] to change: live ones, thread->thread_link */
-    unsigned thread_count;   /* the same */
+    pid_t pid;                  /* [i] = tid of the first thread */
+    refcount_t refs;            /* the thread group counts as one; /proc files, pid lookups */
+    spinlock_t lock;            /* what says [l]; taken with interrupts off */
+    struct thread *leader;      /* [l] holds a reference: stays until the process is reaped */
+    struct list threads;        /* [l] and [s] to change: live ones, thread->thread_link */
+    unsigned thread_count;      /* the same */
     struct thread *exec_thread; /* [s] waits in exec until it is the only one */
 
     /* Family. [T] tree_lock, a spinlock taken with interrupts off */
-    struct process *parent;  /* [T] who waits for it; itself: init */
-    pid_t parent_pid;        /* [T], read without */
-    struct list children;    /* [T] live ones, by sibling */
-    struct list zombies;     /* [T] dead ones not yet waited for, by sibling, in order of death */
-    struct list sibling;     /* [T] in the parent's children or zombies */
-    struct list all_link;    /* [T] every process, in order of creation */
-    int exit_signal;         /* [T] to the parent, usually SIGCHLD */
-    int exit_code;           /* [T] as wait(2) shows it */
+    struct process *parent; /* [T] who waits for it; itself: init */
+    pid_t parent_pid;       /* [T], read without */
+    struct list children;   /* [T] live ones, by sibling */
+    struct list zombies;    /* [T] dead ones not yet waited for, by sibling, in order of death */
+    struct list sibling;    /* [T] in the parent's children or zombies */
+    struct list all_link;   /* [T] every process, in order of creation */
+    int exit_signal;        /* [T] to the parent, usually SIGCHLD */
+    int exit_code;          /* [T] as wait(2) shows it */
     enum { PROCESS_LIVE, PROCESS_ZOMBIE, PROCESS_REAPED } state; /* [T] */
     bool is_subreaper, has_execed;
     struct wait_queue child_wait; /* parents sleep here for a change of a child */
 
     /* Groups. [T] */
-    pid_t pgrp, session;     /* [T], read without */
+    pid_t pgrp, session; /* [T], read without */
     struct process_group *group, *session_group;
-    struct list pgrp_link;   /* in group->members */
-    struct tty *tty;         /* [T] controlling terminal */
+    struct list pgrp_link; /* in group->members */
+    struct tty *tty;       /* [T] controlling terminal */
     bool leader_of_session;
 
     /* Signals. [s] sighand->lock */
-    struct sighand *sighand; /* [l] */
+    struct sighand *sighand;     /* [l] */
     struct signal_queue pending; /* [s] */
-    int group_exit_code;     /* [s] */
-    bool group_exiting;      /* [s] all threads are to die */
-    int group_stop_signal;   /* [s] stopped by; 0: running */
-    unsigned stop_pending;   /* [s] threads that have not stopped yet */
-    int stop_report;         /* [s] signal of a completed stop that nobody has waited for; 0: none */
-    bool continue_report;    /* [s] continued, and nobody has waited for that */
-    bool continue_notify;    /* [s] the parent is still to be sent CLD_CONTINUED */
-    int death_signal;        /* prctl PR_SET_PDEATHSIG */
-    bool no_new_privileges;  /* prctl PR_SET_NO_NEW_PRIVS: once set, for ever */
-    bool keep_capabilities;  /* prctl PR_SET_KEEPCAPS, until exec */
+    int group_exit_code;         /* [s] */
+    bool group_exiting;          /* [s] all threads are to die */
+    int group_stop_signal;       /* [s] stopped by; 0: running */
+    unsigned stop_pending;       /* [s] threads that have not stopped yet */
+    int stop_report;        /* [s] signal of a completed stop that nobody has waited for; 0: none */
+    bool continue_report;   /* [s] continued, and nobody has waited for that */
+    bool continue_notify;   /* [s] the parent is still to be sent CLD_CONTINUED */
+    int death_signal;       /* prctl PR_SET_PDEATHSIG */
+    bool no_new_privileges; /* prctl PR_SET_NO_NEW_PRIVS: once set, for ever */
+    bool keep_capabilities; /* prctl PR_SET_KEEPCAPS, until exec */
     unsigned long personality;
 
     struct rlimit64 limits[RLIM_NLIMITS]; /* [l] read without */
@@ -70,14 +70,14 @@ struct process {
         u64 minor_faults, major_faults, voluntary_switches, involuntary_switches;
         u64 peak_resident; /* pages */
     } dead_threads, dead_children;
-    u64 start_time;          /* monotonic ns */
+    u64 start_time; /* monotonic ns */
     int oom_score_adj;
 };
 
 #define PID_MAX 32768 /* numbers are below; as kernel.pid_max is on Linux */
 
 extern spinlock_t tree_lock;
-extern struct list all_processes;       /* [tree_lock] */
+extern struct list all_processes; /* [tree_lock] */
 extern struct process *init_process;
 
 static inline struct process *current_process(void)
@@ -100,17 +100,17 @@ struct process *process_next(pid_t from);
 
 /* The mm of a process with a user reference (mm_put), or NULL (zombie, kernel thread). */
 struct mm *process_mm(struct process *p);
-struct files *process_files(struct process *p);       /* files_put */
+struct files *process_files(struct process *p);           /* files_put */
 struct fs_context *process_fs_context(struct process *p); /* fs_context_put */
-const struct cred *process_cred(struct process *p);   /* cred_put */
-struct thread *process_leader(struct process *p);     /* thread_put; NULL: reaped */
-void process_usage(struct process *p, struct usage *u); /* living and dead threads */
-char process_state_letter(struct process *p);           /* R S D T Z */
+const struct cred *process_cred(struct process *p);       /* cred_put */
+struct thread *process_leader(struct process *p);         /* thread_put; NULL: reaped */
+void process_usage(struct process *p, struct usage *u);   /* living and dead threads */
+char process_state_letter(struct process *p);             /* R S D T Z */
 
 struct clone_args_k {
-    u64 flags;               /* CLONE_* without the exit signal */
+    u64 flags; /* CLONE_* without the exit signal */
     int exit_signal;
-    vaddr_t stack;           /* the child's stack pointer, 0: the parent's */
+    vaddr_t stack; /* the child's stack pointer, 0: the parent's */
     vaddr_t tls, parent_tid, child_tid, pidfd;
 };
 /* Make a process or thread. Returns its id in the parent, or -errno (-EAGAIN, -ENOMEM, -EINVAL). */
@@ -119,8 +119,8 @@ long process_clone(const struct clone_args_k *args, const struct trap_frame *fra
 /* Replace the current program. Strings are kernel memory here: argv and envp are NULL-ended. */
 int exec_kernel(const char *path, char *const argv[], char *const envp[]);
 
-void thread_exit(int code) __noreturn;            /* exit(2): this thread */
-void process_exit_group(int code) __noreturn;     /* exit_group(2); code as wait(2) shows it */
+void thread_exit(int code) __noreturn;        /* exit(2): this thread */
+void process_exit_group(int code) __noreturn; /* exit_group(2); code as wait(2) shows it */
 /* Called on the next stack by schedule_tail() for a thread that died: frees its stack. */
 void thread_reap(struct thread *t);
 
@@ -135,7 +135,8 @@ struct thread *thread_alloc(struct process *process);
 /* A page fault at `address`: resolves it, or signals the process, or fixes up a user copy, or oopses. */
 void trap_page_fault(struct trap_frame *frame, vaddr_t address, u32 access /* ACCESS_* */);
 /* Any other exception. In user mode: the signal; in kernel mode: fix-up or oops. */
-void trap_exception(struct trap_frame *frame, int signo, int code, vaddr_t address, const char *what);
+void trap_exception(struct trap_frame *frame, int signo, int code, vaddr_t address,
+                    const char *what);
 /* The kernel went wrong: cause, registers, process, backtrace. Ends the current process if that is
  * safe (process context, no locks, not init), else panics. */
 void oops(struct trap_frame *frame, const char *cause, vaddr_t address);
@@ -147,7 +148,7 @@ bool pgrp_exists(pid_t pgrp);
 bool pgrp_in_session(pid_t pgrp, pid_t session);
 bool pgrp_is_orphaned(pid_t pgrp);
 
-void process_init(void);                   /* caches, pid map */
+void process_init(void); /* caches, pid map */
 /* Start init: the first process, in the state that execs. Runs fn in a kernel thread that becomes it. */
 void init_process_start(int (*fn)(void *), void *arg);
 

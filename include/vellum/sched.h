@@ -18,7 +18,7 @@ struct run_queue;
  */
 struct sched_class {
     const char *name;
-    unsigned rank;      /* classes with a lower rank go first */
+    unsigned rank; /* classes with a lower rank go first */
     void (*queue_init)(struct run_queue *rq);
     void (*enqueue)(struct run_queue *rq, struct thread *t, bool woken);
     void (*dequeue)(struct run_queue *rq, struct thread *t); /* a queued thread that does not run */
@@ -34,8 +34,8 @@ struct sched_class {
     void (*fork)(struct thread *child, struct thread *parent);
 };
 
-void sched_init(void);                 /* before the first thread */
-void sched_cpu_init(struct cpu *cpu);  /* run queue and idle thread of a processor */
+void sched_init(void);                /* before the first thread */
+void sched_cpu_init(struct cpu *cpu); /* run queue and idle thread of a processor */
 void idle_loop(void) __noreturn;
 
 /* Choose the next thread and switch to it. The caller has set current->state (or left it RUNNING).

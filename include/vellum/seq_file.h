@@ -11,7 +11,7 @@
 struct seq_file {
     char *buffer;
     size_t size, used;
-    bool overflow;        /* show() is run again with a larger buffer */
+    bool overflow; /* show() is run again with a larger buffer */
     struct mutex mutex;
     int (*show)(struct seq_file *m, void *arg);
     void *arg;

@@ -12,11 +12,11 @@
 struct process;
 
 typedef u64 signal_set; /* bit n - 1 is signal n */
-#define SIGNALS 64
-#define signal_bit(n) (1UL << ((n) - 1))
+#define SIGNALS       64
+#define signal_bit(n) (1UL << ((n)-1))
 
 struct sigaction_k { /* as rt_sigaction(2) passes it */
-    vaddr_t handler;  /* SIG_DFL 0, SIG_IGN 1 */
+    vaddr_t handler; /* SIG_DFL 0, SIG_IGN 1 */
     unsigned long flags;
     vaddr_t restorer;
     signal_set mask;
@@ -26,10 +26,10 @@ struct sigaction_k { /* as rt_sigaction(2) passes it */
  * said of signals in the process and its threads. */
 struct sighand {
     refcount_t refs;
-    spinlock_t lock;         /* taken with interrupts off; of another process: sighand_lock() */
-    signal_set set;          /* [lock] the action is valid; the other signals have the default */
-    signal_set ignored;      /* [lock] the handler is SIG_IGN */
-    signal_set caught;       /* [lock] the handler is a function */
+    spinlock_t lock;    /* taken with interrupts off; of another process: sighand_lock() */
+    signal_set set;     /* [lock] the action is valid; the other signals have the default */
+    signal_set ignored; /* [lock] the handler is SIG_IGN */
+    signal_set caught;  /* [lock] the handler is a function */
     struct sigaction_k action[SIGNALS - 2]; /* [lock] through sighand_slot() */
 };
 
@@ -53,9 +53,9 @@ struct signal_delivery {
     int signo;
     struct sigaction_k action;
     siginfo_t info;
-    signal_set mask;         /* to be restored by sigreturn */
-    vaddr_t sp;              /* build the frame below this */
-    stack_t altstack;        /* for uc_stack */
+    signal_set mask;  /* to be restored by sigreturn */
+    vaddr_t sp;       /* build the frame below this */
+    stack_t altstack; /* for uc_stack */
 };
 struct signal_restore {
     signal_set mask;
@@ -72,8 +72,14 @@ void signal_fault(int signo, int code, vaddr_t address);
 /* May the current thread signal p? 0 or -EPERM (kill(2)). */
 int signal_permission(struct process *p, int signo, const siginfo_t *info);
 
-static inline bool signal_pending(void) { return current->work & WORK_SIGNAL; }
-static inline bool fatal_signal_pending(void) { return current->work & WORK_KILLED; }
+static inline bool signal_pending(void)
+{
+    return current->work & WORK_SIGNAL;
+}
+static inline bool fatal_signal_pending(void)
+{
+    return current->work & WORK_KILLED;
+}
 /* Recompute current's (or t's) WORK_SIGNAL after a change of mask or queue. => sighand lock */
 void signal_recalc(struct thread *t);
 void signal_set_mask(signal_set mask); /* of the current thread */

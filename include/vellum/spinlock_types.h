@@ -10,11 +10,14 @@
 typedef struct {
     u32 locked; /* a word: RISC-V has no atomic exchange of bytes */
 #ifdef VELLUM_DEBUG
-    u16 owner_cpu;      /* CPU number + 1 */
-    u32 holder;         /* where it was taken: the low half of an address in the image */
+    u16 owner_cpu; /* CPU number + 1 */
+    u32 holder;    /* where it was taken: the low half of an address in the image */
 #endif
 } spinlock_t;
 
-#define SPINLOCK_INIT { 0 }
+#define SPINLOCK_INIT                                                                              \
+    {                                                                                              \
+        0                                                                                          \
+    }
 
 #endif

@@ -32,8 +32,8 @@
 #include <vellum/list.h>
 
 #ifdef VELLUM_DEBUG
-void spin_debug_lock(spinlock_t *lock);     /* before spinning: not ours already */
-void spin_debug_locked(spinlock_t *lock);   /* now ours */
+void spin_debug_lock(spinlock_t *lock);   /* before spinning: not ours already */
+void spin_debug_locked(spinlock_t *lock); /* now ours */
 void spin_debug_unlock(spinlock_t *lock);
 #else
 #define spin_debug_lock(l)   ((void)0)
@@ -122,11 +122,14 @@ bool spin_held(const spinlock_t *lock);
 
 /* One holder; sleeps. Not recursive, unlocked by its holder. => may sleep */
 struct mutex {
-    atomic_t state; /* 0 free, 1 held, 2 held and perhaps waited for */
+    atomic_t state;       /* 0 free, 1 held, 2 held and perhaps waited for */
     struct thread *owner; /* [the holder's] */
     struct wait_queue waiters;
 };
-#define MUTEX_INIT(n) { .waiters = WAIT_QUEUE_INIT((n).waiters) }
+#define MUTEX_INIT(n)                                                                              \
+    {                                                                                              \
+        .waiters = WAIT_QUEUE_INIT((n).waiters)                                                    \
+    }
 #define DEFINE_MUTEX(n) struct mutex n = MUTEX_INIT(n)
 void mutex_init(struct mutex *m);
 void mutex_lock_slow(struct mutex *m);
@@ -173,7 +176,9 @@ struct rwlock {
 #define RWLOCK_WRITER  0x40000000
 #define RWLOCK_WAITERS 0x20000000 /* take the slow paths */
 #define RWLOCK_INIT(n)                                                                             \
-    { .readers = WAIT_QUEUE_INIT((n).readers), .writers = WAIT_QUEUE_INIT((n).writers) }
+    {                                                                                              \
+        .readers = WAIT_QUEUE_INIT((n).readers), .writers = WAIT_QUEUE_INIT((n).writers)           \
+    }
 void rwlock_init(struct rwlock *l);
 void read_lock_slow(struct rwlock *l);
 void read_unlock_slow(struct rwlock *l);
@@ -238,9 +243,12 @@ struct completion {
     unsigned done; /* [wait.lock] */
     struct wait_queue wait;
 };
-#define COMPLETION_INIT(n) { .wait = WAIT_QUEUE_INIT((n).wait) }
+#define COMPLETION_INIT(n)                                                                         \
+    {                                                                                              \
+        .wait = WAIT_QUEUE_INIT((n).wait)                                                          \
+    }
 void completion_init(struct completion *c);
-void complete(struct completion *c);     /* any context */
+void complete(struct completion *c); /* any context */
 void wait_for_completion(struct completion *c);
 /* 0, or -ERESTARTSYS if a (fatal only: if killable) signal came first. */
 int wait_for_completion_killable(struct completion *c);

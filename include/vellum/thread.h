@@ -37,12 +37,12 @@ enum {
 /* thread->work: what is to be done before the return to user mode; tested by the entry code as one
  * word. Set by anyone with __atomic, cleared by the thread itself. */
 enum {
-    WORK_RESCHEDULE = 1,  /* another thread should run here */
-    WORK_SIGNAL = 2,      /* a signal may be deliverable */
-    WORK_KILLED = 4,      /* a fatal signal is pending: killable sleeps end (kept with WORK_SIGNAL) */
-    WORK_RESTORE_MASK = 8,/* saved_mask is to be restored if no handler runs (sigsuspend ...) */
-    WORK_TRACE = 16,      /* report system call entry and exit */
-    WORK_CHILD_TID = 32,  /* a new thread stores its id at child_tid (CLONE_CHILD_SETTID) */
+    WORK_RESCHEDULE = 1, /* another thread should run here */
+    WORK_SIGNAL = 2,     /* a signal may be deliverable */
+    WORK_KILLED = 4, /* a fatal signal is pending: killable sleeps end (kept with WORK_SIGNAL) */
+    WORK_RESTORE_MASK = 8, /* saved_mask is to be restored if no handler runs (sigsuspend ...) */
+    WORK_TRACE = 16,       /* report system call entry and exit */
+    WORK_CHILD_TID = 32,   /* a new thread stores its id at child_tid (CLONE_CHILD_SETTID) */
 };
 
 /* Pending signals, to a thread or to a process. */
@@ -53,10 +53,10 @@ struct signal_queue {
 
 struct thread {
     /* Known to arch/ARCH/entry.S through gen/offsets.h. */
-    u32 work;              /* [a] WORK_* */
-    int preempt_count;     /* [t] > 0: not preempted */
-    struct cpu *cpu;       /* [r] where it runs or last ran */
-    vaddr_t stack;         /* [i] lowest address of the kernel stack */
+    u32 work;                /* [a] WORK_* */
+    int preempt_count;       /* [t] > 0: not preempted */
+    struct cpu *cpu;         /* [r] where it runs or last ran */
+    vaddr_t stack;           /* [i] lowest address of the kernel stack */
     struct arch_thread arch; /* [t] */
 
     struct process *process; /* [i]; NULL for a kernel thread */
@@ -65,56 +65,56 @@ struct thread {
     struct fs_context *fs;   /* the same: root, working directory, umask */
     const struct cred *cred; /* the same: replaced, never changed */
 
-    pid_t tid;             /* [i] 0: kernel thread */
+    pid_t tid;                  /* [i] 0: kernel thread */
     struct hlist_node tid_hash; /* [pid lock] */
-    char comm[16];         /* [t] name; read by others as it is */
-    struct list thread_link; /* [process->lock] in process->threads */
+    char comm[16];              /* [t] name; read by others as it is */
+    struct list thread_link;    /* [process->lock] in process->threads */
     refcount_t refs;
 
     /* Scheduling. [r]: the lock of the run queue of ->cpu. */
-    int state;             /* [w] TASK_* */
-    bool on_queue;         /* [r] stands in a run queue (or is the one that runs) */
+    int state;                             /* [w] TASK_* */
+    bool on_queue;                         /* [r] stands in a run queue (or is the one that runs) */
     const struct sched_class *sched_class; /* [r] */
-    int policy;            /* [r] SCHED_* */
-    int nice;              /* [r] -20 .. 19 */
-    int rt_priority;       /* [r] 1 .. 99, or 0 */
-    cpumask_t affinity;    /* [r] */
-    u64 slice_left;        /* [r] ns */
-    struct list run_link;  /* [r] for list-based classes */
-    struct rb_node run_node; /* [r] for tree-based classes */
-    spinlock_t wake_lock;    /* serialises wake-ups; see kernel/sched/core.c */
+    int policy;                            /* [r] SCHED_* */
+    int nice;                              /* [r] -20 .. 19 */
+    int rt_priority;                       /* [r] 1 .. 99, or 0 */
+    cpumask_t affinity;                    /* [r] */
+    u64 slice_left;                        /* [r] ns */
+    struct list run_link;                  /* [r] for list-based classes */
+    struct rb_node run_node;               /* [r] for tree-based classes */
+    spinlock_t wake_lock;                  /* serialises wake-ups; see kernel/sched/core.c */
 
     /* Accounting. [t], written with the run queue lock, read by others as they are. */
-    u64 run_started;       /* arch_cycles() when it was last switched to */
-    u64 run_cycles;        /* exact sum up to then */
-    u64 queued_at;         /* [r] arch_cycles() when it was put into the run queue */
+    u64 run_started;              /* arch_cycles() when it was last switched to */
+    u64 run_cycles;               /* exact sum up to then */
+    u64 queued_at;                /* [r] arch_cycles() when it was put into the run queue */
     u64 user_ticks, system_ticks; /* the tick's samples, which divide run_time */
-    u64 start_time;        /* monotonic, ns */
+    u64 start_time;               /* monotonic, ns */
     u64 voluntary_switches, involuntary_switches;
     u64 minor_faults, major_faults;
 
     /* Signals. [s] the sighand lock */
-    u64 blocked;           /* [t] changed under [s]; bit n-1 is signal n */
-    u64 saved_mask;        /* [t] with WORK_RESTORE_MASK */
-    u64 awaited;           /* [s] signals that sigtimedwait(2) has unblocked to take them itself */
+    u64 blocked;    /* [t] changed under [s]; bit n-1 is signal n */
+    u64 saved_mask; /* [t] with WORK_RESTORE_MASK */
+    u64 awaited;    /* [s] signals that sigtimedwait(2) has unblocked to take them itself */
     struct signal_queue pending; /* [s] to this thread alone */
-    vaddr_t altstack;      /* [t] sigaltstack */
+    vaddr_t altstack;            /* [t] sigaltstack */
     size_t altstack_size;
     int altstack_flags;
     struct restart_block {
         long (*fn)(struct restart_block *);
         u64 arg[4];
-    } restart;             /* [t] for restart_syscall(2) */
+    } restart; /* [t] for restart_syscall(2) */
 
-    vaddr_t child_tid;       /* [t] with WORK_CHILD_TID */
-    vaddr_t clear_child_tid; /* [t] set_tid_address(2) */
-    vaddr_t robust_list;     /* [t] */
+    vaddr_t child_tid;             /* [t] with WORK_CHILD_TID */
+    vaddr_t clear_child_tid;       /* [t] set_tid_address(2) */
+    vaddr_t robust_list;           /* [t] */
     struct completion *vfork_done; /* [t] the parent waits here until exec or exit */
-    int nofault;             /* [t] > 0: a fault in a user copy is not resolved but EFAULT */
-    u64 timer_slack;         /* [t] ns */
-    void *fault_hint;        /* [t] mm's: last VMA found, valid for mm->sequence */
+    int nofault;                   /* [t] > 0: a fault in a user copy is not resolved but EFAULT */
+    u64 timer_slack;               /* [t] ns */
+    void *fault_hint;              /* [t] mm's: last VMA found, valid for mm->sequence */
     u64 fault_hint_sequence;
-    void *journal_info;      /* [t] */
+    void *journal_info; /* [t] */
 };
 /* [t] this thread only  [i] constant after creation  [a] atomic  [w] wake_lock */
 

@@ -14,24 +14,24 @@
 #define NSEC_PER_MSEC 1000000ULL
 #define NSEC_PER_USEC 1000ULL
 
-void time_init(void);            /* after arch_irq_init() */
+void time_init(void); /* after arch_irq_init() */
 void time_cpu_init(struct cpu *cpu);
 
-ktime_t ktime_get(void);         /* monotonic since boot, ns; any context */
-s64 ktime_real(void);            /* since 1970, ns */
-s64 ktime_real_offset(void);     /* real - monotonic */
-void ktime_set_real(s64 ns);     /* clock_settime, settimeofday */
-u64 cycles_to_ns(u64 cycles);    /* a difference */
+ktime_t ktime_get(void);      /* monotonic since boot, ns; any context */
+s64 ktime_real(void);         /* since 1970, ns */
+s64 ktime_real_offset(void);  /* real - monotonic */
+void ktime_set_real(s64 ns);  /* clock_settime, settimeofday */
+u64 cycles_to_ns(u64 cycles); /* a difference */
 u64 ns_to_cycles(u64 ns);
 
 /* A timer runs fn once, in the timer interrupt of the CPU on which it was started, at or after
  * `expires` (monotonic ns). fn may start it again. */
 struct timer {
-    struct rb_node node;         /* [queue lock] */
-    ktime_t expires;             /* [queue lock] */
-    void (*fn)(struct timer *);  /* => interrupts off */
-    struct cpu *cpu;             /* [queue lock] where it stands */
-    u8 queued, running;          /* [queue lock] */
+    struct rb_node node;        /* [queue lock] */
+    ktime_t expires;            /* [queue lock] */
+    void (*fn)(struct timer *); /* => interrupts off */
+    struct cpu *cpu;            /* [queue lock] where it stands */
+    u8 queued, running;         /* [queue lock] */
 };
 void timer_init(struct timer *t, void (*fn)(struct timer *));
 void timer_start(struct timer *t, ktime_t expires); /* also moves a queued one */
@@ -48,13 +48,14 @@ void tick_start(void);
 
 static inline ktime_t timespec_to_ns(const struct __kernel_timespec *ts)
 {
-    return (u64)ts->tv_sec >= (u64)INT64_MAX / NSEC_PER_SEC ? KTIME_MAX
-                                                            : ts->tv_sec * NSEC_PER_SEC + ts->tv_nsec;
+    return (u64)ts->tv_sec >= (u64)INT64_MAX / NSEC_PER_SEC
+               ? KTIME_MAX
+               : ts->tv_sec * NSEC_PER_SEC + ts->tv_nsec;
 }
 
 static inline struct __kernel_timespec ns_to_timespec(u64 ns)
 {
-    return (struct __kernel_timespec){ .tv_sec = ns / NSEC_PER_SEC, .tv_nsec = ns % NSEC_PER_SEC };
+    return (struct __kernel_timespec){.tv_sec = ns / NSEC_PER_SEC, .tv_nsec = ns % NSEC_PER_SEC};
 }
 
 static inline bool timespec_valid(const struct __kernel_timespec *ts)
@@ -79,9 +80,9 @@ extern struct page *vvar_page;
 /* Interval timers of a process (struct process holds it; kernel/time/itimer.c). */
 struct itimer_set {
     struct process *process;
-    struct timer real;       /* ITIMER_REAL and alarm(2) */
-    u64 real_interval;       /* ns [process->lock] */
-    u64 left[2], interval[2];/* VIRTUAL, PROF: ns of run time left; counted by the tick */
+    struct timer real;        /* ITIMER_REAL and alarm(2) */
+    u64 real_interval;        /* ns [process->lock] */
+    u64 left[2], interval[2]; /* VIRTUAL, PROF: ns of run time left; counted by the tick */
 };
 void itimers_init(struct itimer_set *set, struct process *process);
 void itimers_cancel(struct itimer_set *set); /* at exit; exec keeps them */

@@ -30,37 +30,38 @@ struct tty_driver {
 };
 
 struct tty {
-    const char *name;              /* [i] "ttyS0" */
-    dev_id_t device;               /* [i] */
+    const char *name;                /* [i] "ttyS0" */
+    dev_id_t device;                 /* [i] */
     const struct tty_driver *driver; /* [i] */
-    void *driver_data;             /* [i] */
-    spinlock_t lock;               /* interrupts off; what says [l] */
-    struct termios2 termios;       /* [l] */
-    struct winsize size;           /* [l] */
+    void *driver_data;               /* [i] */
+    spinlock_t lock;                 /* interrupts off; what says [l] */
+    struct termios2 termios;         /* [l] */
+    struct winsize size;             /* [l] */
 
     /* Input. Positions grow for ever; the byte at p is input[p % TTY_INPUT]. */
-    u8 input[TTY_INPUT];           /* [l] */
+    u8 input[TTY_INPUT];                    /* [l] */
     unsigned long line_end[TTY_INPUT / 64]; /* [l] the byte ends a line (canonical mode) */
-    unsigned long end_of_file[TTY_INPUT / 64]; /* [l] the byte is a VEOF: ends a line, is not read */
-    u32 head, tail;                /* [l] next to be written, next to be read */
-    u32 line_start;                /* [l] canonical: tail .. line_start are finished lines */
-    bool literal_next;             /* [l] VLNEXT was typed */
-    unsigned column, line_column;  /* [l] of the cursor; where the line being typed began */
+    unsigned long
+        end_of_file[TTY_INPUT / 64]; /* [l] the byte is a VEOF: ends a line, is not read */
+    u32 head, tail;                  /* [l] next to be written, next to be read */
+    u32 line_start;                  /* [l] canonical: tail .. line_start are finished lines */
+    bool literal_next;               /* [l] VLNEXT was typed */
+    unsigned column, line_column;    /* [l] of the cursor; where the line being typed began */
 
     u8 output_buffer[TTY_OUTPUT];
-    struct byte_ring output;       /* [l] */
-    bool stopped;                  /* [l] by VSTOP or TCOOFF */
+    struct byte_ring output; /* [l] */
+    bool stopped;            /* [l] by VSTOP or TCOOFF */
 
-    struct mutex read_mutex;       /* one reader at a time */
-    struct mutex write_mutex;      /* one writer: write(2)s do not mix */
+    struct mutex read_mutex;  /* one reader at a time */
+    struct mutex write_mutex; /* one writer: write(2)s do not mix */
     struct wait_queue read_wait, write_wait;
-    pid_t session, pgrp;           /* [tree_lock], read without; 0: controls no session */
-    struct list link;              /* [list lock] */
+    pid_t session, pgrp; /* [tree_lock], read without; 0: controls no session */
+    struct list link;    /* [list lock] */
 };
 
 /* Make a terminal known as /dev/name. The structure stays the caller's, for ever. 0 or -errno. */
-int tty_register(struct tty *tty, const char *name, dev_id_t device, const struct tty_driver *driver,
-                 void *driver_data);
+int tty_register(struct tty *tty, const char *name, dev_id_t device,
+                 const struct tty_driver *driver, void *driver_data);
 
 /* Bytes from the device. => interrupts off or on, tty->lock not held; any context */
 void tty_receive(struct tty *tty, const u8 *bytes, size_t n);

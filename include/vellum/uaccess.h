@@ -52,10 +52,30 @@ static inline ssize_t copy_user_string(char *to, const char __user *from, size_t
         int _err = -EFAULT;                                                                        \
         if (user_range_ok(_p, sizeof(*_p)))                                                        \
             switch (sizeof(*_p)) {                                                                 \
-            case 1: { u8 _v = 0; _err = arch_get_user_8(&_v, _p); (x) = (__typeof__(*(p)))(unsigned long)_v; break; }         \
-            case 2: { u16 _v = 0; _err = arch_get_user_16(&_v, _p); (x) = (__typeof__(*(p)))(unsigned long)_v; break; }       \
-            case 4: { u32 _v = 0; _err = arch_get_user_32(&_v, _p); (x) = (__typeof__(*(p)))(unsigned long)_v; break; }       \
-            case 8: { u64 _v = 0; _err = arch_get_user_64(&_v, _p); (x) = (__typeof__(*(p)))(unsigned long)_v; break; }       \
+            case 1: {                                                                              \
+                u8 _v = 0;                                                                         \
+                _err = arch_get_user_8(&_v, _p);                                                   \
+                (x) = (__typeof__(*(p)))(unsigned long)_v;                                         \
+                break;                                                                             \
+            }                                                                                      \
+            case 2: {                                                                              \
+                u16 _v = 0;                                                                        \
+                _err = arch_get_user_16(&_v, _p);                                                  \
+                (x) = (__typeof__(*(p)))(unsigned long)_v;                                         \
+                break;                                                                             \
+            }                                                                                      \
+            case 4: {                                                                              \
+                u32 _v = 0;                                                                        \
+                _err = arch_get_user_32(&_v, _p);                                                  \
+                (x) = (__typeof__(*(p)))(unsigned long)_v;                                         \
+                break;                                                                             \
+            }                                                                                      \
+            case 8: {                                                                              \
+                u64 _v = 0;                                                                        \
+                _err = arch_get_user_64(&_v, _p);                                                  \
+                (x) = (__typeof__(*(p)))(unsigned long)_v;                                         \
+                break;                                                                             \
+            }                                                                                      \
             }                                                                                      \
         _err;                                                                                      \
     })
@@ -66,10 +86,18 @@ static inline ssize_t copy_user_string(char *to, const char __user *from, size_t
         int _err = -EFAULT;                                                                        \
         if (user_range_ok(_p, sizeof(*_p)))                                                        \
             switch (sizeof(*_p)) {                                                                 \
-            case 1: _err = arch_put_user_8((u8)(u64)_v, _p); break;                                \
-            case 2: _err = arch_put_user_16((u16)(u64)_v, _p); break;                              \
-            case 4: _err = arch_put_user_32((u32)(u64)_v, _p); break;                              \
-            case 8: _err = arch_put_user_64((u64)_v, _p); break;                                   \
+            case 1:                                                                                \
+                _err = arch_put_user_8((u8)(u64)_v, _p);                                           \
+                break;                                                                             \
+            case 2:                                                                                \
+                _err = arch_put_user_16((u16)(u64)_v, _p);                                         \
+                break;                                                                             \
+            case 4:                                                                                \
+                _err = arch_put_user_32((u32)(u64)_v, _p);                                         \
+                break;                                                                             \
+            case 8:                                                                                \
+                _err = arch_put_user_64((u64)_v, _p);                                              \
+                break;                                                                             \
             }                                                                                      \
         _err;                                                                                      \
     })

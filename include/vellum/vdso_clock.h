@@ -71,7 +71,7 @@ static __always_inline int vdso_clock_getres(clockid_t clock, struct __kernel_ti
         clock == CLOCK_MONOTONIC_COARSE)
         return (int)vdso_syscall(__NR_clock_getres, clock, (long)ts);
     if (ts)
-        *ts = (struct __kernel_timespec){ .tv_nsec = vdso_data()->resolution };
+        *ts = (struct __kernel_timespec){.tv_nsec = vdso_data()->resolution};
     return 0;
 }
 
@@ -86,7 +86,7 @@ static __always_inline int vdso_gettimeofday(struct __kernel_old_timeval *tv, st
         tv->tv_usec = (__kernel_long_t)(ns % VDSO_NSEC_PER_SEC / 1000);
     }
     if (tz)
-        *tz = (struct timezone){ 0 };
+        *tz = (struct timezone){0};
     return 0;
 }
 

@@ -15,7 +15,7 @@
 
 struct vvar {
     __u32 sequence;
-    __u32 resolution;  /* ns, of clock_getres(2) */
+    __u32 resolution; /* ns, of clock_getres(2) */
     __u64 base_cycles;
     __u64 mult;        /* 2^32 * 10^9 / Hz */
     __s64 real_offset; /* ns */

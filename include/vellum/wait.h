@@ -29,10 +29,13 @@ struct wait_entry {
     struct list link;      /* [queue->lock]; list_empty: not queued */
     struct thread *thread; /* for the default wake function */
     wake_fn *wake;
-    bool exclusive;        /* a wake-up of n stops after n of these */
+    bool exclusive; /* a wake-up of n stops after n of these */
 };
 
-#define WAIT_QUEUE_INIT(q) { .lock = SPINLOCK_INIT, .entries = LIST_INIT((q).entries) }
+#define WAIT_QUEUE_INIT(q)                                                                         \
+    {                                                                                              \
+        .lock = SPINLOCK_INIT, .entries = LIST_INIT((q).entries)                                   \
+    }
 #define DEFINE_WAIT_QUEUE(q) struct wait_queue q = WAIT_QUEUE_INIT(q)
 
 void wait_queue_init(struct wait_queue *q);
@@ -40,9 +43,7 @@ bool wake_default(struct wait_entry *entry, unsigned long key); /* wake entry->t
 
 /* An entry for the current thread. */
 #define WAIT_ENTRY(name)                                                                           \
-    struct wait_entry name = { .link = LIST_INIT(name.link),                                       \
-                               .thread = current,                                                  \
-                               .wake = wake_default }
+    struct wait_entry name = {.link = LIST_INIT(name.link), .thread = current, .wake = wake_default}
 
 /* Queue the entry (once) and set the thread's state to `state` (TASK_INTERRUPTIBLE ...). */
 void wait_prepare(struct wait_queue *q, struct wait_entry *e, int state);
@@ -108,9 +109,11 @@ static inline void wake_up_poll(struct wait_queue *q, unsigned long events)
         }                                                                                          \
         _r;                                                                                        \
     })
-#define wait_event(q, cond)               ((void)wait_event_state(q, cond, TASK_UNINTERRUPTIBLE, KTIME_MAX, false))
-#define wait_event_interruptible(q, cond) wait_event_state(q, cond, TASK_INTERRUPTIBLE, KTIME_MAX, false)
-#define wait_event_killable(q, cond)      wait_event_state(q, cond, TASK_KILLABLE, KTIME_MAX, false)
+#define wait_event(q, cond)                                                                        \
+    ((void)wait_event_state(q, cond, TASK_UNINTERRUPTIBLE, KTIME_MAX, false))
+#define wait_event_interruptible(q, cond)                                                          \
+    wait_event_state(q, cond, TASK_INTERRUPTIBLE, KTIME_MAX, false)
+#define wait_event_killable(q, cond) wait_event_state(q, cond, TASK_KILLABLE, KTIME_MAX, false)
 
 /* -ERESTARTSYS if the current thread has a signal that ends a sleep in this state, else 0. */
 static inline int wait_interrupted(int state)

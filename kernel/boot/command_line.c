@@ -11,9 +11,9 @@
 
 struct boot_info boot_info;
 
-static char text[COMMAND_LINE_MAX];  /* cut into words */
+static char text[COMMAND_LINE_MAX]; /* cut into words */
 static char *words[WORDS_MAX];
-static bool asked_for[WORDS_MAX];    /* by boot_param() */
+static bool asked_for[WORDS_MAX]; /* by boot_param() */
 static unsigned word_count, first_argument;
 
 /* Cut the next word at *p off in place: quotes are removed, *p moves behind it. NULL at the end. */

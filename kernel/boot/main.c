@@ -31,7 +31,8 @@ struct level {
 
 static void log_level_init(void)
 {
-    log_set_console_level(boot_param("quiet") ? LOG_WARNING : boot_param_u64("loglevel", LOG_DEBUG));
+    log_set_console_level(boot_param("quiet") ? LOG_WARNING
+                                              : boot_param_u64("loglevel", LOG_DEBUG));
     pr_info("Vellum, %s; command line: %s", ARCH_NAME, boot_info.command_line);
 }
 
@@ -48,17 +49,12 @@ static void memory_check(void)
 }
 
 static const struct level early_levels[] = {
-    { "command line", log_level_init },
-    { "boot processor", boot_cpu_setup },
-    { "memory size", memory_check },
-    { "page tables", arch_paging_init },
-    { "page frames", frames_init },
-    { "object caches", object_caches_init },
-    { "address spaces", mm_init },
-    { "scheduler", sched_init },
-    { "interrupts", arch_irq_init },
-    { "clock", time_init },
-    { "processes", process_init },
+    {"command line", log_level_init}, {"boot processor", boot_cpu_setup},
+    {"memory size", memory_check},    {"page tables", arch_paging_init},
+    {"page frames", frames_init},     {"object caches", object_caches_init},
+    {"address spaces", mm_init},      {"scheduler", sched_init},
+    {"interrupts", arch_irq_init},    {"clock", time_init},
+    {"processes", process_init},
 };
 
 /* ---- the other processors ------------------------------------------------------------------------- */
@@ -119,18 +115,18 @@ static void mount_devices(void)
 }
 
 static const struct level late_levels[] = {
-    { "processors", start_processors },
-    { "file systems", vfs_init },
-    { "device nodes", devfs_init },
-    { "process file system", procfs_init },
-    { "memory devices", mem_devices_init },
-    { "terminals", tty_init },
-    { "devices", arch_devices_init },
-    { "serial ports", uart_init },
-    { "PCI", pci_init },
-    { "virtio", virtio_init },
-    { "root", unpack_root },
-    { "device directory", mount_devices },
+    {"processors", start_processors},
+    {"file systems", vfs_init},
+    {"device nodes", devfs_init},
+    {"process file system", procfs_init},
+    {"memory devices", mem_devices_init},
+    {"terminals", tty_init},
+    {"devices", arch_devices_init},
+    {"serial ports", uart_init},
+    {"PCI", pci_init},
+    {"virtio", virtio_init},
+    {"root", unpack_root},
+    {"device directory", mount_devices},
 };
 
 /* ---- init --------------------------------------------------------------------------------------------- */
@@ -148,7 +144,7 @@ static int run_init(const char *path)
 
 static void choose_init(void)
 {
-    static const char *const usual[] = { "/sbin/init", "/etc/init", "/bin/init", "/bin/sh" };
+    static const char *const usual[] = {"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"};
     const char *first = boot_param("rdinit"), *init = boot_param("init");
     int error;
 

@@ -24,7 +24,7 @@ static struct irq_line {
     struct irq_action *actions;
     u64 count[MAX_CPUS]; /* [that CPU] */
     u64 unhandled;
-} *lines[IRQ_LINES]; /* [irq_lock]; entries appear and stay */
+} * lines[IRQ_LINES]; /* [irq_lock]; entries appear and stay */
 
 static DEFINE_SPINLOCK(irq_lock);
 
@@ -47,7 +47,7 @@ int irq_request(unsigned line, irq_handler_fn *handler, void *arg, const char *n
         l = NULL;
     }
     first = !lines[line]->actions;
-    *action = (struct irq_action){ handler, arg, name, lines[line]->actions };
+    *action = (struct irq_action){handler, arg, name, lines[line]->actions};
     smp_store_release(&lines[line]->actions, action);
     spin_unlock_irqrestore(&irq_lock, flags);
     kfree(l);

@@ -118,7 +118,8 @@ static ssize_t kmsg_read(struct file *file, struct iov_iter *iter, loff_t *pos)
 static ssize_t kmsg_write(struct file *file, struct iov_iter *iter, loff_t *pos)
 {
     char text[480], *p = text;
-    size_t want = min_t(size_t, iter->count, sizeof(text) - 1), n = copy_from_iter(iter, text, want);
+    size_t want = min_t(size_t, iter->count, sizeof(text) - 1),
+           n = copy_from_iter(iter, text, want);
     int level = LOG_NOTICE;
 
     if (n < want)
@@ -148,12 +149,17 @@ static unsigned kmsg_poll(struct file *file, struct poll_table *table)
     return EPOLLOUT | EPOLLWRNORM | (log_next() > file->version ? EPOLLIN | EPOLLRDNORM : 0);
 }
 
-static const struct file_ops null_ops = { .read = null_read, .write = null_write, .seek = mem_seek };
-static const struct file_ops zero_ops = { .read = zero_read, .write = null_write, .seek = mem_seek, .mmap = zero_mmap };
-static const struct file_ops full_ops = { .read = zero_read, .write = full_write, .seek = mem_seek };
-static const struct file_ops random_ops = { .read = random_read, .write = random_write, .seek = mem_seek };
-static const struct file_ops kmsg_ops = { .open = kmsg_open, .read = kmsg_read, .write = kmsg_write,
-                                          .seek = kmsg_seek, .poll = kmsg_poll };
+static const struct file_ops null_ops = {.read = null_read, .write = null_write, .seek = mem_seek};
+static const struct file_ops zero_ops = {
+    .read = zero_read, .write = null_write, .seek = mem_seek, .mmap = zero_mmap};
+static const struct file_ops full_ops = {.read = zero_read, .write = full_write, .seek = mem_seek};
+static const struct file_ops random_ops = {
+    .read = random_read, .write = random_write, .seek = mem_seek};
+static const struct file_ops kmsg_ops = {.open = kmsg_open,
+                                         .read = kmsg_read,
+                                         .write = kmsg_write,
+                                         .seek = kmsg_seek,
+                                         .poll = kmsg_poll};
 
 void mem_devices_init(void)
 {
@@ -163,17 +169,19 @@ void mem_devices_init(void)
         mode_t mode;
         const struct file_ops *ops;
     } devices[] = {
-        { "null", 3, 0666, &null_ops },     { "zero", 5, 0666, &zero_ops },
-        { "full", 7, 0666, &full_ops },     { "random", 8, 0666, &random_ops },
-        { "urandom", 9, 0666, &random_ops }, { "kmsg", 11, 0644, &kmsg_ops },
+        {"null", 3, 0666, &null_ops},      {"zero", 5, 0666, &zero_ops},
+        {"full", 7, 0666, &full_ops},      {"random", 8, 0666, &random_ops},
+        {"urandom", 9, 0666, &random_ops}, {"kmsg", 11, 0644, &kmsg_ops},
     };
 
     random_init();
     for (unsigned i = 0; i < ARRAY_SIZE(devices); i++) {
-        int error = char_device_register(MEM_MAJOR, devices[i].minor, 1, devices[i].name, devices[i].ops);
+        int error =
+            char_device_register(MEM_MAJOR, devices[i].minor, 1, devices[i].name, devices[i].ops);
 
         if (error == 0)
-            error = devfs_add(devices[i].name, S_IFCHR | devices[i].mode, dev_make(MEM_MAJOR, devices[i].minor));
+            error = devfs_add(devices[i].name, S_IFCHR | devices[i].mode,
+                              dev_make(MEM_MAJOR, devices[i].minor));
         if (error)
             pr_err("%s: error %d", devices[i].name, -error);
     }

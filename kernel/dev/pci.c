@@ -12,9 +12,9 @@
 #include <vellum/printk.h>
 #include <linux/pci_regs.h>
 
-#define PCI_DEVFNS   256
-#define FUNCTION(df) ((df) & 7)
-#define BRIDGE_ALIGN (1UL << 20)
+#define PCI_DEVFNS       256
+#define FUNCTION(df)     ((df)&7)
+#define BRIDGE_ALIGN     (1UL << 20)
 #define CAPABILITIES_MAX 48 /* a longer chain is a loop */
 
 static struct list devices = LIST_INIT(devices); /* [i] after pci_init() */
@@ -110,7 +110,8 @@ static void find_bars(struct pci_device *dev, unsigned count)
     pci_write(dev, PCI_COMMAND, 2, command & ~(PCI_COMMAND_MEMORY | PCI_COMMAND_IO));
     for (unsigned i = 0; i < count; i++) {
         u32 low = pci_read(dev, PCI_BASE_ADDRESS_0 + 4 * i, 4);
-        bool wide = (low & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64 && i + 1 < count;
+        bool wide =
+            (low & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64 && i + 1 < count;
         u64 size;
 
         if (low & PCI_BASE_ADDRESS_SPACE_IO)
@@ -138,7 +139,8 @@ void *pci_map(struct pci_device *dev, unsigned bar)
 
 void pci_enable_master(struct pci_device *dev)
 {
-    pci_write(dev, PCI_COMMAND, 2, pci_read(dev, PCI_COMMAND, 2) | PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
+    pci_write(dev, PCI_COMMAND, 2,
+              pci_read(dev, PCI_COMMAND, 2) | PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
 }
 
 /* ---- scanning ---------------------------------------------------------------------------------------------- */
@@ -190,7 +192,8 @@ static bool scan_function(struct pci_host *host, unsigned bus, unsigned devfn, u
     dev = kzalloc(sizeof(*dev), ALLOC_KERNEL);
     if (!dev)
         return false;
-    *dev = (struct pci_device){ .host = host, .bus = bus, .devfn = devfn, .vendor = id, .device = id >> 16 };
+    *dev = (struct pci_device){
+        .host = host, .bus = bus, .devfn = devfn, .vendor = id, .device = id >> 16};
     dev->class = pci_read(dev, PCI_CLASS_REVISION, 4) >> 8;
     header = pci_read(dev, PCI_HEADER_TYPE, 1) & 0x7f;
     if (header == PCI_HEADER_TYPE_NORMAL)
@@ -237,8 +240,8 @@ void pci_driver_register(const struct pci_driver *driver)
             continue;
         error = driver->probe(dev);
         if (error)
-            pr_err("%s: %02x:%02x.%u (%04x:%04x): error %d", driver->name, dev->bus, dev->devfn >> 3,
-                   FUNCTION(dev->devfn), dev->vendor, dev->device, -error);
+            pr_err("%s: %02x:%02x.%u (%04x:%04x): error %d", driver->name, dev->bus,
+                   dev->devfn >> 3, FUNCTION(dev->devfn), dev->vendor, dev->device, -error);
     }
 }
 
@@ -259,7 +262,8 @@ static int msix_set_up(struct pci_device *dev)
     table = pci_read(dev, cap + PCI_MSIX_TABLE, 4);
     bar = pci_map(dev, table & PCI_MSIX_TABLE_BIR);
     table &= PCI_MSIX_TABLE_OFFSET;
-    if (!bar || table + PCI_MSIX_ENTRY_SIZE > dev->bars[pci_read(dev, cap + PCI_MSIX_TABLE, 4) & 7].size)
+    if (!bar ||
+        table + PCI_MSIX_ENTRY_SIZE > dev->bars[pci_read(dev, cap + PCI_MSIX_TABLE, 4) & 7].size)
         return -EINVAL;
     line = arch_msi_alloc(&address, &data);
     if (line < 0)
@@ -273,7 +277,8 @@ static int msix_set_up(struct pci_device *dev)
     return line;
 }
 
-int pci_irq_request(struct pci_device *dev, irq_handler_fn *handler, void *arg, const char *name, int *vector)
+int pci_irq_request(struct pci_device *dev, irq_handler_fn *handler, void *arg, const char *name,
+                    int *vector)
 {
     int line = msix_set_up(dev);
     unsigned pin;

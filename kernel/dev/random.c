@@ -15,7 +15,7 @@
 #include <vellum/uaccess.h>
 #include <linux/random.h>
 
-#define KEY_WORDS 8
+#define KEY_WORDS   8
 #define BLOCK_WORDS 16
 
 static DEFINE_SPINLOCK(lock);
@@ -37,7 +37,7 @@ static void quarter_round(u32 *a, u32 *b, u32 *c, u32 *d)
 /* One block of key stream (RFC 8439, 2.3). */
 static void chacha_block(const u32 k[KEY_WORDS], u64 counter, u32 out[BLOCK_WORDS])
 {
-    u32 in[BLOCK_WORDS] = { 0x61707865, 0x3320646e, 0x79622d32, 0x6b206574 }, x[BLOCK_WORDS];
+    u32 in[BLOCK_WORDS] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574}, x[BLOCK_WORDS];
 
     memcpy(in + 4, k, KEY_WORDS * sizeof(u32));
     in[12] = counter;
@@ -106,7 +106,7 @@ void random_add(const void *data, size_t n)
 void random_init(void)
 {
     for (int i = 0; i < 8; i++) {
-        u64 seed[2] = { 0, arch_cycles() };
+        u64 seed[2] = {0, arch_cycles()};
 
         arch_random(&seed[0]);
         random_add(seed, sizeof(seed));

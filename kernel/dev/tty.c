@@ -18,18 +18,27 @@
 
 #define CHUNK 256
 
-static struct list terminals = LIST_INIT(terminals);              /* [list_lock] */
+static struct list terminals = LIST_INIT(terminals); /* [list_lock] */
 static DEFINE_SPINLOCK(list_lock);
-static struct tty *console_tty;           /* the one that /dev/console is */
+static struct tty *console_tty; /* the one that /dev/console is */
 
 static const struct termios2 usual_termios = {
     .c_iflag = ICRNL | IXON | IUTF8,
     .c_oflag = OPOST | ONLCR,
     .c_cflag = B38400 | CS8 | CREAD | HUPCL | CLOCAL,
     .c_lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
-    .c_cc = { [VINTR] = 3, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 21, [VEOF] = 4, [VMIN] = 1,
-              [VSTART] = 17, [VSTOP] = 19, [VSUSP] = 26, [VREPRINT] = 18, [VWERASE] = 23,
-              [VLNEXT] = 22 },
+    .c_cc = {[VINTR] = 3,
+             [VQUIT] = 28,
+             [VERASE] = 127,
+             [VKILL] = 21,
+             [VEOF] = 4,
+             [VMIN] = 1,
+             [VSTART] = 17,
+             [VSTOP] = 19,
+             [VSUSP] = 26,
+             [VREPRINT] = 18,
+             [VWERASE] = 23,
+             [VLNEXT] = 22},
     .c_ispeed = 38400,
     .c_ospeed = 38400,
 };
@@ -75,7 +84,7 @@ void tty_receive_break(struct tty *tty)
     if ((flags & BRKINT) && tty->pgrp)
         signal_send_group(tty->pgrp, SIGINT, NULL);
     else
-        tty_receive(tty, (const u8[]){ 0 }, 1);
+        tty_receive(tty, (const u8[]){0}, 1);
 }
 
 size_t tty_output_take(struct tty *tty, u8 *bytes, size_t n)
@@ -118,7 +127,8 @@ static int wait_input(struct tty *tty, unsigned minimum, u64 timeout_ns)
 {
     ktime_t deadline = timeout_ns ? ktime_after(timeout_ns) : KTIME_MAX;
 
-    return wait_event_state(&tty->read_wait, readable(tty, minimum), TASK_INTERRUPTIBLE, deadline, true);
+    return wait_event_state(&tty->read_wait, readable(tty, minimum), TASK_INTERRUPTIBLE, deadline,
+                            true);
 }
 
 /* How long to wait before the first byte of a read, and for how many. Returns 0 to go on reading,
@@ -148,7 +158,8 @@ static bool wait_more(struct tty *tty, struct file *file, size_t done, size_t le
     u64 time = tty->termios.c_cc[VTIME] * (NSEC_PER_SEC / 10);
     size_t minimum = tty->termios.c_cc[VMIN];
 
-    if ((tty->termios.c_lflag & ICANON) || left == 0 || done >= minimum || (file->flags & O_NONBLOCK))
+    if ((tty->termios.c_lflag & ICANON) || left == 0 || done >= minimum ||
+        (file->flags & O_NONBLOCK))
         return readable(tty, 1) && left > 0 && !(tty->termios.c_lflag & ICANON);
     return wait_input(tty, 1, time) == 0;
 }
@@ -172,7 +183,8 @@ static ssize_t read_bytes(struct tty *tty, struct file *file, struct iov_iter *i
         if (n == 0 && !end)
             break;
     } while (!end && iter->count > 0 &&
-             ((tty->termios.c_lflag & ICANON) ? readable(tty, 1) : wait_more(tty, file, done, iter->count)));
+             ((tty->termios.c_lflag & ICANON) ? readable(tty, 1)
+                                              : wait_more(tty, file, done, iter->count)));
     return done;
 }
 
@@ -305,14 +317,15 @@ static int console_open(struct inode *inode, struct file *file)
 
 #define TTY_OPS(open_fn)                                                                           \
     {                                                                                              \
-        .open = open_fn, .read = tty_read, .write = tty_write, .poll = tty_poll, .ioctl = tty_ioctl \
+        .open = open_fn, .read = tty_read, .write = tty_write, .poll = tty_poll,                   \
+        .ioctl = tty_ioctl                                                                         \
     }
 static const struct file_ops device_ops = TTY_OPS(device_open);
 static const struct file_ops current_ops = TTY_OPS(current_open);
 static const struct file_ops console_ops = TTY_OPS(console_open);
 
-int tty_register(struct tty *tty, const char *name, dev_id_t device, const struct tty_driver *driver,
-                 void *driver_data)
+int tty_register(struct tty *tty, const char *name, dev_id_t device,
+                 const struct tty_driver *driver, void *driver_data)
 {
     const char *wanted = boot_param("console");
     int error;
@@ -354,10 +367,11 @@ void tty_init(void)
         unsigned minor;
         mode_t mode;
         const struct file_ops *ops;
-    } special[] = { { "tty", 0, 0666, &current_ops }, { "console", 1, 0600, &console_ops } };
+    } special[] = {{"tty", 0, 0666, &current_ops}, {"console", 1, 0600, &console_ops}};
 
     for (unsigned i = 0; i < ARRAY_SIZE(special); i++) {
-        int error = char_device_register(TTYAUX_MAJOR, special[i].minor, 1, special[i].name, special[i].ops);
+        int error = char_device_register(TTYAUX_MAJOR, special[i].minor, 1, special[i].name,
+                                         special[i].ops);
 
         if (error == 0)
             error = devfs_add(special[i].name, S_IFCHR | special[i].mode,

@@ -9,9 +9,11 @@
 #include <linux/tty.h>
 
 /* Speeds that c_cflag encodes by number; the others are BOTHER with the number in c_ospeed. */
-static const u32 speeds[] = { 0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400 };
-static const u32 high_speeds[] = { 0, 57600, 115200, 230400, 460800, 500000, 576000, 921600, 1000000,
-                                   1152000, 1500000, 2000000, 2500000, 3000000, 3500000, 4000000 };
+static const u32 speeds[] = {0,   50,   75,   110,  134,  150,  200,   300,
+                             600, 1200, 1800, 2400, 4800, 9600, 19200, 38400};
+static const u32 high_speeds[] = {0,       57600,   115200,  230400,  460800,  500000,
+                                  576000,  921600,  1000000, 1152000, 1500000, 2000000,
+                                  2500000, 3000000, 3500000, 4000000};
 
 static void speed_from_flags(struct termios2 *t)
 {
@@ -50,7 +52,8 @@ static void apply(struct tty *tty, const struct termios2 *t, bool flush)
 }
 
 /* size: of struct termios or of struct termios2, which begins with the same members. */
-static long set_termios(struct tty *tty, const void __user *user, size_t size, bool drain, bool flush)
+static long set_termios(struct tty *tty, const void __user *user, size_t size, bool drain,
+                        bool flush)
 {
     struct termios2 t = tty->termios;
     int r = job_control_check(tty, SIGTTOU);
@@ -200,11 +203,13 @@ long tty_ioctl(struct file *file, unsigned command, unsigned long arg)
     case TCSETS:
     case TCSETSW:
     case TCSETSF:
-        return set_termios(tty, user, sizeof(struct termios), command != TCSETS, command == TCSETSF);
+        return set_termios(tty, user, sizeof(struct termios), command != TCSETS,
+                           command == TCSETSF);
     case TCSETS2:
     case TCSETSW2:
     case TCSETSF2:
-        return set_termios(tty, user, sizeof(struct termios2), command != TCSETS2, command == TCSETSF2);
+        return set_termios(tty, user, sizeof(struct termios2), command != TCSETS2,
+                           command == TCSETSF2);
     case TIOCGWINSZ:
         return get_size(tty, user);
     case TIOCSWINSZ:

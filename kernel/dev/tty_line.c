@@ -13,9 +13,9 @@
 #include <vellum/string.h>
 #include <vellum/tty.h>
 
-#define I_FLAG(tty, f) ((tty)->termios.c_iflag & (f))
-#define O_FLAG(tty, f) ((tty)->termios.c_oflag & (f))
-#define L_FLAG(tty, f) ((tty)->termios.c_lflag & (f))
+#define I_FLAG(tty, f)         ((tty)->termios.c_iflag & (f))
+#define O_FLAG(tty, f)         ((tty)->termios.c_oflag & (f))
+#define L_FLAG(tty, f)         ((tty)->termios.c_lflag & (f))
 #define IS_CHAR(tty, c, which) ((c) != 0 && (c) == (tty)->termios.c_cc[which])
 
 static u8 input_at(struct tty *tty, u32 pos)
@@ -287,7 +287,8 @@ static bool canonical_special(struct tty *tty, u8 c)
         }
     } else if (IS_CHAR(tty, c, VEOF)) {
         finish_line(tty, c, true);
-    } else if (c == '\n' || IS_CHAR(tty, c, VEOL) || (IS_CHAR(tty, c, VEOL2) && L_FLAG(tty, IEXTEN))) {
+    } else if (c == '\n' || IS_CHAR(tty, c, VEOL) ||
+               (IS_CHAR(tty, c, VEOL2) && L_FLAG(tty, IEXTEN))) {
         finish_line(tty, c, false);
     } else {
         return false;
@@ -298,10 +299,10 @@ static bool canonical_special(struct tty *tty, u8 c)
 /* With ISIG: the signal of c, after the flush and echo that come with it; or 0. */
 static int signal_of(struct tty *tty, u8 c)
 {
-    int signo = IS_CHAR(tty, c, VINTR) ? SIGINT
-              : IS_CHAR(tty, c, VQUIT) ? SIGQUIT
-              : IS_CHAR(tty, c, VSUSP) ? SIGTSTP
-                                       : 0;
+    int signo = IS_CHAR(tty, c, VINTR)   ? SIGINT
+                : IS_CHAR(tty, c, VQUIT) ? SIGQUIT
+                : IS_CHAR(tty, c, VSUSP) ? SIGTSTP
+                                         : 0;
 
     if (signo == 0)
         return 0;

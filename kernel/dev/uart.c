@@ -16,8 +16,8 @@
 #include <vellum/tty.h>
 #include <linux/serial_reg.h>
 
-#define FIFO_DEPTH 16
-#define UART_MAJOR 4
+#define FIFO_DEPTH       16
+#define UART_MAJOR       4
 #define UART_FIRST_MINOR 64
 
 struct uart {
@@ -29,7 +29,7 @@ struct uart {
     struct uart *next;
 };
 
-static struct uart *uarts;          /* those added, in order */
+static struct uart *uarts; /* those added, in order */
 static struct uart_port *early_port;
 static struct console uart_console;
 
@@ -83,8 +83,8 @@ static void set_up_port(struct uart_port *port)
 {
     put(port, UART_IER, 0);
     put(port, UART_LCR, UART_LCR_WLEN8);
-    put(port, UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT |
-                            UART_FCR_TRIGGER_8);
+    put(port, UART_FCR,
+        UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT | UART_FCR_TRIGGER_8);
     put(port, UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
 }
 
@@ -124,7 +124,8 @@ static void uart_start_output(struct tty *tty)
         for (size_t i = 0; i < n; i++)
             put(u->port, UART_TX, bytes[i]);
     }
-    set_interrupts(u, UART_IER_RDI | (byte_ring_empty(&tty->output) || tty->stopped ? 0 : UART_IER_THRI));
+    set_interrupts(u, UART_IER_RDI |
+                          (byte_ring_empty(&tty->output) || tty->stopped ? 0 : UART_IER_THRI));
     spin_unlock_raw(&u->lock);
 }
 
@@ -165,7 +166,7 @@ static bool uart_interrupt(unsigned line, void *arg)
     return any;
 }
 
-static const struct tty_driver uart_driver = { .start_output = uart_start_output };
+static const struct tty_driver uart_driver = {.start_output = uart_start_output};
 
 void uart_add(struct uart_port *port)
 {
@@ -192,7 +193,8 @@ void uart_init(void)
         int error;
 
         snprintf(u->name, sizeof(u->name), "ttyS%u", n);
-        error = tty_register(&u->tty, u->name, dev_make(UART_MAJOR, UART_FIRST_MINOR + n), &uart_driver, u);
+        error = tty_register(&u->tty, u->name, dev_make(UART_MAJOR, UART_FIRST_MINOR + n),
+                             &uart_driver, u);
         if (error == 0)
             error = irq_request(u->port->irq, uart_interrupt, u, u->name, u->port->irq_level,
                                 u->port->irq_active_low);

@@ -15,11 +15,11 @@
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
-#define VIRTIO_VENDOR        0x1af4
-#define MODERN_DEVICE_BASE   0x1040 /* device id = base + type */
-#define TRANSITIONAL_FIRST   0x1000
-#define TRANSITIONAL_LAST    0x103f
-#define QUEUES_MAX           128
+#define VIRTIO_VENDOR      0x1af4
+#define MODERN_DEVICE_BASE 0x1040 /* device id = base + type */
+#define TRANSITIONAL_FIRST 0x1000
+#define TRANSITIONAL_LAST  0x103f
+#define QUEUES_MAX         128
 
 /* ---- queues ------------------------------------------------------------------------------------------- */
 
@@ -34,7 +34,8 @@ static int allocate_rings(struct virtqueue *q)
 {
     size_t desc = q->size * sizeof(struct vring_desc);
     size_t avail = ALIGN_UP(sizeof(struct vring_avail) + (q->size + 1) * sizeof(__virtio16), 8);
-    size_t used = ALIGN_UP(sizeof(struct vring_used) + q->size * sizeof(struct vring_used_elem) + 2, 8);
+    size_t used =
+        ALIGN_UP(sizeof(struct vring_used) + q->size * sizeof(struct vring_used_elem) + 2, 8);
     char *memory = kzalloc(desc + avail + used, ALLOC_KERNEL);
 
     q->tokens = kzalloc(q->size * sizeof(void *), ALLOC_KERNEL);
@@ -120,7 +121,8 @@ fail:
     return err_ptr(error);
 }
 
-int virtqueue_add(struct virtqueue *q, const struct virtio_buffer *buffers, unsigned out, unsigned in, void *token)
+int virtqueue_add(struct virtqueue *q, const struct virtio_buffer *buffers, unsigned out,
+                  unsigned in, void *token)
 {
     unsigned long flags = spin_lock_irqsave(&q->lock);
     unsigned n = out + in;
@@ -215,7 +217,8 @@ static bool virtio_interrupt(unsigned line, void *arg)
 /* ---- devices -------------------------------------------------------------------------------------------- */
 
 /* The register block of one kind, described by a vendor capability; NULL if there is none. */
-static void *find_block(struct pci_device *pci, unsigned kind, size_t least, size_t *size, unsigned *cap_out)
+static void *find_block(struct pci_device *pci, unsigned kind, size_t least, size_t *size,
+                        unsigned *cap_out)
 {
     for (unsigned cap = pci_capability(pci, PCI_CAP_ID_VNDR, 0); cap;
          cap = pci_capability(pci, PCI_CAP_ID_VNDR, cap)) {
@@ -224,7 +227,8 @@ static void *find_block(struct pci_device *pci, unsigned kind, size_t least, siz
         u32 length = pci_read(pci, cap + offsetof(struct virtio_pci_cap, length), 4);
         char *base;
 
-        if (pci_read(pci, cap + offsetof(struct virtio_pci_cap, cfg_type), 1) != kind || bar >= PCI_BARS)
+        if (pci_read(pci, cap + offsetof(struct virtio_pci_cap, cfg_type), 1) != kind ||
+            bar >= PCI_BARS)
             continue;
         if (length < least || offset > pci->bars[bar].size || length > pci->bars[bar].size - offset)
             continue;
@@ -244,13 +248,15 @@ static int find_registers(struct virtio_device *d)
     unsigned cap;
     size_t size;
 
-    d->common = find_block(pci, VIRTIO_PCI_CAP_COMMON_CFG, sizeof(struct virtio_pci_common_cfg), &size, &cap);
+    d->common = find_block(pci, VIRTIO_PCI_CAP_COMMON_CFG, sizeof(struct virtio_pci_common_cfg),
+                           &size, &cap);
     d->isr = find_block(pci, VIRTIO_PCI_CAP_ISR_CFG, 1, &size, &cap);
     d->config = find_block(pci, VIRTIO_PCI_CAP_DEVICE_CFG, 0, &d->config_size, &cap);
     d->notify_base = find_block(pci, VIRTIO_PCI_CAP_NOTIFY_CFG, 2, &d->notify_size, &cap);
     if (!d->common || !d->isr || !d->notify_base)
         return -ENODEV;
-    d->notify_multiplier = pci_read(pci, cap + offsetof(struct virtio_pci_notify_cap, notify_off_multiplier), 4);
+    d->notify_multiplier =
+        pci_read(pci, cap + offsetof(struct virtio_pci_notify_cap, notify_off_multiplier), 4);
     return 0;
 }
 
@@ -337,7 +343,7 @@ static int probe(struct pci_device *pci)
 
 void virtio_driver_register(const struct virtio_driver *driver)
 {
-    const struct pci_driver pci = { .name = driver->name, .match = match, .probe = probe };
+    const struct pci_driver pci = {.name = driver->name, .match = match, .probe = probe};
 
     probing = driver;
     pci_driver_register(&pci);

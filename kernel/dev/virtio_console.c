@@ -21,16 +21,16 @@
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 
-#define PORT_MAJOR     251 /* of the range for local use */
-#define PORTS_MAX      64
-#define QUEUE_SIZE     16
+#define PORT_MAJOR      251 /* of the range for local use */
+#define PORTS_MAX       64
+#define QUEUE_SIZE      16
 #define RECEIVE_BUFFERS 4
-#define SEND_ORDER     2
-#define SEND_SIZE      (PAGE_SIZE << SEND_ORDER)
-#define NAME_SIZE      64
-#define CONTROL_IN     2
-#define CONTROL_OUT    3
-#define PROBE_TIMEOUT  (10 * NSEC_PER_SEC)
+#define SEND_ORDER      2
+#define SEND_SIZE       (PAGE_SIZE << SEND_ORDER)
+#define NAME_SIZE       64
+#define CONTROL_IN      2
+#define CONTROL_OUT     3
+#define PROBE_TIMEOUT   (10 * NSEC_PER_SEC)
 
 struct receive_buffer {
     struct list link; /* [port->lock] in port->received */
@@ -45,15 +45,15 @@ struct port {
     unsigned id;
     char name[NAME_SIZE];
     struct virtqueue *in, *out;
-    spinlock_t lock;          /* interrupts off */
-    struct list received;     /* [lock] filled buffers, oldest first */
-    bool host_connected;      /* [lock] */
-    bool removed;             /* [lock] */
-    bool send_done;           /* [lock] the device has taken what was being written */
-    struct wait_queue wait;   /* readers, writers, poll */
+    spinlock_t lock;        /* interrupts off */
+    struct list received;   /* [lock] filled buffers, oldest first */
+    bool host_connected;    /* [lock] */
+    bool removed;           /* [lock] */
+    bool send_done;         /* [lock] the device has taken what was being written */
+    struct wait_queue wait; /* readers, writers, poll */
     struct mutex read_mutex, write_mutex;
-    char *send_buffer;        /* [write_mutex] */
-    unsigned opens;           /* [device->mutex] */
+    char *send_buffer; /* [write_mutex] */
+    unsigned opens;    /* [device->mutex] */
     struct receive_buffer buffers[RECEIVE_BUFFERS];
 };
 
@@ -61,10 +61,10 @@ struct console_device {
     struct virtio_device *virtio;
     unsigned number;
     struct virtqueue *control_in, *control_out;
-    struct mutex mutex;       /* control messages out, opens */
-    struct wait_queue wait;   /* the thread: control messages have come */
+    struct mutex mutex;     /* control messages out, opens */
+    struct wait_queue wait; /* the thread: control messages have come */
     struct wait_queue probe_wait;
-    unsigned added, named;    /* ports so far; the thread's */
+    unsigned added, named; /* ports so far; the thread's */
     struct port *ports[PORTS_MAX];
 };
 
@@ -82,7 +82,7 @@ static unsigned device_count;
 static void send_control(struct console_device *d, unsigned id, unsigned event, unsigned value)
 {
     struct virtio_console_control *m = kmalloc(sizeof(*m), ALLOC_KERNEL);
-    struct virtio_buffer b = { m, sizeof(*m) };
+    struct virtio_buffer b = {m, sizeof(*m)};
     void *done;
     u32 length;
 
@@ -90,7 +90,7 @@ static void send_control(struct console_device *d, unsigned id, unsigned event, 
         kfree(done);
     if (!m)
         return;
-    *m = (struct virtio_console_control){ .id = id, .event = event, .value = value };
+    *m = (struct virtio_console_control){.id = id, .event = event, .value = value};
     if (virtqueue_add(d->control_out, &b, 1, 0, m) != 0)
         kfree(m);
     else
@@ -99,7 +99,7 @@ static void send_control(struct console_device *d, unsigned id, unsigned event, 
 
 static void post_receive(struct port *p, struct receive_buffer *b)
 {
-    struct virtio_buffer vb = { b->data, PAGE_SIZE };
+    struct virtio_buffer vb = {b->data, PAGE_SIZE};
 
     b->used = b->length = 0;
     if (virtqueue_add(p->in, &vb, 0, 1, b) == 0)
@@ -251,7 +251,7 @@ static int control_thread(void *arg)
         wait_event(&d->wait, virtqueue_used(d->control_in));
         mutex_lock(&d->mutex);
         while ((m = virtqueue_get(d->control_in, &length))) {
-            struct virtio_buffer b = { m, sizeof(*m) };
+            struct virtio_buffer b = {m, sizeof(*m)};
 
             handle_control(d, m, length);
             virtqueue_add(d->control_in, &b, 0, 1, m);
@@ -306,7 +306,8 @@ static ssize_t copy_received(struct port *p, struct iov_iter *iter)
     ssize_t done = 0;
 
     while (iter->count > 0 && (b = oldest(p))) {
-        size_t n = copy_to_iter(iter, b->data + b->used, min_t(size_t, iter->count, b->length - b->used));
+        size_t n =
+            copy_to_iter(iter, b->data + b->used, min_t(size_t, iter->count, b->length - b->used));
         unsigned long flags;
 
         if (n == 0 && b->used < b->length)
@@ -345,7 +346,7 @@ static ssize_t port_read(struct file *file, struct iov_iter *iter, loff_t *pos)
 /* Send what is in the buffer and wait until the host has it. => write_mutex */
 static int send_and_wait(struct port *p, size_t n)
 {
-    struct virtio_buffer b = { p->send_buffer, n };
+    struct virtio_buffer b = {p->send_buffer, n};
     int error;
 
     p->send_done = false;
@@ -371,7 +372,8 @@ static ssize_t port_write(struct file *file, struct iov_iter *iter, loff_t *pos)
         }
         /* A writer that was killed while it waited left the buffer with the device. */
         if (done == 0 && p->out->free_count < p->out->size &&
-            (r = wait_event_interruptible(&p->wait, READ_ONCE(p->out->free_count) == p->out->size)) != 0)
+            (r = wait_event_interruptible(&p->wait,
+                                          READ_ONCE(p->out->free_count) == p->out->size)) != 0)
             break;
         n = copy_from_iter(iter, p->send_buffer, min_t(size_t, iter->count, SEND_SIZE));
         if (n == 0)
@@ -414,7 +416,7 @@ static int post_control_buffers(struct console_device *d)
 {
     for (unsigned i = 0; i < QUEUE_SIZE; i++) {
         struct control *m = kzalloc(sizeof(*m), ALLOC_KERNEL);
-        struct virtio_buffer b = { m, sizeof(*m) };
+        struct virtio_buffer b = {m, sizeof(*m)};
 
         if (!m)
             return i > 0 ? 0 : -ENOMEM;
@@ -432,7 +434,8 @@ static int console_probe(struct virtio_device *virtio)
     struct thread *t;
     int error;
 
-    if (!(virtio->features & BIT(VIRTIO_CONSOLE_F_MULTIPORT)) || device_count == ARRAY_SIZE(devices))
+    if (!(virtio->features & BIT(VIRTIO_CONSOLE_F_MULTIPORT)) ||
+        device_count == ARRAY_SIZE(devices))
         return -ENODEV;
     d = kzalloc(sizeof(*d), ALLOC_KERNEL);
     if (!d)
@@ -456,8 +459,8 @@ static int console_probe(struct virtio_device *virtio)
     if (is_err(t))
         return ptr_err(t);
     /* The host tells of its ports at once; programs expect to find them. */
-    error = wait_event_state(&d->probe_wait, d->named > 0 && d->named == d->added, TASK_UNINTERRUPTIBLE,
-                             ktime_after(PROBE_TIMEOUT), false);
+    error = wait_event_state(&d->probe_wait, d->named > 0 && d->named == d->added,
+                             TASK_UNINTERRUPTIBLE, ktime_after(PROBE_TIMEOUT), false);
     pr_info("virtio-console: %u ports%s", d->named, error ? " (the host does not name them)" : "");
     return 0;
 }
@@ -471,7 +474,8 @@ static const struct virtio_driver console_driver = {
 
 void virtio_console_init(void)
 {
-    int error = char_device_register(PORT_MAJOR, 0, ARRAY_SIZE(devices) * PORTS_MAX, "virtio-portsdev", &port_ops);
+    int error = char_device_register(PORT_MAJOR, 0, ARRAY_SIZE(devices) * PORTS_MAX,
+                                     "virtio-portsdev", &port_ops);
 
     if (error)
         pr_err("virtio-console: error %d", -error);

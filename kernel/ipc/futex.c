@@ -29,9 +29,9 @@ struct futex_key {
 };
 
 struct waiter {
-    struct list link;       /* [bucket lock]; list_empty: woken */
+    struct list link; /* [bucket lock]; list_empty: woken */
     struct thread *thread;
-    struct futex_key key;   /* [bucket lock] */
+    struct futex_key key; /* [bucket lock] */
     u32 bits;
 };
 
@@ -69,7 +69,7 @@ static int make_key(vaddr_t address, bool private, struct futex_key *key)
         return -EINVAL;
     if (!user_range_ok((void __user *)address, sizeof(u32)))
         return -EFAULT;
-    *key = (struct futex_key){ mm, address };
+    *key = (struct futex_key){mm, address};
     if (private)
         return 0;
     read_lock(&mm->lock);
@@ -77,7 +77,8 @@ static int make_key(vaddr_t address, bool private, struct futex_key *key)
     if (!vma)
         error = -EFAULT;
     else if ((vma->flags & VM_SHARED) && vma->mappings)
-        *key = (struct futex_key){ vma->mappings, (vma->offset << PAGE_SHIFT) + (address - vma->start) };
+        *key =
+            (struct futex_key){vma->mappings, (vma->offset << PAGE_SHIFT) + (address - vma->start)};
     read_unlock(&mm->lock);
     return error;
 }
@@ -184,7 +185,7 @@ static bool dequeue(struct waiter *w)
 
 static long wait(vaddr_t address, bool private, u32 value, ktime_t deadline, u32 bits)
 {
-    struct waiter w = { .thread = current, .bits = bits };
+    struct waiter w = {.thread = current, .bits = bits};
     int error = make_key(address, private, &w.key), slept = 0;
 
     if (error)
@@ -218,7 +219,7 @@ static long wait_restartable(vaddr_t address, bool private, u32 value, ktime_t d
         return result;
     current->restart = (struct restart_block){
         .fn = wait_again,
-        .arg = { address, value, deadline, (u64)private << 32 | bits },
+        .arg = {address, value, deadline, (u64) private << 32 | bits},
     };
     return -ERESTART_RESTARTBLOCK;
 }
@@ -235,7 +236,8 @@ static int release_robust(vaddr_t address)
     for (;;) {
         if ((word & FUTEX_TID_MASK) != (u32)current->tid)
             return 0;
-        if (arch_cmpxchg_user_32((u32 *)address, word, (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &seen))
+        if (arch_cmpxchg_user_32((u32 *)address, word, (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED,
+                                 &seen))
             return -EFAULT;
         if (seen == word)
             break;
@@ -323,8 +325,8 @@ static int deadline_from_user(int op, const struct __kernel_timespec __user *uts
     return 0;
 }
 
-SYSCALL_DEFINE6(futex, vaddr_t, address, int, op, u32, value, const struct __kernel_timespec __user *, uts,
-                vaddr_t, address2, u32, value3)
+SYSCALL_DEFINE6(futex, vaddr_t, address, int, op, u32, value,
+                const struct __kernel_timespec __user *, uts, vaddr_t, address2, u32, value3)
 {
     bool private = op & FUTEX_PRIVATE_FLAG;
     struct futex_key key;

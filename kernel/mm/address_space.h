@@ -98,7 +98,8 @@ vaddr_t page_table_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **ent
 
 /* Take away the tables for [start, end) that serve only addresses in [low, high), where nothing is
  * mapped any more. Their frames go with the batch. => mm->lock write-held, or the last user gone */
-void page_table_free(struct tlb_batch *batch, vaddr_t start, vaddr_t end, vaddr_t low, vaddr_t high);
+void page_table_free(struct tlb_batch *batch, vaddr_t start, vaddr_t end, vaddr_t low,
+                     vaddr_t high);
 
 /* End of the range of the level-0 table that covers address, but at most `end`. */
 static inline vaddr_t table_end(vaddr_t address, vaddr_t end)

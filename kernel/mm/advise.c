@@ -198,7 +198,8 @@ static bool in_core(struct vma *vma, vaddr_t address)
 
     if (entry && pte_present(pte_load(entry)))
         return true;
-    if (!vma->ops || !vma->ops->fault_around || vma->ops->fault_around(vma, index, index, &page) == 0)
+    if (!vma->ops || !vma->ops->fault_around ||
+        vma->ops->fault_around(vma, index, index, &page) == 0)
         return false;
     page_put(page);
     return true;

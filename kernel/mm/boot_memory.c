@@ -48,7 +48,7 @@ static void add_range(struct range_list *list, paddr_t start, paddr_t end)
         start = min(start, list->range[last].start);
         end = max(end, list->range[last].end);
     }
-    replace_ranges(list, first, last, (struct boot_range){ start, end });
+    replace_ranges(list, first, last, (struct boot_range){start, end});
 }
 
 /* `mem=` cuts memory off above that much; it may be asked for at any time after the start. */
@@ -144,7 +144,7 @@ __init bool boot_memory_free_range(paddr_t from, struct boot_range *range)
 
 __init paddr_t boot_alloc(u64 size, u64 align)
 {
-    struct boot_range gap = { 0, 0 };
+    struct boot_range gap = {0, 0};
 
     size = ALIGN_UP(size, PAGE_SIZE);
     align = max_t(u64, align, PAGE_SIZE);
@@ -176,7 +176,7 @@ void boot_free_init_memory(void)
         pte_t *entry = kernel_pte((vaddr_t)p);
 
         if (entry)
-            pte_store(entry, (pte_t){ 0 });
+            pte_store(entry, (pte_t){0});
     }
     arch_tlb_flush_all();
     frames_give(image_to_phys(init_start), image_to_phys(init_start) + (init_end - init_start));

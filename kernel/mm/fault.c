@@ -181,7 +181,7 @@ static int break_copy_on_write(struct vm_fault *fault)
  * are put. Returns whether the page of the fault was among them. */
 static bool map_around(struct vm_fault *fault, struct page **pages, unsigned n, bool write)
 {
-    long counts[3] = { 0, 0, 0 };
+    long counts[3] = {0, 0, 0};
     unsigned unused = 0;
     bool hit = false;
 
@@ -251,8 +251,8 @@ static int map_file_page(struct vm_fault *fault)
     struct vma *vma = fault->vma;
     bool touched = fault->access & ACCESS_WRITE;
     /* Where nobody wants to know of the first write, shared pages are writable from the start. */
-    bool write = !vma_is_private(vma) && (vma->flags & VM_WRITE) &&
-                 (touched || !vma->ops->make_writable);
+    bool write =
+        !vma_is_private(vma) && (vma->flags & VM_WRITE) && (touched || !vma->ops->make_writable);
     int result;
 
     if (vma->ops->fault_around && !(touched && vma->ops->make_writable) &&
@@ -448,7 +448,7 @@ static inline int fault_once(struct mm *mm, struct vm_fault *fault)
 
 int mm_fault(struct mm *mm, vaddr_t address, u32 access, bool *major)
 {
-    struct vm_fault fault = { .address = address & PAGE_MASK, .access = access };
+    struct vm_fault fault = {.address = address & PAGE_MASK, .access = access};
     int result;
 
     if (unlikely(address >= USER_END))

@@ -29,14 +29,14 @@
 #define BLOCK_FRAMES (1UL << MAX_ORDER)
 
 static struct {
-    spinlock_t lock;                  /* taken with interrupts off */
-    u64 free;                         /* [lock] frames in the lists */
-    struct list blocks[MAX_ORDER + 1];/* [lock] page->link of the first frame of each free block */
-    u64 count[MAX_ORDER + 1];         /* [lock] their lengths */
-    u64 reserve;                      /* [i] frames below which only ALLOC_ATOMIC succeeds */
+    spinlock_t lock;                   /* taken with interrupts off */
+    u64 free;                          /* [lock] frames in the lists */
+    struct list blocks[MAX_ORDER + 1]; /* [lock] page->link of the first frame of each free block */
+    u64 count[MAX_ORDER + 1];          /* [lock] their lengths */
+    u64 reserve;                       /* [i] frames below which only ALLOC_ATOMIC succeeds */
 } buddy;
 
-static struct frame_cache boot_frame_cache = { .high = FRAME_STACK };
+static struct frame_cache boot_frame_cache = {.high = FRAME_STACK};
 
 bool frames_ready;
 struct page *zero_page;
@@ -422,7 +422,7 @@ static __init void mark_reserved(paddr_t start, paddr_t end)
 /* Free what is free and mark the rest, range by range. */
 static __init void sort_memory(void)
 {
-    struct boot_range gap = { 0, 0 };
+    struct boot_range gap = {0, 0};
     bool more = boot_memory_free_range(0, &gap);
     paddr_t start;
     u64 size;

@@ -10,7 +10,8 @@
 #include <vellum/page_table.h>
 #include <vellum/sync.h>
 
-static DEFINE_SPINLOCK(map_lock); /* upper entries of the kernel's half; taken with interrupts off */
+static DEFINE_SPINLOCK(
+    map_lock); /* upper entries of the kernel's half; taken with interrupts off */
 
 static paddr_t table_alloc(void)
 {

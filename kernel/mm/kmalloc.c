@@ -12,11 +12,10 @@ static const struct {
     u16 size;
     const char *name;
 } classes[] = {
-    { 16, "kmalloc-16" },     { 32, "kmalloc-32" },     { 48, "kmalloc-48" },
-    { 64, "kmalloc-64" },     { 96, "kmalloc-96" },     { 128, "kmalloc-128" },
-    { 192, "kmalloc-192" },   { 256, "kmalloc-256" },   { 384, "kmalloc-384" },
-    { 512, "kmalloc-512" },   { 768, "kmalloc-768" },   { 1024, "kmalloc-1024" },
-    { 2048, "kmalloc-2048" }, { 4096, "kmalloc-4096" }, { 8192, "kmalloc-8192" },
+    {16, "kmalloc-16"},     {32, "kmalloc-32"},     {48, "kmalloc-48"},     {64, "kmalloc-64"},
+    {96, "kmalloc-96"},     {128, "kmalloc-128"},   {192, "kmalloc-192"},   {256, "kmalloc-256"},
+    {384, "kmalloc-384"},   {512, "kmalloc-512"},   {768, "kmalloc-768"},   {1024, "kmalloc-1024"},
+    {2048, "kmalloc-2048"}, {4096, "kmalloc-4096"}, {8192, "kmalloc-8192"},
 };
 
 #define STEP        16 /* granularity of the table of small sizes */
@@ -106,7 +105,7 @@ __init void kmalloc_init(void)
     }
     for (unsigned i = 0; i < ARRAY_SIZE(small_class); i++) {
         if (i * STEP > classes[class].size)
-            class++;
+            class ++;
         small_class[i] = class;
     }
 }

@@ -24,9 +24,9 @@ bool boot_memory_free_range(paddr_t from, struct boot_range *range);
 
 /* A processor's own free frames. */
 struct frame_cache {
-    unsigned count;   /* [c] frames in stack; read by others as a hint */
-    unsigned high;    /* [i] at most */
-    long anonymous;   /* [c] anonymous frames: allocated minus freed here; the sum over CPUs counts */
+    unsigned count; /* [c] frames in stack; read by others as a hint */
+    unsigned high;  /* [i] at most */
+    long anonymous; /* [c] anonymous frames: allocated minus freed here; the sum over CPUs counts */
     struct page *stack[FRAME_STACK]; /* [c] */
 };
 /* [c] this CPU, interrupts off; `anonymous` is not touched by interrupts: preemption off is enough */

@@ -149,8 +149,8 @@ void populate(struct mm *mm, vaddr_t start, vaddr_t end)
             flags = vma->flags;
         read_unlock(&mm->lock);
         if (!vma || mm_fault(mm, va,
-                             ACCESS_USER | ((flags & (VM_WRITE | VM_SHARED)) == VM_WRITE ? ACCESS_WRITE
-                                                                                          : 0),
+                             ACCESS_USER |
+                                 ((flags & (VM_WRITE | VM_SHARED)) == VM_WRITE ? ACCESS_WRITE : 0),
                              &major) != FAULT_OK)
             return;
     }
@@ -165,8 +165,8 @@ long mm_map_request(struct mm *mm, const struct map_request *r)
     write_lock(&mm->lock);
     start = map_locked(mm, r, flags);
     write_unlock(&mm->lock);
-    if (start >= 0 && ((flags & VM_LOCKED) || (r->map_flags & (MAP_POPULATE | MAP_NONBLOCK)) ==
-                                                  MAP_POPULATE))
+    if (start >= 0 &&
+        ((flags & VM_LOCKED) || (r->map_flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE))
         populate(mm, start, start + r->length);
     return start;
 }
@@ -198,8 +198,7 @@ void mm_set_brk(struct mm *mm, vaddr_t start)
     mm->brk = start;
 }
 
-#define HEAP_FLAGS                                                                                 \
-    (VM_READ | VM_WRITE | VM_MAY_READ | VM_MAY_WRITE | VM_MAY_EXEC | VM_ACCOUNT)
+#define HEAP_FLAGS (VM_READ | VM_WRITE | VM_MAY_READ | VM_MAY_WRITE | VM_MAY_EXEC | VM_ACCOUNT)
 
 /* => mm->lock write-held; 0 or -ENOMEM */
 static int grow_heap(struct mm *mm, vaddr_t start, vaddr_t end)

@@ -196,7 +196,8 @@ static void stack_drain(struct object_cache *cache, struct object_stack *stack, 
 }
 
 /* The stack is full, or there is none. => interrupts off */
-static __noinline void free_slow(struct object_cache *cache, struct object_stack *stack, void *object)
+static __noinline void free_slow(struct object_cache *cache, struct object_stack *stack,
+                                 void *object)
 {
     struct page *slab;
 
@@ -415,13 +416,13 @@ void slab_show(struct seq_file *m)
                 " : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
     spin_lock(&caches_lock);
     list_for_each_entry(cache, &caches, link)
-        seq_printf(m, "%-17s %6llu %6llu %6u %4u %4u : tunables %4u %4u %4u : slabdata %6llu %6llu 0\n",
-                   cache->name, (unsigned long long)cache->used,
-                   (unsigned long long)cache->slabs * cache->per_slab, cache->size,
-                   cache->per_slab, 1U << cache->order, cache->stack_limit,
-                   cache->stack_limit / 2, 0U,
-                   (unsigned long long)cache->slabs - (cache->empty != NULL),
-                   (unsigned long long)cache->slabs);
+        seq_printf(
+            m, "%-17s %6llu %6llu %6u %4u %4u : tunables %4u %4u %4u : slabdata %6llu %6llu 0\n",
+            cache->name, (unsigned long long)cache->used,
+            (unsigned long long)cache->slabs * cache->per_slab, cache->size, cache->per_slab,
+            1U << cache->order, cache->stack_limit, cache->stack_limit / 2, 0U,
+            (unsigned long long)cache->slabs - (cache->empty != NULL),
+            (unsigned long long)cache->slabs);
     spin_unlock(&caches_lock);
 }
 

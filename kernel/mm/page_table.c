@@ -49,7 +49,7 @@ static bool fill_entry(struct mm *mm, pte_t *entry)
 
 pte_t *page_table_make(struct mm *mm, vaddr_t address, struct page **table)
 {
-    pte_t *entries = mm->page_table, pte = { 0 };
+    pte_t *entries = mm->page_table, pte = {0};
 
     for (unsigned level = PT_LEVELS - 1; level > 0; level--) {
         pte_t *entry = &entries[pte_index(address, level)];
@@ -105,7 +105,7 @@ static void drop_table(struct tlb_batch *batch, pte_t *entry, pte_t pte)
 {
     struct page *page = pfn_to_page(pte_pfn(pte));
 
-    pte_store(entry, (pte_t){ 0 });
+    pte_store(entry, (pte_t){0});
     page->flags = 0;
     atomic_dec(&batch->mm->table_pages);
     atomic_dec(&count_tables);
@@ -138,7 +138,7 @@ static void free_below(const struct free_range *r, pte_t *entries, unsigned leve
 
 void page_table_free(struct tlb_batch *batch, vaddr_t start, vaddr_t end, vaddr_t low, vaddr_t high)
 {
-    struct free_range range = { batch, start, end, low, high };
+    struct free_range range = {batch, start, end, low, high};
     u64 span = 1UL << PT_SHIFT(1);
     vaddr_t first = ALIGN_DOWN(start, span);
 

@@ -14,7 +14,7 @@
 static vaddr_t unmap_table(struct tlb_batch *b, pte_t *entry, struct page *table, vaddr_t address,
                            vaddr_t stop, bool anonymous_too)
 {
-    long counts[3] = { 0, 0, 0 };
+    long counts[3] = {0, 0, 0};
     vaddr_t start = address;
     bool any = false;
 
@@ -32,7 +32,7 @@ static vaddr_t unmap_table(struct tlb_batch *b, pte_t *entry, struct page *table
             counts[page_kind(page)]++;
             b->pages[b->n++] = page;
         }
-        pte_store(entry, (pte_t){ 0 });
+        pte_store(entry, (pte_t){0});
         any = true;
     }
     spin_unlock(&table->table_lock);

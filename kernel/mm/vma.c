@@ -117,7 +117,7 @@ static bool update_largest(struct rb_node *node)
     return true;
 }
 
-static const struct rb_augment augment = { update_largest };
+static const struct rb_augment augment = {update_largest};
 
 /* The gap below a VMA (or NULL) has changed. */
 static inline void gap_changed(struct vma *vma)
@@ -154,8 +154,8 @@ static struct vma *highest_gap(struct rb_node *node, u64 size, vaddr_t low, vadd
 
 vaddr_t vma_find_gap(struct mm *mm, u64 size, vaddr_t low, vaddr_t high)
 {
-    struct vma *last = list_empty(&mm->vma_list) ? NULL
-                                                  : list_last_entry(&mm->vma_list, struct vma, link);
+    struct vma *last =
+        list_empty(&mm->vma_list) ? NULL : list_last_entry(&mm->vma_list, struct vma, link);
     vaddr_t start = max(last ? last->end : 0, low);
     struct vma *vma;
 
@@ -370,8 +370,9 @@ struct vma *vma_extend_anonymous(struct mm *mm, vaddr_t start, vaddr_t end, u32 
 {
     struct vma *next = vma_find(mm, start), *prev;
 
-    prev = next ? vma_prev(next)
-                : list_empty(&mm->vma_list) ? NULL : list_last_entry(&mm->vma_list, struct vma, link);
+    prev = next                        ? vma_prev(next)
+           : list_empty(&mm->vma_list) ? NULL
+                                       : list_last_entry(&mm->vma_list, struct vma, link);
     if (is_anonymous(prev, flags) && prev->end == start) {
         vma_resize(prev, prev->start, end);
         return vma_merge(prev);

@@ -29,9 +29,9 @@ struct vmap_area {
 };
 
 static DEFINE_MUTEX(lock);
-static struct rb_root areas;                          /* [lock] */
-static struct list dead_areas = LIST_INIT(dead_areas);/* [lock] */
-static u64 dead_pages;                                /* [lock] */
+static struct rb_root areas;                           /* [lock] */
+static struct list dead_areas = LIST_INIT(dead_areas); /* [lock] */
+static u64 dead_pages;                                 /* [lock] */
 
 static inline struct vmap_area *area_of(struct rb_node *node)
 {
@@ -53,7 +53,7 @@ static bool update_largest(struct rb_node *node)
     return true;
 }
 
-static const struct rb_augment augment = { update_largest };
+static const struct rb_augment augment = {update_largest};
 
 /* The area in front of which the lowest hole of at least `size` bytes lies, or NULL. => lock */
 static struct vmap_area *find_hole(u64 size)
@@ -203,7 +203,7 @@ static void area_unmap(struct vmap_area *area)
 
         if (!entry)
             continue;
-        old = pte_exchange(entry, (pte_t){ 0 });
+        old = pte_exchange(entry, (pte_t){0});
         if (!pte_none(old) && !area->device) {
             page_put(pfn_to_page(pte_pfn(old)));
             atomic_dec(&count_vmap);
@@ -223,7 +223,7 @@ static int map_frame(vaddr_t va, unsigned flags)
     }
     atomic_inc(&count_vmap);
     pte_publish(entry, pte_set_dirty(pte_set_young(
-                         pte_leaf(page_to_pfn(page), PTE_READ | PTE_WRITE | PTE_GLOBAL, 0))));
+                           pte_leaf(page_to_pfn(page), PTE_READ | PTE_WRITE | PTE_GLOBAL, 0))));
     return 0;
 }
 
@@ -264,8 +264,8 @@ void *vmap_device(paddr_t p, size_t size)
             return NULL;
         }
         pte_publish(entry, pte_set_dirty(pte_set_young(
-                             pte_leaf((p - offset + done) >> PAGE_SHIFT,
-                                      PTE_READ | PTE_WRITE | PTE_GLOBAL | PTE_DEVICE, 0))));
+                               pte_leaf((p - offset + done) >> PAGE_SHIFT,
+                                        PTE_READ | PTE_WRITE | PTE_GLOBAL | PTE_DEVICE, 0))));
     }
     return (void *)(area->start + offset);
 }
@@ -304,7 +304,7 @@ void vmap_free(void *p)
 struct page *vmap_to_page(const void *p)
 {
     pte_t *entry = kernel_pte((vaddr_t)p);
-    pte_t pte = entry ? pte_load(entry) : (pte_t){ 0 };
+    pte_t pte = entry ? pte_load(entry) : (pte_t){0};
 
     return pte_none(pte) ? NULL : pfn_to_page(pte_pfn(pte));
 }

@@ -111,7 +111,7 @@ SYSCALL_DEFINE2(capset, struct __user_cap_header_struct __user *, header,
     new->cap_effective = effective;
     new->cap_permitted = permitted;
     new->cap_inheritable = inheritable;
-    new->cap_ambient &= permitted & inheritable;
+    new->cap_ambient &= permitted &inheritable;
     cred_commit(new);
     return 0;
 }

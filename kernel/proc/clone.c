@@ -74,7 +74,8 @@ static int take_memory(struct thread *child, u64 flags)
     if (is_err(mm))
         return ptr_err(mm);
     child->mm = mm;
-    if ((flags & (CLONE_VM | CLONE_VFORK)) == CLONE_VM) { /* it has another stack: not ours to share */
+    if ((flags & (CLONE_VM | CLONE_VFORK)) ==
+        CLONE_VM) { /* it has another stack: not ours to share */
         child->altstack = child->altstack_size = 0;
         child->altstack_flags = SS_DISABLE;
     }
@@ -368,8 +369,8 @@ SYSCALL_DEFINE2(clone3, const struct clone_args __user *, uargs, size_t, size)
 
     if (error)
         return error;
-    if ((a.flags & (CSIGNAL | CLONE_DETACHED | CLONE_INTO_CGROUP | CLONE_PIDFD)) || a.set_tid_size ||
-        a.exit_signal > SIGNALS || (a.stack == 0) != (a.stack_size == 0) ||
+    if ((a.flags & (CSIGNAL | CLONE_DETACHED | CLONE_INTO_CGROUP | CLONE_PIDFD)) ||
+        a.set_tid_size || a.exit_signal > SIGNALS || (a.stack == 0) != (a.stack_size == 0) ||
         ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal))
         return -EINVAL;
     if (a.stack_size && !user_range_ok((void __user *)a.stack, a.stack_size))

@@ -145,8 +145,9 @@ SYSCALL_DEFINE3(setresuid, uid_t, ruid, uid_t, euid, uid_t, suid)
     const struct cred *old = current->cred;
     struct cred *new;
 
-    if (!capable(CAP_SETUID) && ((ruid != KEEP && !has_uid(ruid)) ||
-                                 (euid != KEEP && !has_uid(euid)) || (suid != KEEP && !has_uid(suid))))
+    if (!capable(CAP_SETUID) &&
+        ((ruid != KEEP && !has_uid(ruid)) || (euid != KEEP && !has_uid(euid)) ||
+         (suid != KEEP && !has_uid(suid))))
         return -EPERM;
     new = cred_copy(old, old->ngroups);
     if (!new)
@@ -181,7 +182,7 @@ SYSCALL_DEFINE1(setfsuid, uid_t, uid)
     if (before == 0)
         new->cap_effective &= ~FILE_CAPABILITIES;
     else if (uid == 0)
-        new->cap_effective |= new->cap_permitted & FILE_CAPABILITIES;
+        new->cap_effective |= new->cap_permitted &FILE_CAPABILITIES;
     cred_commit(new);
     return before;
 }
@@ -244,8 +245,9 @@ SYSCALL_DEFINE3(setresgid, gid_t, rgid, gid_t, egid, gid_t, sgid)
     const struct cred *old = current->cred;
     struct cred *new;
 
-    if (!capable(CAP_SETGID) && ((rgid != KEEP && !has_gid(rgid)) ||
-                                 (egid != KEEP && !has_gid(egid)) || (sgid != KEEP && !has_gid(sgid))))
+    if (!capable(CAP_SETGID) &&
+        ((rgid != KEEP && !has_gid(rgid)) || (egid != KEEP && !has_gid(egid)) ||
+         (sgid != KEEP && !has_gid(sgid))))
         return -EPERM;
     new = cred_copy(old, old->ngroups);
     if (!new)

@@ -239,7 +239,8 @@ again:
                 sighand_set_default(s, bit);
             break;
         }
-        if ((bit & SIGNALS_IGNORED_BY_DEFAULT) || (p == init_process && !(bit & SIGNALS_SYNCHRONOUS)))
+        if ((bit & SIGNALS_IGNORED_BY_DEFAULT) ||
+            (p == init_process && !(bit & SIGNALS_SYNCHRONOUS)))
             continue;
         if (bit & SIGNALS_STOP) {
             spin_unlock_irqrestore(&s->lock, flags);

@@ -25,7 +25,8 @@
 #include <linux/personality.h>
 
 #define SEGMENTS_SIZE_MAX 65536
-#define INTERPRETER_BASE  (ALIGN_DOWN(USER_END / 3 * 2, PAGE_SIZE)) /* for position-independent programs */
+#define INTERPRETER_BASE                                                                           \
+    (ALIGN_DOWN(USER_END / 3 * 2, PAGE_SIZE)) /* for position-independent programs */
 
 static unsigned prot_of(const struct elf64_phdr *s)
 {
@@ -39,8 +40,8 @@ static bool header_ok(const struct elf64_hdr *h)
 {
     return memcmp(h->e_ident, ELFMAG, SELFMAG) == 0 && h->e_ident[EI_CLASS] == ELFCLASS64 &&
            h->e_ident[EI_DATA] == ELFDATA2LSB && (h->e_type == ET_EXEC || h->e_type == ET_DYN) &&
-           h->e_machine == ELF_ARCH && h->e_phentsize == sizeof(struct elf64_phdr) && h->e_phnum > 0 &&
-           (size_t)h->e_phnum * sizeof(struct elf64_phdr) <= SEGMENTS_SIZE_MAX;
+           h->e_machine == ELF_ARCH && h->e_phentsize == sizeof(struct elf64_phdr) &&
+           h->e_phnum > 0 && (size_t)h->e_phnum * sizeof(struct elf64_phdr) <= SEGMENTS_SIZE_MAX;
 }
 
 /* -EINVAL: what it says cannot be mapped; -ENOEXEC: it cannot mean what it says */
@@ -112,7 +113,8 @@ static const struct elf64_phdr *find_segment(const struct elf_image *image, unsi
 /* ---- mapping ---------------------------------------------------------------------------------------------- */
 
 /* First and last (exclusive) page-aligned address that the image covers, before the bias. */
-static void image_extent(const struct elf_image *image, vaddr_t *start, vaddr_t *end, vaddr_t *align)
+static void image_extent(const struct elf_image *image, vaddr_t *start, vaddr_t *end,
+                         vaddr_t *align)
 {
     *start = ~0UL;
     *end = 0;
@@ -143,7 +145,8 @@ static int map_segment(struct mm *mm, const struct elf_image *image, const struc
             return r;
     }
     if (end > file_end) {
-        r = mm_map_in(mm, NULL, file_end, end - file_end, prot, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, 0);
+        r = mm_map_in(mm, NULL, file_end, end - file_end, prot,
+                      MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, 0);
         if (r < 0)
             return r;
     }
@@ -245,8 +248,8 @@ static const char *vdso_name(struct vma *vma)
     return "[vdso]";
 }
 
-static const struct vm_ops vvar_ops = { .name = vvar_name };
-static const struct vm_ops vdso_ops = { .name = vdso_name };
+static const struct vm_ops vvar_ops = {.name = vvar_name};
+static const struct vm_ops vdso_ops = {.name = vdso_name};
 
 #define VDSO_PAGES_MAX 4
 
@@ -319,7 +322,8 @@ static int map_stack(struct exec *e)
         top -= ALIGN_DOWN(mm_random_offset(28) % (USER_END / 8192), PAGE_SIZE);
     e->stack_top = mm->stack_start = top;
     if (size > process_limit(RLIMIT_STACK))
-        size = max(ALIGN_UP(exec_stack_need(e), PAGE_SIZE), ALIGN_DOWN(process_limit(RLIMIT_STACK), PAGE_SIZE));
+        size = max(ALIGN_UP(exec_stack_need(e), PAGE_SIZE),
+                   ALIGN_DOWN(process_limit(RLIMIT_STACK), PAGE_SIZE));
     r = mm_map_in(mm, NULL, top - size, size, prot,
                   MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_STACK, 0);
     return r < 0 ? r : 0;

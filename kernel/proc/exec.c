@@ -238,7 +238,7 @@ static int do_exec(struct file *file, const char *name, bool name_is_closed,
 
 int exec_kernel(const char *path, char *const argv[], char *const envp[])
 {
-    struct exec_strings args = { .kernel = argv }, env = { .kernel = envp };
+    struct exec_strings args = {.kernel = argv}, env = {.kernel = envp};
     struct file *file = exec_open(AT_FDCWD, path, LOOKUP_FOLLOW);
 
     return is_err(file) ? (int)ptr_err(file) : do_exec(file, path, false, &args, &env);
@@ -247,7 +247,7 @@ int exec_kernel(const char *path, char *const argv[], char *const envp[])
 SYSCALL_DEFINE3(execve, const char __user *, uname, const vaddr_t __user *, argv,
                 const vaddr_t __user *, envp)
 {
-    struct exec_strings args = { .user = argv }, env = { .user = envp };
+    struct exec_strings args = {.user = argv}, env = {.user = envp};
     char *name = name_from_user(uname);
     struct file *file;
     int error;
@@ -273,7 +273,7 @@ static char *name_from_descriptor(int dirfd, const char *name)
 SYSCALL_DEFINE5(execveat, int, dirfd, const char __user *, uname, const vaddr_t __user *, argv,
                 const vaddr_t __user *, envp, int, flags)
 {
-    struct exec_strings args = { .user = argv }, env = { .user = envp };
+    struct exec_strings args = {.user = argv}, env = {.user = envp};
     unsigned lookup = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
                       (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
     bool by_descriptor;

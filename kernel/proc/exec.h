@@ -9,21 +9,21 @@
 #include <vellum/fs.h>
 #include <vellum/mm.h>
 
-#define EXEC_HEAD        256 /* bytes of the file that decide its format; a #! line must fit */
-#define EXEC_DEPTH       4   /* scripts that are interpreters of scripts */
-#define EXEC_FRONT       (3 * (EXEC_DEPTH + 1))
-#define EXEC_STRING_MAX  (32 * PAGE_SIZE) /* of one string with its zero (execve(2)) */
+#define EXEC_HEAD       256 /* bytes of the file that decide its format; a #! line must fit */
+#define EXEC_DEPTH      4   /* scripts that are interpreters of scripts */
+#define EXEC_FRONT      (3 * (EXEC_DEPTH + 1))
+#define EXEC_STRING_MAX (32 * PAGE_SIZE) /* of one string with its zero (execve(2)) */
 
 /* argv and envp, copied from the old program (or the kernel) into frames of their own: first the
  * strings of argv, then those of envp, each with its zero, one after the other. */
 struct exec_args {
-    struct list pages;        /* page->link */
-    size_t used;              /* bytes in them */
-    size_t limit;             /* of used */
+    struct list pages; /* page->link */
+    size_t used;       /* bytes in them */
+    size_t limit;      /* of used */
     unsigned argc, envc;
-    size_t argv_size;         /* bytes that belong to argv */
-    bool drop_first;          /* a script takes the place of argv[0] */
-    unsigned front_count;     /* strings of the kernel that go before the rest of argv */
+    size_t argv_size;     /* bytes that belong to argv */
+    bool drop_first;      /* a script takes the place of argv[0] */
+    unsigned front_count; /* strings of the kernel that go before the rest of argv */
     char *front[EXEC_FRONT];
 };
 
@@ -37,7 +37,8 @@ int exec_args_copy(struct exec_args *args, const struct exec_strings *argv,
                    const struct exec_strings *envp);
 void exec_args_free(struct exec_args *args);
 /* Put copies of these before argv (second may be NULL), in the place of argv[0] for the first time. */
-int exec_args_prepend(struct exec_args *args, const char *first, const char *second, const char *third);
+int exec_args_prepend(struct exec_args *args, const char *first, const char *second,
+                      const char *third);
 unsigned exec_args_count(const struct exec_args *args); /* argc as the program will see it */
 /* Write strings, argv, envp and the auxiliary vector to the stack of the current mm, below e->
  * stack_top. Returns the stack pointer, or 0 if the memory cannot be written. */
@@ -48,26 +49,26 @@ size_t exec_stack_need(const struct exec *e); /* bytes, at most, that this write
 struct elf_image {
     struct file *file;
     struct elf64_hdr *header;
-    struct elf64_phdr *segments;  /* header->e_phnum of them */
-    vaddr_t bias;                 /* added to the addresses in the file */
+    struct elf64_phdr *segments; /* header->e_phnum of them */
+    vaddr_t bias;                /* added to the addresses in the file */
     vaddr_t entry;
 };
 
 struct exec {
-    const char *name;        /* AT_EXECFN */
-    bool name_is_closed;     /* leads through a descriptor that exec closes: no use to an interpreter */
-    struct file *file;       /* the file looked at now: the program, or a script */
-    unsigned depth;          /* scripts so far */
-    const char *script;      /* name of e->file, if that is an interpreter; else NULL */
+    const char *name;    /* AT_EXECFN */
+    bool name_is_closed; /* leads through a descriptor that exec closes: no use to an interpreter */
+    struct file *file;   /* the file looked at now: the program, or a script */
+    unsigned depth;      /* scripts so far */
+    const char *script;  /* name of e->file, if that is an interpreter; else NULL */
     char script_buffer[EXEC_HEAD];
     u8 head[EXEC_HEAD] __aligned(8);
     struct exec_args args;
     struct elf_image program, interpreter; /* interpreter.file NULL: none */
     bool stack_executable;
     vaddr_t stack_top;
-    struct mm *mm;           /* the new one, until it is active */
-    struct cred *cred;       /* likewise */
-    bool secure;             /* AT_SECURE */
+    struct mm *mm;     /* the new one, until it is active */
+    struct cred *cred; /* likewise */
+    bool secure;       /* AT_SECURE */
 };
 
 /* An executable regular file, opened, with writers kept out; or err_ptr. */

@@ -149,9 +149,10 @@ void exec_args_free(struct exec_args *args)
         kfree(args->front[--args->front_count]);
 }
 
-int exec_args_prepend(struct exec_args *args, const char *first, const char *second, const char *third)
+int exec_args_prepend(struct exec_args *args, const char *first, const char *second,
+                      const char *third)
 {
-    const char *strings[3] = { first, second, third };
+    const char *strings[3] = {first, second, third};
     char *copies[3];
     unsigned n = 0;
 
@@ -189,11 +190,11 @@ unsigned exec_args_count(const struct exec_args *args)
 /* Copies the chain of frames to the stack and notes where strings begin. */
 struct writer {
     const struct exec_args *args;
-    struct page *page;   /* at `done` */
-    size_t done;         /* bytes of the chain passed */
-    vaddr_t to;          /* where the next byte goes */
-    u64 __user *pointers;/* where the next pointer goes */
-    bool at_start;       /* of a string */
+    struct page *page;    /* at `done` */
+    size_t done;          /* bytes of the chain passed */
+    vaddr_t to;           /* where the next byte goes */
+    u64 __user *pointers; /* where the next pointer goes */
+    bool at_start;        /* of a string */
     bool failed;
 };
 
@@ -259,7 +260,7 @@ static void write_strings(struct writer *w)
 
 static size_t first_size(const struct exec_args *args)
 {
-    struct writer w = { .args = args, .page = list_first_entry(&args->pages, struct page, link) };
+    struct writer w = {.args = args, .page = list_first_entry(&args->pages, struct page, link)};
 
     if (!args->drop_first)
         return 0;
@@ -280,7 +281,8 @@ size_t exec_stack_need(const struct exec *e)
 {
     const struct exec_args *args = &e->args;
 
-    return args->used + front_size(args) + strlen(e->name) + 1 + 256 /* alignment, platform, random */ +
+    return args->used + front_size(args) + strlen(e->name) + 1 +
+           256 /* alignment, platform, random */ +
            (exec_args_count(args) + args->envc + 3) * sizeof(u64) + sizeof(e->mm->auxv);
 }
 
@@ -296,7 +298,7 @@ vaddr_t exec_args_store(const struct exec *e)
 {
     const struct exec_args *args = &e->args;
     struct mm *mm = current->mm;
-    struct writer w = { .args = args };
+    struct writer w = {.args = args};
     unsigned argc = exec_args_count(args);
     vaddr_t top = e->stack_top - sizeof(u64), name, platform = 0, random, sp;
     u8 bytes[16];

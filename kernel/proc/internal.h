@@ -42,7 +42,7 @@ void threads_init(void);
 struct thread *thread_copy(struct process *process);
 void thread_free(struct thread *t); /* one that never ran */
 void kernel_stacks_init(void);
-void kernel_stacks_trim(void);      /* give back stacks that the caches do not hold; may sleep */
+void kernel_stacks_trim(void); /* give back stacks that the caches do not hold; may sleep */
 
 /* ---- exit.c -------------------------------------------------------------------------------------- */
 

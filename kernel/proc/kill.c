@@ -180,7 +180,8 @@ SYSCALL_DEFINE3(rt_sigqueueinfo, pid_t, pid, int, signo, const siginfo_t __user 
     return pid > 0 ? kill_one(pid, signo, &info) : -ESRCH;
 }
 
-SYSCALL_DEFINE4(rt_tgsigqueueinfo, pid_t, tgid, pid_t, tid, int, signo, const siginfo_t __user *, uinfo)
+SYSCALL_DEFINE4(rt_tgsigqueueinfo, pid_t, tgid, pid_t, tid, int, signo, const siginfo_t __user *,
+                uinfo)
 {
     siginfo_t info;
     int error;

@@ -96,7 +96,8 @@ static long set_flag(bool *flag, unsigned long value)
 }
 
 /* What concerns capabilities and privileges. */
-static long privilege_option(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+static long privilege_option(int option, unsigned long a, unsigned long b, unsigned long c,
+                             unsigned long d)
 {
     struct process *p = current->process;
 
@@ -122,7 +123,8 @@ static long privilege_option(int option, unsigned long a, unsigned long b, unsig
     return -EINVAL;
 }
 
-SYSCALL_DEFINE5(prctl, int, option, unsigned long, a, unsigned long, b, unsigned long, c, unsigned long, d)
+SYSCALL_DEFINE5(prctl, int, option, unsigned long, a, unsigned long, b, unsigned long, c,
+                unsigned long, d)
 {
     struct thread *t = current;
     struct process *p = t->process;

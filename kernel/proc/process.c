@@ -21,22 +21,22 @@ static struct object_cache *process_cache;
 
 /* What the first process starts with, and Linux's defaults (getrlimit(2)). */
 static const struct rlimit64 first_limits[RLIM_NLIMITS] = {
-    [RLIMIT_CPU] = { RLIM64_INFINITY, RLIM64_INFINITY },
-    [RLIMIT_FSIZE] = { RLIM64_INFINITY, RLIM64_INFINITY },
-    [RLIMIT_DATA] = { RLIM64_INFINITY, RLIM64_INFINITY },
-    [RLIMIT_STACK] = { 8 << 20, RLIM64_INFINITY },
-    [RLIMIT_CORE] = { 0, RLIM64_INFINITY },
-    [RLIMIT_RSS] = { RLIM64_INFINITY, RLIM64_INFINITY },
-    [RLIMIT_NPROC] = { 0, 0 }, /* by the amount of memory: process_init() */
-    [RLIMIT_NOFILE] = { 1024, 4096 },
-    [RLIMIT_MEMLOCK] = { 8 << 20, 8 << 20 },
-    [RLIMIT_AS] = { RLIM64_INFINITY, RLIM64_INFINITY },
-    [RLIMIT_LOCKS] = { RLIM64_INFINITY, RLIM64_INFINITY },
-    [RLIMIT_SIGPENDING] = { 0, 0 },
-    [RLIMIT_MSGQUEUE] = { 819200, 819200 },
-    [RLIMIT_NICE] = { 0, 0 },
-    [RLIMIT_RTPRIO] = { 0, 0 },
-    [RLIMIT_RTTIME] = { RLIM64_INFINITY, RLIM64_INFINITY },
+    [RLIMIT_CPU] = {RLIM64_INFINITY, RLIM64_INFINITY},
+    [RLIMIT_FSIZE] = {RLIM64_INFINITY, RLIM64_INFINITY},
+    [RLIMIT_DATA] = {RLIM64_INFINITY, RLIM64_INFINITY},
+    [RLIMIT_STACK] = {8 << 20, RLIM64_INFINITY},
+    [RLIMIT_CORE] = {0, RLIM64_INFINITY},
+    [RLIMIT_RSS] = {RLIM64_INFINITY, RLIM64_INFINITY},
+    [RLIMIT_NPROC] = {0, 0}, /* by the amount of memory: process_init() */
+    [RLIMIT_NOFILE] = {1024, 4096},
+    [RLIMIT_MEMLOCK] = {8 << 20, 8 << 20},
+    [RLIMIT_AS] = {RLIM64_INFINITY, RLIM64_INFINITY},
+    [RLIMIT_LOCKS] = {RLIM64_INFINITY, RLIM64_INFINITY},
+    [RLIMIT_SIGPENDING] = {0, 0},
+    [RLIMIT_MSGQUEUE] = {819200, 819200},
+    [RLIMIT_NICE] = {0, 0},
+    [RLIMIT_RTPRIO] = {0, 0},
+    [RLIMIT_RTTIME] = {RLIM64_INFINITY, RLIM64_INFINITY},
 };
 
 struct process *process_alloc(struct process *parent)
@@ -247,7 +247,7 @@ static void limits_init(struct rlimit64 *limits)
     /* As many threads as would fill half of memory with their stacks and tables. */
     threads = clamp(counts.total * PAGE_SIZE / (8 * KERNEL_STACK_SIZE), 64UL, 32767UL);
     memcpy(limits, first_limits, sizeof(first_limits));
-    limits[RLIMIT_NPROC] = limits[RLIMIT_SIGPENDING] = (struct rlimit64){ threads, threads };
+    limits[RLIMIT_NPROC] = limits[RLIMIT_SIGPENDING] = (struct rlimit64){threads, threads};
 }
 
 /* No failure is survivable here. */
@@ -261,7 +261,7 @@ void init_process_start(int (*fn)(void *), void *arg)
 
     if (!t || !group || !(p->sighand = sighand_alloc()))
         panic("no memory for the first process");
-    program = (struct first_program){ fn, arg };
+    program = (struct first_program){fn, arg};
     limits_init(p->limits);
     p->exit_signal = SIGCHLD;
     init_process = p->parent = p;

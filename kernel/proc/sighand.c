@@ -108,7 +108,8 @@ void sighand_reset(struct process *p)
     s->set = s->ignored;
     s->caught = 0;
     for (signal_set left = s->set; left; left &= left - 1)
-        *sighand_slot(s, __builtin_ctzll(left) + 1) = (struct sigaction_k){ .handler = (vaddr_t)SIG_IGN };
+        *sighand_slot(s, __builtin_ctzll(left) + 1) =
+            (struct sigaction_k){.handler = (vaddr_t)SIG_IGN};
     sighand_unlock(s, flags);
 }
 
@@ -116,5 +117,5 @@ struct sigaction_k sighand_action(struct sighand *s, int signo)
 {
     if (s->set & signal_bit(signo))
         return *sighand_slot(s, signo);
-    return (struct sigaction_k){ 0 };
+    return (struct sigaction_k){0};
 }

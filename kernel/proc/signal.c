@@ -256,8 +256,8 @@ static bool wants(struct thread *t, int signo)
 {
     if (signo == SIGKILL)
         return true;
-    return !(t->blocked & signal_bit(signo)) && !(READ_ONCE(t->state) & (TASK_STOPPED | TASK_TRACED)) &&
-           !(t->work & WORK_SIGNAL);
+    return !(t->blocked & signal_bit(signo)) &&
+           !(READ_ONCE(t->state) & (TASK_STOPPED | TASK_TRACED)) && !(t->work & WORK_SIGNAL);
 }
 
 /* The thread that is to take a signal sent to the process: the current or first one, if it can. */
@@ -295,8 +295,10 @@ int signal_send_locked(struct process *p, struct thread *t, int signo, const sig
     if (p->thread_count == 0 || p->group_exiting)
         return 0;
     if (!main)
-        main = current->process == p ? current : p->leader->state != TASK_DEAD
-            ? p->leader : list_first_entry(&p->threads, struct thread, thread_link);
+        main = current->process == p ? current
+               : p->leader->state != TASK_DEAD
+                   ? p->leader
+                   : list_first_entry(&p->threads, struct thread, thread_link);
     cancel_opposites(p, signo);
     if (is_ignored(p, main, signo))
         return 0;
@@ -332,9 +334,8 @@ int signal_send_thread(struct thread *t, int signo, const siginfo_t *info)
 {
     unsigned long flags;
     struct sighand *s = sighand_lock(t->process, &flags);
-    int error = READ_ONCE(t->state) == TASK_DEAD
-                    ? 0
-                    : signal_send_locked(t->process, t, signo, info);
+    int error =
+        READ_ONCE(t->state) == TASK_DEAD ? 0 : signal_send_locked(t->process, t, signo, info);
 
     sighand_unlock(s, flags);
     return error;

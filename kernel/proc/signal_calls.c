@@ -44,7 +44,7 @@ static struct sigaction_k action_from_user(const struct sigaction_user *u)
 
 static struct sigaction_user action_to_user(const struct sigaction_k *a)
 {
-    struct sigaction_user u = { .handler = a->handler, .flags = a->flags, .mask = a->mask };
+    struct sigaction_user u = {.handler = a->handler, .flags = a->flags, .mask = a->mask};
 
     if (SA_RESTORER)
         ((vaddr_t *)&u)[2] = a->restorer;
@@ -83,7 +83,7 @@ SYSCALL_DEFINE4(rt_sigaction, int, signo, const struct sigaction_user __user *, 
 
     if (size != sizeof(signal_set))
         return -EINVAL;
-    if (new && copy_from_user(&user, new, sizeof(user)))
+    if (new &&copy_from_user(&user, new, sizeof(user)))
         return -EFAULT;
     if (signo < 1 || signo > SIGNALS || (new && (signal_bit(signo) & SIGNALS_UNBLOCKABLE)))
         return -EINVAL;
@@ -230,7 +230,7 @@ SYSCALL_DEFINE2(sigaltstack, const stack_t __user *, new, stack_t __user *, old)
     stack_t before = {
         .ss_sp = (void *)t->altstack,
         .ss_size = t->altstack_size,
-        .ss_flags = (t->altstack_size == 0            ? SS_DISABLE
+        .ss_flags = (t->altstack_size == 0     ? SS_DISABLE
                      : running_on_altstack(sp) ? SS_ONSTACK
                                                : 0) |
                     (t->altstack_flags & SS_AUTODISARM),

@@ -25,8 +25,8 @@ struct spare_stack {
 };
 
 static DEFINE_SPINLOCK(spare_lock);
-static struct spare_stack *spares;       /* [spare_lock] */
-static unsigned spare_count;             /* [spare_lock] */
+static struct spare_stack *spares; /* [spare_lock] */
+static unsigned spare_count;       /* [spare_lock] */
 static struct stack_cache caches[MAX_CPUS];
 
 static vaddr_t take_cached(void)

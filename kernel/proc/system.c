@@ -146,7 +146,6 @@ static void stop_machine(const char *what)
     irq_disable();
 }
 
-
 SYSCALL_DEFINE4(reboot, int, magic, int, magic2, unsigned, command, void __user *, arg)
 {
     if (!capable(CAP_SYS_BOOT))

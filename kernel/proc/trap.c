@@ -36,7 +36,8 @@ void oops(struct trap_frame *frame, const char *cause, vaddr_t address)
     fatal = !p || p == init_process || t->preempt_count || this_cpu()->irq_depth ||
             in_stack_guard(address) || __atomic_load_n(&depth, __ATOMIC_RELAXED) > 1;
     printk(LOG_EMERG, "oops: %s, address 0x%016lx", cause, (unsigned long)address);
-    printk(LOG_EMERG, "cpu %u, %s %d (%s)", this_cpu()->id, p ? "process" : "kernel thread", t->tid, t->comm);
+    printk(LOG_EMERG, "cpu %u, %s %d (%s)", this_cpu()->id, p ? "process" : "kernel thread", t->tid,
+           t->comm);
     arch_print_frame(frame);
     print_backtrace(frame);
     if (fatal)
@@ -53,10 +54,10 @@ static void kernel_fault(struct trap_frame *frame, vaddr_t address, u32 access)
     if (frame_fixup(frame))
         return;
     oops(frame,
-         address < PAGE_SIZE       ? "null pointer"
-         : access & ACCESS_EXEC    ? "page fault: execute"
-         : access & ACCESS_WRITE   ? "page fault: write"
-                                   : "page fault: read",
+         address < PAGE_SIZE     ? "null pointer"
+         : access & ACCESS_EXEC  ? "page fault: execute"
+         : access & ACCESS_WRITE ? "page fault: write"
+                                 : "page fault: read",
          address);
 }
 
@@ -106,7 +107,8 @@ void trap_page_fault(struct trap_frame *frame, vaddr_t address, u32 access)
         kernel_fault(frame, address, access);
 }
 
-void trap_exception(struct trap_frame *frame, int signo, int code, vaddr_t address, const char *what)
+void trap_exception(struct trap_frame *frame, int signo, int code, vaddr_t address,
+                    const char *what)
 {
     if (frame_is_user(frame)) {
         signal_fault(signo, code, address);

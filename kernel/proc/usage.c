@@ -10,7 +10,7 @@
 #include <vellum/uaccess.h>
 #include <linux/times.h>
 
-#define USER_HZ 100 /* of clock_t in user space */
+#define USER_HZ    100     /* of clock_t in user space */
 #define NOFILE_MAX 1048576 /* as fs.nr_open */
 
 /* ---- usage -------------------------------------------------------------------------------------------- */
@@ -107,14 +107,14 @@ static int change_limit(struct process *p, unsigned resource, const struct rlimi
     unsigned long flags;
     int error = 0;
 
-    if (new && new->rlim_cur > new->rlim_max)
+    if (new &&new->rlim_cur > new->rlim_max)
         return -EINVAL;
-    if (new && resource == RLIMIT_NOFILE && new->rlim_max > NOFILE_MAX)
+    if (new &&resource == RLIMIT_NOFILE &&new->rlim_max > NOFILE_MAX)
         return -EPERM;
     flags = spin_lock_irqsave(&p->lock);
     if (old)
         *old = *limit;
-    if (new && new->rlim_max > limit->rlim_max && !capable(CAP_SYS_RESOURCE))
+    if (new &&new->rlim_max > limit->rlim_max && !capable(CAP_SYS_RESOURCE))
         error = -EPERM;
     else if (new)
         *limit = *new;

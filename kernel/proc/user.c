@@ -13,7 +13,7 @@
 static DEFINE_SPINLOCK(user_lock); /* taken with interrupts off */
 static struct hlist_head users[1 << HASH_BITS];
 
-struct user root_user = { .refs = REFCOUNT_INIT(1) }; /* not in the table, never freed */
+struct user root_user = {.refs = REFCOUNT_INIT(1)}; /* not in the table, never freed */
 
 static struct user *lookup(uid_t uid)
 {

@@ -14,14 +14,14 @@
 
 /* What is asked, and what was found. */
 struct wait_request {
-    int which;        /* P_ALL, P_PID, P_PGID */
+    int which; /* P_ALL, P_PID, P_PGID */
     pid_t id;
-    int options;      /* W*, as waitid(2) has them */
+    int options; /* W*, as waitid(2) has them */
     /* The answer: */
     pid_t pid;
     uid_t uid;
-    int code;         /* CLD_* */
-    int status;       /* as wait4(2) shows it */
+    int code;   /* CLD_* */
+    int status; /* as wait4(2) shows it */
     struct usage usage;
 };
 
@@ -62,7 +62,10 @@ static void take_zombie(struct wait_request *r, struct process *child, struct pr
     struct process *self = current->process;
     int signo = child->exit_code & 0x7f;
 
-    answer(r, child, !signo ? CLD_EXITED : child->exit_code & 0x80 ? CLD_DUMPED : CLD_KILLED,
+    answer(r, child,
+           !signo                    ? CLD_EXITED
+           : child->exit_code & 0x80 ? CLD_DUMPED
+                                     : CLD_KILLED,
            child->exit_code);
     r->usage = child->dead_threads;
     add_usage(&r->usage, &child->dead_children);
@@ -187,9 +190,10 @@ static int put_usage(struct rusage __user *uru, const struct usage *u)
     return copy_to_user(uru, &ru, sizeof(ru)) ? -EFAULT : 0;
 }
 
-SYSCALL_DEFINE4(wait4, pid_t, pid, int __user *, status, int, options, struct rusage __user *, usage)
+SYSCALL_DEFINE4(wait4, pid_t, pid, int __user *, status, int, options, struct rusage __user *,
+                usage)
 {
-    struct wait_request r = { .which = P_PID, .id = pid };
+    struct wait_request r = {.which = P_PID, .id = pid};
     int result;
 
     if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
@@ -247,7 +251,7 @@ static int put_info(siginfo_t __user *uinfo, const struct wait_request *r, bool 
 SYSCALL_DEFINE5(waitid, int, which, pid_t, id, siginfo_t __user *, info, int, options,
                 struct rusage __user *, usage)
 {
-    struct wait_request r = { .which = which, .id = id, .options = options };
+    struct wait_request r = {.which = which, .id = id, .options = options};
     int result;
 
     if ((options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE |

@@ -96,7 +96,8 @@ static bool is_realtime(int policy)
 /* May nice be lowered this far without a capability? RLIMIT_NICE counts from 1 (19) to 40 (-20). */
 static bool nice_allowed(struct thread *t, int nice)
 {
-    return nice >= t->nice || (u64)(20 - nice) <= READ_ONCE(t->process->limits[RLIMIT_NICE].rlim_cur) ||
+    return nice >= t->nice ||
+           (u64)(20 - nice) <= READ_ONCE(t->process->limits[RLIMIT_NICE].rlim_cur) ||
            capable(CAP_SYS_NICE);
 }
 
@@ -151,9 +152,10 @@ static int nice_of(pid_t tid)
     return nice;
 }
 
-SYSCALL_DEFINE3(sched_setscheduler, pid_t, tid, int, policy, const struct sched_param __user *, uparam)
+SYSCALL_DEFINE3(sched_setscheduler, pid_t, tid, int, policy, const struct sched_param __user *,
+                uparam)
 {
-    struct policy p = { .policy = policy };
+    struct policy p = {.policy = policy};
 
     if (!uparam || tid < 0 || policy < 0)
         return -EINVAL;
@@ -258,7 +260,8 @@ SYSCALL_DEFINE3(sched_setattr, pid_t, tid, struct sched_attr __user *, uattr, un
     return set_policy(tid, &p);
 }
 
-SYSCALL_DEFINE4(sched_getattr, pid_t, tid, struct sched_attr __user *, uattr, unsigned, size, unsigned, flags)
+SYSCALL_DEFINE4(sched_getattr, pid_t, tid, struct sched_attr __user *, uattr, unsigned, size,
+                unsigned, flags)
 {
     struct sched_attr attr = {};
     struct thread *t;
@@ -312,8 +315,8 @@ struct nice_walk {
     uid_t uid;
     pid_t pgrp;
     bool found;
-    int error;  /* of setpriority */
-    int nice;   /* wanted; or the lowest found */
+    int error; /* of setpriority */
+    int nice;  /* wanted; or the lowest found */
     void (*fn)(struct nice_walk *w, struct thread *t);
 };
 
@@ -366,7 +369,7 @@ static void find_lowest(struct nice_walk *w, struct thread *t)
 
 SYSCALL_DEFINE2(getpriority, int, which, pid_t, who)
 {
-    struct nice_walk w = { .fn = find_lowest, .nice = NICE_MAX };
+    struct nice_walk w = {.fn = find_lowest, .nice = NICE_MAX};
     int error = walk(&w, which, who);
 
     return error ? error : 20 - w.nice; /* so that no result looks like an error */
@@ -384,7 +387,7 @@ static void set_nice(struct nice_walk *w, struct thread *t)
 
 SYSCALL_DEFINE3(setpriority, int, which, pid_t, who, int, nice)
 {
-    struct nice_walk w = { .fn = set_nice, .nice = clamp(nice, NICE_MIN, NICE_MAX) };
+    struct nice_walk w = {.fn = set_nice, .nice = clamp(nice, NICE_MIN, NICE_MAX)};
     int error = walk(&w, which, who);
 
     return error ? error : w.error;

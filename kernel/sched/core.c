@@ -27,21 +27,22 @@
 #include <vellum/format.h>
 #include <vellum/time.h>
 
-struct cpu boot_cpu = { .self = &boot_cpu, .thread = &boot_thread, .online = true, .idle = &boot_thread };
+struct cpu boot_cpu = {
+    .self = &boot_cpu, .thread = &boot_thread, .online = true, .idle = &boot_thread};
 struct thread boot_thread = {
     .cpu = &boot_cpu,
     .preempt_count = 1,
     .comm = "idle/0",
     .refs = REFCOUNT_INIT(1),
-    .affinity = { 1 },
+    .affinity = {1},
     .cred = &root_cred,
 };
-struct cpu *cpus[MAX_CPUS] = { &boot_cpu };
+struct cpu *cpus[MAX_CPUS] = {&boot_cpu};
 unsigned cpu_count = 1;
-cpumask_t cpus_online = { 1 };
+cpumask_t cpus_online = {1};
 
 static struct run_queue boot_run_queue;
-static const struct sched_class *const classes[] = { &realtime_class, &fifo_class };
+static const struct sched_class *const classes[] = {&realtime_class, &fifo_class};
 
 const struct sched_class *sched_class_of(int policy)
 {
@@ -291,7 +292,8 @@ static struct cpu *select_cpu(struct thread *t)
 
     if (last == here && (t->affinity.bits & BIT(here->id)))
         return here;
-    if ((t->affinity.bits & BIT(here->id)) && here->irq_depth == 0 && here->run_queue->runnable <= 1)
+    if ((t->affinity.bits & BIT(here->id)) && here->irq_depth == 0 &&
+        here->run_queue->runnable <= 1)
         return here;
     if (last->online && (t->affinity.bits & BIT(last->id)))
         return last;
@@ -425,7 +427,8 @@ void idle_loop(void)
     assert(current == cpu->idle);
     for (;;) {
         irq_disable();
-        current->preempt_count = 1; /* the interrupt that ends the wait must not switch: first the tick */
+        current->preempt_count =
+            1; /* the interrupt that ends the wait must not switch: first the tick */
         if (unlikely(READ_ONCE(log_unannounced)))
             log_announce();
         while (!(current->work & WORK_RESCHEDULE)) {
@@ -454,7 +457,7 @@ unsigned long load_average[3];
 /* Every 5 s, on CPU 0: load = load * e^(-5/T) + n * (1 - e^(-5/T)) in 11-bit fixed point. */
 static void update_load_average(void)
 {
-    static const unsigned long decay[3] = { 1884, 2014, 2037 };
+    static const unsigned long decay[3] = {1884, 2014, 2037};
     static unsigned ticks;
     unsigned long n;
 
@@ -534,7 +537,7 @@ u64 sched_idle_ns(struct cpu *cpu)
 
 int sched_set_affinity(struct thread *t, const cpumask_t *mask)
 {
-    cpumask_t usable = { mask->bits & cpus_online.bits };
+    cpumask_t usable = {mask->bits & cpus_online.bits};
     unsigned long flags;
     struct run_queue *rq;
 

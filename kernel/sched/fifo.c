@@ -7,7 +7,6 @@
 #include "run_queue.h"
 #include <vellum/time.h>
 
-
 static void fifo_queue_init(struct run_queue *rq)
 {
     list_init(&rq->fifo.queue);

@@ -33,7 +33,7 @@ struct thread *kthread_start(int (*fn)(void *), void *arg, const char *name, ...
         kfree(start);
         return err_ptr(-ENOMEM);
     }
-    *start = (struct kthread_start){ fn, arg };
+    *start = (struct kthread_start){fn, arg};
     va_start(args, name);
     vsnprintf(t->comm, sizeof(t->comm), name, args);
     va_end(args);

@@ -8,7 +8,6 @@
 #include <linux/sched.h>
 #include <vellum/time.h>
 
-
 static void realtime_queue_init(struct run_queue *rq)
 {
     for (unsigned p = 0; p < REALTIME_PRIORITIES; p++)

@@ -10,17 +10,17 @@
 #define REALTIME_PRIORITIES 100
 
 struct run_queue {
-    spinlock_t lock;         /* interrupts off; guards all below and [r] of struct thread */
-    struct cpu *cpu;         /* [i] */
-    struct thread *running;  /* its thread, or cpu->idle */
-    unsigned runnable;       /* threads queued or running, idle not counted */
-    struct thread *stray;    /* switched away from, but not allowed here: see move_stray() */
+    spinlock_t lock;        /* interrupts off; guards all below and [r] of struct thread */
+    struct cpu *cpu;        /* [i] */
+    struct thread *running; /* its thread, or cpu->idle */
+    unsigned runnable;      /* threads queued or running, idle not counted */
+    struct thread *stray;   /* switched away from, but not allowed here: see move_stray() */
 
-    struct {                 /* realtime.c: one list for each priority */
+    struct { /* realtime.c: one list for each priority */
         struct list queue[REALTIME_PRIORITIES];
-        u64 occupied[2];     /* a bit for each list that is not empty */
+        u64 occupied[2]; /* a bit for each list that is not empty */
     } realtime;
-    struct {                 /* fifo.c */
+    struct { /* fifo.c */
         struct list queue;
     } fifo;
 };

@@ -49,7 +49,7 @@ void smp_call(const cpumask_t *mask, void (*fn)(void *), void *arg)
 {
     struct call_request requests[MAX_CPUS];
     u64 targets = mask->bits & cpus_online.bits & ~BIT(this_cpu()->id);
-    struct call call = { fn, arg, ATOMIC_INIT(__builtin_popcountll(targets)) };
+    struct call call = {fn, arg, ATOMIC_INIT(__builtin_popcountll(targets))};
 
     assert(current->preempt_count > 0 || !irqs_enabled());
     for (u64 rest = targets; rest; rest &= rest - 1) {

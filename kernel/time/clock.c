@@ -14,10 +14,10 @@
 
 struct page *vvar_page;
 
-static struct vvar *vvar;           /* what user space sees */
-static u64 base_cycles, mult;       /* [i] after time_init() */
-static u64 inverse_mult;            /* [i] 2^32 * Hz / 10^9 */
-static s64 real_offset;             /* [real_lock] to write */
+static struct vvar *vvar;     /* what user space sees */
+static u64 base_cycles, mult; /* [i] after time_init() */
+static u64 inverse_mult;      /* [i] 2^32 * Hz / 10^9 */
+static s64 real_offset;       /* [real_lock] to write */
 static DEFINE_SPINLOCK(real_lock);
 
 u64 cycles_to_ns(u64 cycles)
@@ -82,7 +82,8 @@ void time_init(void)
     vvar = page_to_virt(vvar_page);
     vvar->base_cycles = base_cycles;
     vvar->mult = mult;
-    vvar->resolution = 1; /* of timers, in which a deadline is a nanosecond count: clock_getres(2) */
+    vvar->resolution =
+        1; /* of timers, in which a deadline is a nanosecond count: clock_getres(2) */
     if (arch_wall_clock(&now) == 0)
         ktime_set_real(now);
     time_cpu_init(this_cpu());

@@ -126,7 +126,8 @@ SYSCALL_DEFINE2(clock_getres, clockid_t, clock, struct __kernel_timespec __user 
     return uts ? put_timespec(uts, resolution) : 0;
 }
 
-SYSCALL_DEFINE2(gettimeofday, struct __kernel_old_timeval __user *, utv, struct timezone __user *, utz)
+SYSCALL_DEFINE2(gettimeofday, struct __kernel_old_timeval __user *, utv, struct timezone __user *,
+                utz)
 {
     u64 now = ktime_real();
     struct __kernel_old_timeval tv = {
@@ -194,6 +195,6 @@ SYSCALL_DEFINE2(settimeofday, const struct __kernel_old_timeval __user *, utv,
         return -EINVAL;
     if (!utv)
         return 0;
-    ts = (struct __kernel_timespec){ .tv_sec = tv.tv_sec, .tv_nsec = tv.tv_usec * NSEC_PER_USEC };
+    ts = (struct __kernel_timespec){.tv_sec = tv.tv_sec, .tv_nsec = tv.tv_usec * NSEC_PER_USEC};
     return set_real(&ts);
 }

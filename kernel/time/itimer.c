@@ -30,7 +30,7 @@ static void real_fired(struct timer *t)
 
 void itimers_init(struct itimer_set *set, struct process *process)
 {
-    *set = (struct itimer_set){ .process = process };
+    *set = (struct itimer_set){.process = process};
     timer_init(&set->real, real_fired);
 }
 
@@ -136,7 +136,7 @@ static struct __kernel_old_timeval ns_to_timeval(u64 ns)
 {
     u64 us = DIV_ROUND_UP(ns, NSEC_PER_USEC);
 
-    return (struct __kernel_old_timeval){ .tv_sec = us / 1000000, .tv_usec = us % 1000000 };
+    return (struct __kernel_old_timeval){.tv_sec = us / 1000000, .tv_usec = us % 1000000};
 }
 
 static int put_timer(struct __kernel_old_itimerval __user *uvalue, u64 left, u64 interval)

@@ -92,7 +92,8 @@ SYSCALL_DEFINE2(nanosleep, const struct __kernel_timespec __user *, request,
 }
 
 SYSCALL_DEFINE4(clock_nanosleep, clockid_t, clock, int, flags,
-                const struct __kernel_timespec __user *, request, struct __kernel_timespec __user *, remaining)
+                const struct __kernel_timespec __user *, request, struct __kernel_timespec __user *,
+                remaining)
 {
     struct __kernel_timespec ts;
     int error;

@@ -17,14 +17,14 @@ u64 clock_deadline(ktime_t ns); /* clock.c */
 #define TICK_NS (NSEC_PER_SEC / HZ)
 
 struct timer_queue {
-    spinlock_t lock;           /* interrupts off */
+    spinlock_t lock; /* interrupts off */
     struct rb_root_cached timers;
-    struct timer *running;     /* whose fn runs now */
-    ktime_t programmed;        /* what the clock event is set to */
-    ktime_t next_tick;         /* KTIME_MAX: stopped */
+    struct timer *running; /* whose fn runs now */
+    ktime_t programmed;    /* what the clock event is set to */
+    ktime_t next_tick;     /* KTIME_MAX: stopped */
 };
 
-static struct timer_queue boot_queue = { .programmed = KTIME_MAX, .next_tick = KTIME_MAX };
+static struct timer_queue boot_queue = {.programmed = KTIME_MAX, .next_tick = KTIME_MAX};
 
 static struct timer_queue *queue_of(struct cpu *cpu)
 {
@@ -57,7 +57,7 @@ static void program(struct timer_queue *q)
 
 void timer_init(struct timer *t, void (*fn)(struct timer *))
 {
-    *t = (struct timer){ .fn = fn, .cpu = this_cpu() };
+    *t = (struct timer){.fn = fn, .cpu = this_cpu()};
 }
 
 /* Lock the queue on which t stands (or stood last). */

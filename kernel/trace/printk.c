@@ -14,14 +14,14 @@
 #define LINE_MAX 480
 
 struct record {
-    u64 time; /* ns since boot */
+    u64 time;   /* ns since boot */
     u16 length; /* of the text that follows */
     u8 level;
 };
 
 static DEFINE_SPINLOCK(log_lock);
-static char ring[LOG_SIZE];         /* [log_lock] */
-static u64 head, tail;              /* [log_lock] byte positions, ever growing: oldest, next */
+static char ring[LOG_SIZE];           /* [log_lock] */
+static u64 head, tail;                /* [log_lock] byte positions, ever growing: oldest, next */
 static u64 first_number, next_number; /* [log_lock] of the records at head and tail */
 static struct list consoles = LIST_INIT(consoles); /* [log_lock] */
 static int console_level = LOG_DEBUG;
@@ -74,7 +74,7 @@ void vprintk(enum log_level level, const char *format, va_list args)
 {
     char text[LINE_MAX];
     struct console *c;
-    struct record r = { .time = ktime_get(), .level = level };
+    struct record r = {.time = ktime_get(), .level = level};
     unsigned long flags;
 
     r.length = vscnprintf(text, sizeof(text), format, args);

@@ -9,15 +9,24 @@
 #include <vellum/uaccess.h>
 
 enum { /* the types of syslog(2), which no user-space header names */
-    SYSLOG_CLOSE, SYSLOG_OPEN, SYSLOG_READ, SYSLOG_READ_ALL, SYSLOG_READ_CLEAR, SYSLOG_CLEAR,
-    SYSLOG_CONSOLE_OFF, SYSLOG_CONSOLE_ON, SYSLOG_CONSOLE_LEVEL, SYSLOG_SIZE_UNREAD, SYSLOG_SIZE_BUFFER,
+       SYSLOG_CLOSE,
+       SYSLOG_OPEN,
+       SYSLOG_READ,
+       SYSLOG_READ_ALL,
+       SYSLOG_READ_CLEAR,
+       SYSLOG_CLEAR,
+       SYSLOG_CONSOLE_OFF,
+       SYSLOG_CONSOLE_ON,
+       SYSLOG_CONSOLE_LEVEL,
+       SYSLOG_SIZE_UNREAD,
+       SYSLOG_SIZE_BUFFER,
 };
 
 #define RECORD_MAX 600
 
 static DEFINE_MUTEX(reader_mutex);
-static u64 unread;        /* [reader_mutex] next record for SYSLOG_READ */
-static u64 cleared;       /* [reader_mutex] SYSLOG_READ_ALL starts here */
+static u64 unread;           /* [reader_mutex] next record for SYSLOG_READ */
+static u64 cleared;          /* [reader_mutex] SYSLOG_READ_ALL starts here */
 static int saved_level = -1; /* [reader_mutex] while the console is off */
 
 /* Length of all records from number `from` on; with *first the number of the earliest that fits into
@@ -124,7 +133,8 @@ SYSCALL_DEFINE3(syslog, int, type, char __user *, buffer, int, length)
 
     if (type < SYSLOG_CLOSE || type > SYSLOG_SIZE_BUFFER || (reads && (!buffer || length < 0)))
         return -EINVAL;
-    if (type != SYSLOG_READ_ALL && type != SYSLOG_SIZE_BUFFER && !capable(CAP_SYSLOG) && !capable(CAP_SYS_ADMIN))
+    if (type != SYSLOG_READ_ALL && type != SYSLOG_SIZE_BUFFER && !capable(CAP_SYSLOG) &&
+        !capable(CAP_SYS_ADMIN))
         return -EPERM;
     if (type == SYSLOG_CLOSE || type == SYSLOG_OPEN || (reads && length == 0))
         return 0;

@@ -198,8 +198,7 @@ static void real_timer(void)
     CHECK_EQ(setitimer(ITIMER_REAL, &timer, NULL), 0, "setitimer ITIMER_REAL");
     while (count < 5)
         pause();
-    CHECK(now(CLOCK_MONOTONIC) - from >= 10000000 + 4 * 5000000,
-          "five periods have passed");
+    CHECK(now(CLOCK_MONOTONIC) - from >= 10000000 + 4 * 5000000, "five periods have passed");
     CHECK_EQ(getitimer(ITIMER_REAL, &old), 0, "getitimer");
     CHECK(old.it_interval.tv_usec == 5000 && old.it_value.tv_sec == 0 &&
               old.it_value.tv_usec <= 5000 + 1,

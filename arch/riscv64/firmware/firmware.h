@@ -6,7 +6,7 @@
 #ifndef RISCV64_FIRMWARE_H
 #define RISCV64_FIRMWARE_H
 
-#define MAX_HARTS       64   /* hart ids 0 to 63; others stay parked */
+#define MAX_HARTS       64 /* hart ids 0 to 63; others stay parked */
 #define HART_STACK_SIZE 2048
 #define FIRMWARE_SIZE   0x40000 /* a power of two: one PMP entry protects it */
 
@@ -28,13 +28,13 @@ struct registers {
 enum hart_state { HART_STARTED, HART_STOPPED, HART_START_PENDING }; /* as SBI's HSM numbers them */
 
 struct hart {
-    volatile u32 *software;  /* [i] MSIP: 1 interrupts it; NULL: no such hart */
-    volatile u64 *compare;   /* [i] MTIMECMP */
-    enum hart_state state;   /* [a] */
-    u64 start, argument;     /* written by who sets HART_START_PENDING */
-    u32 ipi;                 /* [a] a software interrupt for supervisor mode is due */
-    u32 fences_asked;        /* [a] ticket of the newest request */
-    u32 fences_done;         /* [a] all requests up to this ticket are done */
+    volatile u32 *software; /* [i] MSIP: 1 interrupts it; NULL: no such hart */
+    volatile u64 *compare;  /* [i] MTIMECMP */
+    enum hart_state state;  /* [a] */
+    u64 start, argument;    /* written by who sets HART_START_PENDING */
+    u32 ipi;                /* [a] a software interrupt for supervisor mode is due */
+    u32 fences_asked;       /* [a] ticket of the newest request */
+    u32 fences_done;        /* [a] all requests up to this ticket are done */
 };
 /* [i] set by the first hart before the others look  [a] atomic */
 

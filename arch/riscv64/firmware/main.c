@@ -9,22 +9,22 @@
 #include <vellum/error.h>
 #include <vellum/fdt.h>
 
-#define FDT_LIMIT        (4UL << 20)
-#define CLINT_COMPARE    0x4000
-#define MENVCFG          "0x30a"
-#define MENVCFG_STCE     (1UL << 63)
+#define FDT_LIMIT            (4UL << 20)
+#define CLINT_COMPARE        0x4000
+#define MENVCFG              "0x30a"
+#define MENVCFG_STCE         (1UL << 63)
 #define DELEGATED_EXCEPTIONS 0xb1ff /* all but calls from supervisor and machine mode */
 #define DELEGATED_INTERRUPTS 0x222
-#define PMP_NAPOT        0x18
-#define PMP_RWX          0x07
+#define PMP_NAPOT            0x18
+#define PMP_RWX              0x07
 
 extern u32 ready;
 extern char firmware_start[], kernel_start[];
 
 struct hart harts[MAX_HARTS];
-static bool all_have_sstc;  /* [i] */
+static bool all_have_sstc; /* [i] */
 static struct {
-    volatile u32 *at;       /* [i] NULL: there is none */
+    volatile u32 *at; /* [i] NULL: there is none */
     u32 value;
 } poweroff, reboot;
 
@@ -57,7 +57,8 @@ static void find_clint(const struct fdt *fdt, int node)
     }
 }
 
-static void find_syscon(const struct fdt *fdt, const char *compatible, volatile u32 **at, u32 *value)
+static void find_syscon(const struct fdt *fdt, const char *compatible, volatile u32 **at,
+                        u32 *value)
 {
     int node = fdt_find_compatible(fdt, FDT_NONE, compatible);
     int registers = fdt_find_phandle(fdt, fdt_cell(fdt, node, "regmap", 0, 0));

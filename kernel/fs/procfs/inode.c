@@ -22,8 +22,8 @@ int proc_number(const char *name)
 {
     u64 n;
 
-    if (name[0] < '0' || name[0] > '9' || (name[0] == '0' && name[1]) || str_to_u64(name, 10, &n) != 0 ||
-        n > INT32_MAX)
+    if (name[0] < '0' || name[0] > '9' || (name[0] == '0' && name[1]) ||
+        str_to_u64(name, 10, &n) != 0 || n > INT32_MAX)
         return -1;
     return n;
 }
@@ -38,8 +38,8 @@ bool proc_may_look(struct process *p)
     c = process_cred(p);
     if (!c)
         return false;
-    same = me->fsuid == c->uid && me->fsuid == c->euid && me->fsuid == c->suid && me->fsgid == c->gid &&
-           me->fsgid == c->egid && me->fsgid == c->sgid;
+    same = me->fsuid == c->uid && me->fsuid == c->euid && me->fsuid == c->suid &&
+           me->fsgid == c->gid && me->fsgid == c->egid && me->fsgid == c->sgid;
     cred_put(c);
     return same;
 }
@@ -239,7 +239,8 @@ static int read_dir(struct file *file, struct dir_context *ctx)
         for (loff_t i = 2; e && e->name; e++, i++) {
             if (i < ctx->pos)
                 continue;
-            if (!ctx->emit(ctx, e->name, strlen(e->name), (u64)(vaddr_t)e & INT32_MAX, e->mode >> 12))
+            if (!ctx->emit(ctx, e->name, strlen(e->name), (u64)(vaddr_t)e & INT32_MAX,
+                           e->mode >> 12))
                 return 0;
             ctx->pos = i + 1;
         }
@@ -248,22 +249,31 @@ static int read_dir(struct file *file, struct dir_context *ctx)
     return pi->entry->read_dir ? pi->entry->read_dir(pi, ctx) : 0;
 }
 
-static const struct file_ops directory_ops = { .read_dir = read_dir, .seek = seek_generic };
+static const struct file_ops directory_ops = {.read_dir = read_dir, .seek = seek_generic};
 
 /* ---- making inodes ---------------------------------------------------------------------------------------------- */
 
 static const struct inode_ops directory_inode_ops = {
-    .lookup = lookup, .set_attributes = no_attributes, .still_valid = still_valid,
+    .lookup = lookup,
+    .set_attributes = no_attributes,
+    .still_valid = still_valid,
     .refresh = take_owner,
 };
 static const struct inode_ops file_inode_ops = {
-    .set_attributes = no_attributes, .still_valid = still_valid, .refresh = take_owner,
+    .set_attributes = no_attributes,
+    .still_valid = still_valid,
+    .refresh = take_owner,
 };
 static const struct inode_ops link_inode_ops = {
-    .get_link = get_link, .still_valid = still_valid, .refresh = take_owner,
+    .get_link = get_link,
+    .still_valid = still_valid,
+    .refresh = take_owner,
 };
 static const struct inode_ops object_link_inode_ops = {
-    .get_link = get_link, .follow = follow, .still_valid = still_valid, .refresh = take_owner,
+    .get_link = get_link,
+    .follow = follow,
+    .still_valid = still_valid,
+    .refresh = take_owner,
 };
 
 static void free_inode(struct inode *inode)
@@ -293,8 +303,8 @@ static void set_operations(struct inode *inode, const struct proc_entry *entry)
     }
 }
 
-struct inode *proc_make(struct super_block *sb, const struct proc_entry *entry, struct process *process,
-                        struct thread *thread, int fd)
+struct inode *proc_make(struct super_block *sb, const struct proc_entry *entry,
+                        struct process *process, struct thread *thread, int fd)
 {
     struct proc_inode *pi = kzalloc(sizeof(*pi), ALLOC_KERNEL);
     struct inode *inode = pi ? inode_alloc(sb) : NULL;
@@ -303,7 +313,7 @@ struct inode *proc_make(struct super_block *sb, const struct proc_entry *entry, 
         kfree(pi);
         return NULL;
     }
-    *pi = (struct proc_inode){ .entry = entry, .process = process, .thread = thread, .fd = fd };
+    *pi = (struct proc_inode){.entry = entry, .process = process, .thread = thread, .fd = fd};
     if (process)
         process_get(process);
     if (thread)
@@ -326,16 +336,21 @@ static int proc_statfs(struct super_block *sb, struct statfs_info *info)
     return 0;
 }
 
-static const struct super_ops super_ops = { .free_inode = free_inode, .statfs = proc_statfs };
+static const struct super_ops super_ops = {.free_inode = free_inode, .statfs = proc_statfs};
 
-static struct super_block *mount_proc(struct fs_type *type, unsigned long flags, const char *source, const char *data);
-static struct fs_type proc_type = { .name = "proc", .mount = mount_proc };
+static struct super_block *mount_proc(struct fs_type *type, unsigned long flags, const char *source,
+                                      const char *data);
+static struct fs_type proc_type = {.name = "proc", .mount = mount_proc};
 
 /* One tree, made at the first mount and kept. */
-static struct super_block *mount_proc(struct fs_type *type, unsigned long flags, const char *source, const char *data)
+static struct super_block *mount_proc(struct fs_type *type, unsigned long flags, const char *source,
+                                      const char *data)
 {
-    static const struct proc_entry root = { .name = "", .mode = S_IFDIR | 0555, .children = root_entries,
-                                            .lookup = proc_root_lookup, .read_dir = proc_root_read_dir };
+    static const struct proc_entry root = {.name = "",
+                                           .mode = S_IFDIR | 0555,
+                                           .children = root_entries,
+                                           .lookup = proc_root_lookup,
+                                           .read_dir = proc_root_read_dir};
     static struct super_block *the_one;
     static DEFINE_MUTEX(lock);
     struct super_block *sb;

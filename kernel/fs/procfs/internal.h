@@ -17,16 +17,17 @@ struct proc_inode;
 
 struct proc_entry {
     const char *name;
-    mode_t mode;                                       /* with the type */
-    int (*show)(struct seq_file *m, struct proc_inode *pi);   /* regular files: the text */
-    ssize_t (*write)(struct proc_inode *pi, char *text, size_t n); /* n bytes and a zero; 0 or -errno */
-    const struct proc_entry *children;                 /* directories: ends with a NULL name */
-    const char *(*link)(struct proc_inode *pi, char *buffer); /* links to names */
+    mode_t mode;                                            /* with the type */
+    int (*show)(struct seq_file *m, struct proc_inode *pi); /* regular files: the text */
+    ssize_t (*write)(struct proc_inode *pi, char *text,
+                     size_t n);        /* n bytes and a zero; 0 or -errno */
+    const struct proc_entry *children; /* directories: ends with a NULL name */
+    const char *(*link)(struct proc_inode *pi, char *buffer);  /* links to names */
     int (*follow)(struct proc_inode *pi, struct path *target); /* links to objects */
     /* Directories with more than `children`: */
     struct inode *(*lookup)(struct super_block *sb, struct proc_inode *dir, const char *name);
     int (*read_dir)(struct proc_inode *dir, struct dir_context *ctx);
-    bool private;                                      /* only for who may look into the process */
+    bool private; /* only for who may look into the process */
 };
 
 struct proc_inode {
@@ -37,8 +38,8 @@ struct proc_inode {
 };
 
 /* An inode for an entry; takes references of its own. NULL: no memory. */
-struct inode *proc_make(struct super_block *sb, const struct proc_entry *entry, struct process *process,
-                        struct thread *thread, int fd);
+struct inode *proc_make(struct super_block *sb, const struct proc_entry *entry,
+                        struct process *process, struct thread *thread, int fd);
 struct proc_inode *proc_inode(struct inode *inode);
 /* Emit dynamic entry number n at cookie pos; false: stop. */
 bool proc_emit_number(struct dir_context *ctx, u64 number, unsigned type);
@@ -50,7 +51,7 @@ bool proc_may_look(struct process *p);
 /* cookies of read_dir: 0, 1 "." and ".."; then children; dynamic ones from here on */
 #define PROC_DYNAMIC 256
 
-extern const struct proc_entry root_entries[];    /* root.c */
+extern const struct proc_entry root_entries[]; /* root.c */
 struct inode *proc_root_lookup(struct super_block *sb, struct proc_inode *dir, const char *name);
 int proc_root_read_dir(struct proc_inode *dir, struct dir_context *ctx);
 extern const struct proc_entry process_directory; /* process.c: a directory entry for any PID */

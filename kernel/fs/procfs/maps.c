@@ -37,10 +37,11 @@ static void show_vma(struct seq_file *m, struct vma *vma, char *buffer)
     const char *name;
 
     seq_printf(m, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", (unsigned long long)vma->start,
-               (unsigned long long)vma->end, vma->flags & VM_READ ? 'r' : '-', vma->flags & VM_WRITE ? 'w' : '-',
-               vma->flags & VM_EXEC ? 'x' : '-', vma->flags & VM_SHARED ? 's' : 'p',
-               inode ? (unsigned long long)vma->offset << PAGE_SHIFT : 0ULL, dev_major(dev), dev_minor(dev),
-               inode ? (unsigned long long)inode->ino : 0ULL);
+               (unsigned long long)vma->end, vma->flags & VM_READ ? 'r' : '-',
+               vma->flags & VM_WRITE ? 'w' : '-', vma->flags & VM_EXEC ? 'x' : '-',
+               vma->flags & VM_SHARED ? 's' : 'p',
+               inode ? (unsigned long long)vma->offset << PAGE_SHIFT : 0ULL, dev_major(dev),
+               dev_minor(dev), inode ? (unsigned long long)inode->ino : 0ULL);
     name = inode ? NULL : vma_name(vma);
     if (inode || name) {
         while (m->used - start < 73 && !m->overflow)

@@ -78,13 +78,15 @@ static int fd_follow(struct proc_inode *pi, struct path *target)
 
 /* ---- fd, fdinfo --------------------------------------------------------------------------------------- */
 
-static const struct proc_entry fd_entry = { .name = "", .mode = S_IFLNK | 0700, .follow = fd_follow, .private = true };
-static const struct proc_entry fdinfo_entry = { .name = "", .mode = S_IFREG | 0444, .show = proc_show_fdinfo, .private = true };
+static const struct proc_entry fd_entry = {
+    .name = "", .mode = S_IFLNK | 0700, .follow = fd_follow, .private = true};
+static const struct proc_entry fdinfo_entry = {
+    .name = "", .mode = S_IFREG | 0444, .show = proc_show_fdinfo, .private = true};
 
-static struct inode *descriptor_lookup(struct super_block *sb, struct proc_inode *dir, const char *name,
-                                       const struct proc_entry *entry)
+static struct inode *descriptor_lookup(struct super_block *sb, struct proc_inode *dir,
+                                       const char *name, const struct proc_entry *entry)
 {
-    struct proc_inode probe = { .process = dir->process, .fd = proc_number(name) };
+    struct proc_inode probe = {.process = dir->process, .fd = proc_number(name)};
     struct file *f = probe.fd >= 0 ? open_file(&probe) : NULL;
     struct inode *inode;
 
@@ -92,7 +94,8 @@ static struct inode *descriptor_lookup(struct super_block *sb, struct proc_inode
         return NULL;
     inode = proc_make(sb, entry, dir->process, NULL, probe.fd);
     if (inode && S_ISLNK(entry->mode))
-        inode->mode = S_IFLNK | (f->mode & FILE_READ ? 0500 : 0) | (f->mode & FILE_WRITE ? 0300 : 0);
+        inode->mode =
+            S_IFLNK | (f->mode & FILE_READ ? 0500 : 0) | (f->mode & FILE_WRITE ? 0300 : 0);
     file_put(f);
     return inode ? inode : err_ptr(-ENOMEM);
 }
@@ -205,28 +208,53 @@ static int show_mountinfo(struct seq_file *m, struct proc_inode *pi)
     return 0;
 }
 
-#define TEXT(n, m, fn)    { .name = n, .mode = S_IFREG | (m), .show = fn }
-#define PRIVATE(n, m, fn) { .name = n, .mode = S_IFREG | (m), .show = fn, .private = true }
-#define JUMP(n, fn)       { .name = n, .mode = S_IFLNK | 0777, .follow = fn, .private = true }
+#define TEXT(n, m, fn)                                                                             \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | (m), .show = fn                                               \
+    }
+#define PRIVATE(n, m, fn)                                                                          \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | (m), .show = fn, .private = true                              \
+    }
+#define JUMP(n, fn)                                                                                \
+    {                                                                                              \
+        .name = n, .mode = S_IFLNK | 0777, .follow = fn, .private = true                           \
+    }
 #define COMMON                                                                                     \
     TEXT("cmdline", 0444, proc_show_cmdline),                                                      \
-    { .name = "comm", .mode = S_IFREG | 0644, .show = proc_show_comm, .write = proc_write_comm },  \
-    JUMP("cwd", cwd_follow), PRIVATE("environ", 0400, proc_show_environ), JUMP("exe", exe_follow), \
-    PRIVATE("auxv", 0400, proc_show_auxv),                                                         \
-    { .name = "fd", .mode = S_IFDIR | 0500, .lookup = fd_lookup, .read_dir = fd_read_dir, .private = true },              \
-    { .name = "fdinfo", .mode = S_IFDIR | 0555, .lookup = fdinfo_lookup, .read_dir = fd_read_dir, .private = true },      \
-    TEXT("limits", 0444, proc_show_limits), PRIVATE("maps", 0444, proc_show_maps),                 \
-    TEXT("mountinfo", 0444, show_mountinfo), TEXT("mounts", 0444, show_mounts),                    \
-    { .name = "oom_score_adj", .mode = S_IFREG | 0644, .show = proc_show_oom_score_adj, .write = proc_write_oom_score_adj }, \
-    JUMP("root", root_follow), TEXT("stat", 0444, proc_show_stat), TEXT("statm", 0444, proc_show_statm), \
-    TEXT("status", 0444, proc_show_status)
+        {.name = "comm",                                                                           \
+         .mode = S_IFREG | 0644,                                                                   \
+         .show = proc_show_comm,                                                                   \
+         .write = proc_write_comm},                                                                \
+        JUMP("cwd", cwd_follow), PRIVATE("environ", 0400, proc_show_environ),                      \
+        JUMP("exe", exe_follow), PRIVATE("auxv", 0400, proc_show_auxv),                            \
+        {.name = "fd",                                                                             \
+         .mode = S_IFDIR | 0500,                                                                   \
+         .lookup = fd_lookup,                                                                      \
+         .read_dir = fd_read_dir,                                                                  \
+         .private = true},                                                                         \
+        {.name = "fdinfo",                                                                         \
+         .mode = S_IFDIR | 0555,                                                                   \
+         .lookup = fdinfo_lookup,                                                                  \
+         .read_dir = fd_read_dir,                                                                  \
+         .private = true},                                                                         \
+        TEXT("limits", 0444, proc_show_limits), PRIVATE("maps", 0444, proc_show_maps),             \
+        TEXT("mountinfo", 0444, show_mountinfo), TEXT("mounts", 0444, show_mounts),                \
+        {.name = "oom_score_adj",                                                                  \
+         .mode = S_IFREG | 0644,                                                                   \
+         .show = proc_show_oom_score_adj,                                                          \
+         .write = proc_write_oom_score_adj},                                                       \
+        JUMP("root", root_follow), TEXT("stat", 0444, proc_show_stat),                             \
+        TEXT("statm", 0444, proc_show_statm), TEXT("status", 0444, proc_show_status)
 
-static const struct proc_entry thread_entries[] = { COMMON, { 0 } };
-static const struct proc_entry thread_directory = { .name = "", .mode = S_IFDIR | 0555, .children = thread_entries };
+static const struct proc_entry thread_entries[] = {COMMON, {0}};
+static const struct proc_entry thread_directory = {
+    .name = "", .mode = S_IFDIR | 0555, .children = thread_entries};
 
 static const struct proc_entry process_entries[] = {
     COMMON,
-    { .name = "task", .mode = S_IFDIR | 0555, .lookup = task_lookup, .read_dir = task_read_dir },
-    { 0 },
+    {.name = "task", .mode = S_IFDIR | 0555, .lookup = task_lookup, .read_dir = task_read_dir},
+    {0},
 };
-const struct proc_entry process_directory = { .name = "", .mode = S_IFDIR | 0555, .children = process_entries };
+const struct proc_entry process_directory = {
+    .name = "", .mode = S_IFDIR | 0555, .children = process_entries};

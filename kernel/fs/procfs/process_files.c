@@ -9,7 +9,7 @@
 #include <vellum/tty.h>
 #include <linux/sched.h>
 
-#define TICKS(ns) ((unsigned long long)((ns) / (NSEC_PER_SEC / HZ)))
+#define TICKS(ns)  ((unsigned long long)((ns) / (NSEC_PER_SEC / HZ)))
 #define KIB(pages) ((unsigned long long)(pages) * (PAGE_SIZE / 1024))
 
 /* What stat and status have in common, gathered with the locks that it takes. */
@@ -124,7 +124,8 @@ int proc_show_stat(struct seq_file *m, struct proc_inode *pi)
     seq_printf(m, "%d (%s) %c %d %d %d %d %d 0 ", s.pid, s.comm, s.state, s.ppid, s.pgrp, s.session,
                (int)s.tty, s.foreground);
     seq_printf(m, "%llu %llu %llu %llu ", (unsigned long long)s.usage.minor_faults,
-               (unsigned long long)s.children.minor_faults, (unsigned long long)s.usage.major_faults,
+               (unsigned long long)s.children.minor_faults,
+               (unsigned long long)s.usage.major_faults,
                (unsigned long long)s.children.major_faults);
     seq_printf(m, "%llu %llu %llu %llu ", TICKS(s.usage.user_ns), TICKS(s.usage.system_ns),
                TICKS(s.children.user_ns), TICKS(s.children.system_ns));
@@ -132,22 +133,25 @@ int proc_show_stat(struct seq_file *m, struct proc_inode *pi)
                (unsigned long long)s.total * PAGE_SIZE, (unsigned long long)s.resident,
                (unsigned long long)pi->process->limits[RLIMIT_RSS].rlim_cur);
     seq_printf(m, "%llu %llu %llu 0 0 ", look ? (unsigned long long)s.code_start : 1ULL,
-               look ? (unsigned long long)s.code_end : 1ULL, look ? (unsigned long long)s.stack_start : 0ULL);
+               look ? (unsigned long long)s.code_end : 1ULL,
+               look ? (unsigned long long)s.stack_start : 0ULL);
     seq_printf(m, "%llu %llu %llu %llu 0 0 0 ", (unsigned long long)(s.pending & INT32_MAX),
-               (unsigned long long)(s.blocked & INT32_MAX), (unsigned long long)(s.ignored & INT32_MAX),
+               (unsigned long long)(s.blocked & INT32_MAX),
+               (unsigned long long)(s.ignored & INT32_MAX),
                (unsigned long long)(s.caught & INT32_MAX));
-    seq_printf(m, "%d %d %d %d 0 0 0 0 0 0 0 0 0 0 %d\n", s.exit_signal, s.cpu, s.rt_priority, s.policy,
-               look ? s.exit_code : 0);
+    seq_printf(m, "%d %d %d %d 0 0 0 0 0 0 0 0 0 0 %d\n", s.exit_signal, s.cpu, s.rt_priority,
+               s.policy, look ? s.exit_code : 0);
     return 0;
 }
 
 int proc_show_statm(struct seq_file *m, struct proc_inode *pi)
 {
-    struct snapshot s = { 0 };
+    struct snapshot s = {0};
 
     snapshot_memory(&s, pi->process);
-    seq_printf(m, "%llu %llu %llu %llu 0 %llu 0\n", (unsigned long long)s.total, (unsigned long long)s.resident,
-               (unsigned long long)s.shared, (unsigned long long)((s.code_end - s.code_start + PAGE_SIZE - 1) / PAGE_SIZE),
+    seq_printf(m, "%llu %llu %llu %llu 0 %llu 0\n", (unsigned long long)s.total,
+               (unsigned long long)s.resident, (unsigned long long)s.shared,
+               (unsigned long long)((s.code_end - s.code_start + PAGE_SIZE - 1) / PAGE_SIZE),
                (unsigned long long)(s.data + s.stack));
     return 0;
 }
@@ -155,13 +159,20 @@ int proc_show_statm(struct seq_file *m, struct proc_inode *pi)
 static const char *state_name(char state)
 {
     switch (state) {
-    case 'R': return "R (running)";
-    case 'S': return "S (sleeping)";
-    case 'D': return "D (disk sleep)";
-    case 'T': return "T (stopped)";
-    case 't': return "t (tracing stop)";
-    case 'Z': return "Z (zombie)";
-    default:  return "X (dead)";
+    case 'R':
+        return "R (running)";
+    case 'S':
+        return "S (sleeping)";
+    case 'D':
+        return "D (disk sleep)";
+    case 'T':
+        return "T (stopped)";
+    case 't':
+        return "t (tracing stop)";
+    case 'Z':
+        return "Z (zombie)";
+    default:
+        return "X (dead)";
     }
 }
 
@@ -171,8 +182,8 @@ static void show_credentials(struct seq_file *m, struct process *p)
 
     if (!c)
         return;
-    seq_printf(m, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid, c->fsuid, c->gid,
-               c->egid, c->sgid, c->fsgid);
+    seq_printf(m, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", c->uid, c->euid, c->suid,
+               c->fsuid, c->gid, c->egid, c->sgid, c->fsgid);
     cred_put(c);
 }
 
@@ -182,7 +193,9 @@ static void show_capabilities(struct seq_file *m, struct process *p)
 
     if (!c)
         return;
-    seq_printf(m, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n",
+    seq_printf(m,
+               "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%"
+               "016llx\n",
                (unsigned long long)c->cap_inheritable, (unsigned long long)c->cap_permitted,
                (unsigned long long)c->cap_effective, (unsigned long long)c->cap_bounding,
                (unsigned long long)c->cap_ambient);
@@ -205,14 +218,19 @@ static void show_memory(struct seq_file *m, const struct snapshot *s)
 {
     if (s->total == 0)
         return;
-    seq_printf(m, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\nVmPin:\t       0 kB\n", KIB(s->peak_total),
-               KIB(s->total), KIB(s->locked));
-    seq_printf(m, "VmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\nRssAnon:\t%8llu kB\nRssFile:\t%8llu kB\nRssShmem:\t       0 kB\n",
+    seq_printf(m, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8llu kB\nVmPin:\t       0 kB\n",
+               KIB(s->peak_total), KIB(s->total), KIB(s->locked));
+    seq_printf(m,
+               "VmHWM:\t%8llu kB\nVmRSS:\t%8llu kB\nRssAnon:\t%8llu kB\nRssFile:\t%8llu "
+               "kB\nRssShmem:\t       0 kB\n",
                KIB(s->peak), KIB(s->resident), KIB(s->anon), KIB(s->shared));
-    seq_printf(m, "VmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8llu kB\nVmLib:\t%8llu kB\nVmPTE:\t%8llu kB\nVmSwap:\t       0 kB\n",
-               KIB(s->data), KIB(s->stack), (unsigned long long)(s->code_end - s->code_start) / 1024,
-               KIB(s->text) - min(KIB(s->text), (unsigned long long)(s->code_end - s->code_start) / 1024),
-               KIB(s->tables));
+    seq_printf(
+        m,
+        "VmData:\t%8llu kB\nVmStk:\t%8llu kB\nVmExe:\t%8llu kB\nVmLib:\t%8llu kB\nVmPTE:\t%8llu "
+        "kB\nVmSwap:\t       0 kB\n",
+        KIB(s->data), KIB(s->stack), (unsigned long long)(s->code_end - s->code_start) / 1024,
+        KIB(s->text) - min(KIB(s->text), (unsigned long long)(s->code_end - s->code_start) / 1024),
+        KIB(s->tables));
 }
 
 static void show_affinity(struct seq_file *m, struct thread *t)
@@ -250,22 +268,26 @@ int proc_show_status(struct seq_file *m, struct proc_inode *pi)
     seq_escape(m, s.comm, "\n\\");
     if (fs)
         seq_printf(m, "\nUmask:\t%04o", fs->umask);
-    seq_printf(m, "\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", state_name(s.state),
-               s.tgid, s.pid, s.ppid);
+    seq_printf(m, "\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
+               state_name(s.state), s.tgid, s.pid, s.ppid);
     show_credentials(m, p);
     seq_printf(m, "FDSize:\t%u\n", files ? files->size : 0);
     show_groups(m, p);
     show_memory(m, &s);
     seq_printf(m, "Threads:\t%u\nSigQ:\t%d/%llu\n", s.threads, (int)0,
                (unsigned long long)p->limits[RLIMIT_SIGPENDING].rlim_cur);
-    seq_printf(m, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
-               (unsigned long long)s.pending, (unsigned long long)s.shared_pending, (unsigned long long)s.blocked,
-               (unsigned long long)s.ignored, (unsigned long long)s.caught);
+    seq_printf(m,
+               "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%"
+               "016llx\n",
+               (unsigned long long)s.pending, (unsigned long long)s.shared_pending,
+               (unsigned long long)s.blocked, (unsigned long long)s.ignored,
+               (unsigned long long)s.caught);
     show_capabilities(m, p);
     seq_printf(m, "NoNewPrivs:\t%d\n", p->no_new_privileges);
     show_affinity(m, t);
     seq_printf(m, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
-               (unsigned long long)t->voluntary_switches, (unsigned long long)t->involuntary_switches);
+               (unsigned long long)t->voluntary_switches,
+               (unsigned long long)t->involuntary_switches);
     thread_put(t);
     if (fs)
         fs_context_put(fs);
@@ -287,22 +309,22 @@ int proc_show_limits(struct seq_file *m, struct proc_inode *pi)
     static const struct {
         const char *name, *unit;
     } names[RLIM_NLIMITS] = {
-        [RLIMIT_CPU] = { "Max cpu time", "seconds" },
-        [RLIMIT_FSIZE] = { "Max file size", "bytes" },
-        [RLIMIT_DATA] = { "Max data size", "bytes" },
-        [RLIMIT_STACK] = { "Max stack size", "bytes" },
-        [RLIMIT_CORE] = { "Max core file size", "bytes" },
-        [RLIMIT_RSS] = { "Max resident set", "bytes" },
-        [RLIMIT_NPROC] = { "Max processes", "processes" },
-        [RLIMIT_NOFILE] = { "Max open files", "files" },
-        [RLIMIT_MEMLOCK] = { "Max locked memory", "bytes" },
-        [RLIMIT_AS] = { "Max address space", "bytes" },
-        [RLIMIT_LOCKS] = { "Max file locks", "locks" },
-        [RLIMIT_SIGPENDING] = { "Max pending signals", "signals" },
-        [RLIMIT_MSGQUEUE] = { "Max msgqueue size", "bytes" },
-        [RLIMIT_NICE] = { "Max nice priority", "" },
-        [RLIMIT_RTPRIO] = { "Max realtime priority", "" },
-        [RLIMIT_RTTIME] = { "Max realtime timeout", "us" },
+        [RLIMIT_CPU] = {"Max cpu time", "seconds"},
+        [RLIMIT_FSIZE] = {"Max file size", "bytes"},
+        [RLIMIT_DATA] = {"Max data size", "bytes"},
+        [RLIMIT_STACK] = {"Max stack size", "bytes"},
+        [RLIMIT_CORE] = {"Max core file size", "bytes"},
+        [RLIMIT_RSS] = {"Max resident set", "bytes"},
+        [RLIMIT_NPROC] = {"Max processes", "processes"},
+        [RLIMIT_NOFILE] = {"Max open files", "files"},
+        [RLIMIT_MEMLOCK] = {"Max locked memory", "bytes"},
+        [RLIMIT_AS] = {"Max address space", "bytes"},
+        [RLIMIT_LOCKS] = {"Max file locks", "locks"},
+        [RLIMIT_SIGPENDING] = {"Max pending signals", "signals"},
+        [RLIMIT_MSGQUEUE] = {"Max msgqueue size", "bytes"},
+        [RLIMIT_NICE] = {"Max nice priority", ""},
+        [RLIMIT_RTPRIO] = {"Max realtime priority", ""},
+        [RLIMIT_RTTIME] = {"Max realtime timeout", "us"},
     };
 
     seq_printf(m, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
@@ -323,7 +345,8 @@ static int show_memory_range(struct seq_file *m, struct mm *mm, vaddr_t start, v
     if (!page)
         return -ENOMEM;
     while (start < end) {
-        size_t want = min_t(size_t, end - start, PAGE_SIZE), n = mm_access(mm, start, page, want, false, true);
+        size_t want = min_t(size_t, end - start, PAGE_SIZE),
+               n = mm_access(mm, start, page, want, false, true);
 
         seq_write(m, page, n);
         if (n < want)

@@ -24,9 +24,18 @@ static const char *mounts_link(struct proc_inode *pi, char *buffer)
     return buffer;
 }
 
-#define DIRECTORY(n, c)  { .name = n, .mode = S_IFDIR | 0555, .children = c }
-#define LINK(n, fn)      { .name = n, .mode = S_IFLNK | 0777, .link = fn }
-#define TEXT(n, m, fn)   { .name = n, .mode = S_IFREG | (m), .show = fn }
+#define DIRECTORY(n, c)                                                                            \
+    {                                                                                              \
+        .name = n, .mode = S_IFDIR | 0555, .children = c                                           \
+    }
+#define LINK(n, fn)                                                                                \
+    {                                                                                              \
+        .name = n, .mode = S_IFLNK | 0777, .link = fn                                              \
+    }
+#define TEXT(n, m, fn)                                                                             \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | (m), .show = fn                                               \
+    }
 
 const struct proc_entry root_entries[] = {
     LINK("self", self_link),
@@ -45,7 +54,7 @@ const struct proc_entry root_entries[] = {
     TEXT("uptime", 0444, proc_show_uptime),
     TEXT("version", 0444, proc_show_version),
     TEXT("vmstat", 0444, proc_show_vmstat),
-    { 0 },
+    {0},
 };
 
 struct inode *proc_root_lookup(struct super_block *sb, struct proc_inode *dir, const char *name)

@@ -149,14 +149,23 @@ FACT(show_max_map_count, "%d\n", MAX_MAP_COUNT)
 FACT(show_mmap_min_addr, "%lu\n", (unsigned long)USER_START)
 FACT(show_randomize, "%d\n", aslr_enabled ? 2 : 0)
 
-#define DIRECTORY(n, c) { .name = n, .mode = S_IFDIR | 0555, .children = c }
-#define TEXT(n, fn)     { .name = n, .mode = S_IFREG | 0444, .show = fn }
-#define KNOB(n, fn, w)  { .name = n, .mode = S_IFREG | 0644, .show = fn, .write = w }
+#define DIRECTORY(n, c)                                                                            \
+    {                                                                                              \
+        .name = n, .mode = S_IFDIR | 0555, .children = c                                           \
+    }
+#define TEXT(n, fn)                                                                                \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | 0444, .show = fn                                              \
+    }
+#define KNOB(n, fn, w)                                                                             \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | 0644, .show = fn, .write = w                                  \
+    }
 
 static const struct proc_entry random_entries[] = {
     TEXT("boot_id", show_boot_id),
     TEXT("uuid", show_uuid),
-    { 0 },
+    {0},
 };
 static const struct proc_entry kernel_entries[] = {
     TEXT("cap_last_cap", show_cap_last_cap),
@@ -170,17 +179,17 @@ static const struct proc_entry kernel_entries[] = {
     DIRECTORY("random", random_entries),
     TEXT("randomize_va_space", show_randomize),
     TEXT("version", show_os_version),
-    { 0 },
+    {0},
 };
 static const struct proc_entry vm_entries[] = {
-    { .name = "drop_caches", .mode = S_IFREG | 0200, .write = write_drop_caches },
+    {.name = "drop_caches", .mode = S_IFREG | 0200, .write = write_drop_caches},
     TEXT("max_map_count", show_max_map_count),
     TEXT("mmap_min_addr", show_mmap_min_addr),
     TEXT("overcommit_memory", show_overcommit),
-    { 0 },
+    {0},
 };
 const struct proc_entry sys_entries[] = {
     DIRECTORY("kernel", kernel_entries),
     DIRECTORY("vm", vm_entries),
-    { 0 },
+    {0},
 };

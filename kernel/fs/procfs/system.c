@@ -78,10 +78,11 @@ int proc_show_system_stat(struct seq_file *m, struct proc_inode *pi)
         seq_printf(m, "cpu%u", c->id);
         show_cpu_times(m, c->counters.user, c->counters.system, sched_idle_ns(c));
     }
-    seq_printf(m, "intr %llu\nctxt %llu\nbtime %llu\nprocesses %llu\nprocs_running %u\nprocs_blocked 0\n",
-               (unsigned long long)irq_total(), (unsigned long long)switches,
-               (unsigned long long)(ktime_real_offset() / (s64)NSEC_PER_SEC), (unsigned long long)total_forks(),
-               sched_running());
+    seq_printf(
+        m, "intr %llu\nctxt %llu\nbtime %llu\nprocesses %llu\nprocs_running %u\nprocs_blocked 0\n",
+        (unsigned long long)irq_total(), (unsigned long long)switches,
+        (unsigned long long)(ktime_real_offset() / (s64)NSEC_PER_SEC),
+        (unsigned long long)total_forks(), sched_running());
     return 0;
 }
 
@@ -128,7 +129,8 @@ int proc_show_loadavg(struct seq_file *m, struct proc_inode *pi)
 
 int proc_show_version(struct seq_file *m, struct proc_inode *pi)
 {
-    seq_printf(m, "%s version %s (%s) %s\n", KERNEL_NAME, KERNEL_RELEASE, ARCH_NAME, KERNEL_VERSION);
+    seq_printf(m, "%s version %s (%s) %s\n", KERNEL_NAME, KERNEL_RELEASE, ARCH_NAME,
+               KERNEL_VERSION);
     return 0;
 }
 
@@ -177,11 +179,15 @@ int proc_show_vmstat(struct seq_file *m, struct proc_inode *pi)
         minor += c->counters.minor_faults;
         major += c->counters.major_faults;
     }
-    seq_printf(m, "nr_free_pages %llu\nnr_anon_pages %llu\nnr_mapped %llu\nnr_file_pages %llu\nnr_shmem %llu\n",
-               (unsigned long long)n.free, (unsigned long long)n.anonymous, (unsigned long long)n.mapped,
-               (unsigned long long)n.cached, (unsigned long long)n.shared);
-    seq_printf(m, "nr_page_table_pages %llu\npgfault %llu\npgmajfault %llu\n", (unsigned long long)n.tables,
-               (unsigned long long)(minor + major), (unsigned long long)major);
+    seq_printf(m,
+               "nr_free_pages %llu\nnr_anon_pages %llu\nnr_mapped %llu\nnr_file_pages "
+               "%llu\nnr_shmem %llu\n",
+               (unsigned long long)n.free, (unsigned long long)n.anonymous,
+               (unsigned long long)n.mapped, (unsigned long long)n.cached,
+               (unsigned long long)n.shared);
+    seq_printf(m, "nr_page_table_pages %llu\npgfault %llu\npgmajfault %llu\n",
+               (unsigned long long)n.tables, (unsigned long long)(minor + major),
+               (unsigned long long)major);
     return 0;
 }
 

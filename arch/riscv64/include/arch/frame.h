@@ -27,9 +27,9 @@ struct trap_frame {
 };
 
 struct arch_thread {
-    unsigned long sp;    /* of a thread that does not run: its saved registers (entry.S) */
-    bool fpu_used;       /* has touched a floating-point register since exec */
-    unsigned fpu_cpu;    /* number + 1 of the CPU whose registers are the same as fpu, or 0 */
+    unsigned long sp; /* of a thread that does not run: its saved registers (entry.S) */
+    bool fpu_used;    /* has touched a floating-point register since exec */
+    unsigned fpu_cpu; /* number + 1 of the CPU whose registers are the same as fpu, or 0 */
     struct __riscv_d_ext_state fpu; /* valid unless sstatus.FS says dirty */
 };
 

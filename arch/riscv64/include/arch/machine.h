@@ -22,11 +22,11 @@
 #define MAX_CPUS          64
 #define KERNEL_STACK_SIZE 16384
 
-#define USER_START_       0x10000
-#define DIRECT_MAP_BASE_  0xffffffc000000000
-#define DIRECT_MAP_SIZE_  0x0000002000000000
-#define KERNEL_BASE_      0xffffffff80000000
-#define IMAGE_OFFSET_     0x200000 /* of the image in its 1 GiB page, virtual and physical */
+#define USER_START_      0x10000
+#define DIRECT_MAP_BASE_ 0xffffffc000000000
+#define DIRECT_MAP_SIZE_ 0x0000002000000000
+#define KERNEL_BASE_     0xffffffff80000000
+#define IMAGE_OFFSET_    0x200000 /* of the image in its 1 GiB page, virtual and physical */
 
 #ifndef __ASSEMBLY__
 
@@ -34,18 +34,18 @@
 #include <asm/errno.h>
 #include <vellum/compiler.h>
 
-#define PAGE_SIZE       (1UL << PAGE_SHIFT)
-#define USER_START      0x10000UL
-#define USER_END        0x4000000000UL
-#define DIRECT_MAP_BASE 0xffffffc000000000UL
-#define DIRECT_MAP_SIZE 0x0000002000000000UL
-#define VMEMMAP_BASE    0xffffffe000000000UL
-#define VMAP_BASE       0xffffffe100000000UL
-#define VMAP_END        0xffffffe300000000UL
-#define KERNEL_BASE     0xffffffff80000000UL
-#define ARCH_NAME       "riscv64"
-#define ELF_ARCH        243 /* EM_RISCV */
-#define ELF_PLATFORM    ((const char *)0)
+#define PAGE_SIZE            (1UL << PAGE_SHIFT)
+#define USER_START           0x10000UL
+#define USER_END             0x4000000000UL
+#define DIRECT_MAP_BASE      0xffffffc000000000UL
+#define DIRECT_MAP_SIZE      0x0000002000000000UL
+#define VMEMMAP_BASE         0xffffffe000000000UL
+#define VMAP_BASE            0xffffffe100000000UL
+#define VMAP_END             0xffffffe300000000UL
+#define KERNEL_BASE          0xffffffff80000000UL
+#define ARCH_NAME            "riscv64"
+#define ELF_ARCH             243 /* EM_RISCV */
+#define ELF_PLATFORM         ((const char *)0)
 #define ARCH_CLONE_TLS_FIRST 1
 
 struct thread;
@@ -114,8 +114,8 @@ static inline void arch_idle_wait(void)
     {                                                                                              \
         u##bits seen;                                                                              \
                                                                                                    \
-        __asm__ goto("csrs sstatus, %2\n1:\t" load " %0, %1\n\tcsrc sstatus, %2\n\t"               \
-                     USER_FIXUP("1b", "%l[fault]")                                                 \
+        __asm__ goto("csrs sstatus, %2\n1:\t" load                                                 \
+                     " %0, %1\n\tcsrc sstatus, %2\n\t" USER_FIXUP("1b", "%l[fault]")               \
                      : "=&r"(seen)                                                                 \
                      : "m"(*(const u##bits *)from), "r"(SR_SUM)                                    \
                      : "memory"                                                                    \
@@ -128,8 +128,8 @@ static inline void arch_idle_wait(void)
     }                                                                                              \
     static inline int arch_put_user_##bits(u##bits value, void *to)                                \
     {                                                                                              \
-        __asm__ goto("csrs sstatus, %2\n1:\t" store " %z1, %0\n\tcsrc sstatus, %2\n\t"             \
-                     USER_FIXUP("1b", "%l[fault]")                                                 \
+        __asm__ goto("csrs sstatus, %2\n1:\t" store                                                \
+                     " %z1, %0\n\tcsrc sstatus, %2\n\t" USER_FIXUP("1b", "%l[fault]")              \
                      :                                                                             \
                      : "m"(*(u##bits *)to), "rJ"(value), "r"(SR_SUM)                               \
                      : "memory"                                                                    \
