@@ -2,7 +2,7 @@
 /*
  * Memory: copy, move, fill. In 8-byte words, unrolled; see copy.h for alignment.
  */
-#include "copy.h"
+#include "copy.inc"
 
 .macro FUNCTION name
     .globl \name

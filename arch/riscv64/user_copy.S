@@ -8,7 +8,7 @@
  */
 #include <arch/csr.h>
 #include <asm/errno.h>
-#include "copy.h"
+#include "copy.inc"
 
 .macro USER_OR fixup:req, instruction:vararg
 .Lat\@:
