@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* clang-format off */
 /* Floating-point and vector registers: over switches, system calls, signals, fork. */
 #include "check.h"
 
