@@ -2,7 +2,7 @@
 /*
  * Random load on processes and memory, after which all memory must be back.
  *
- *   stress [-t SECONDS] [-s SEED] [-w WORKERS] [-l FRAMES] [-n]
+ *   stress [-t SECONDS] [-s SEED] [-w WORKERS] [-l FRAMES] [-n] [-v]
  *
  * Some workers for each processor do for a minute, at random, what breaks
  * kernels: fork in trees, map and unmap, fault, write after fork, send signals,
@@ -15,6 +15,7 @@
  * tables of its own, object caches) is there at the first count. The counts may
  * differ by FRAMES (8): the slabs that a few objects more or less keep alive.
  * With -n they are only told: other kernels keep free memory in other places.
+ * -v shows /proc/meminfo and /proc/slabinfo at both counts.
  *
  * A seed makes the same workers do the same operations in the same order; how
  * they interleave is up to the scheduler. Exit status 0 if all was well.
@@ -697,6 +698,20 @@ static long free_frames(void)
     return line ? atol(line + 8) / 4 : -1;
 }
 
+/* Where the memory is, for who looks for a leak. */
+static void tell_caches(void)
+{
+    static const char *const names[] = {"/proc/meminfo", "/proc/slabinfo"};
+    for (int i = 0; i < 2; i++) {
+        char text[4096];
+        ssize_t n;
+        int fd = open(names[i], O_RDONLY);
+        while (fd >= 0 && (n = read(fd, text, sizeof(text))) > 0)
+            write(STDOUT_FILENO, text, n);
+        close(fd);
+    }
+}
+
 /* What was freed a moment ago may be on its way: ask again, for a little while. */
 static long settled_frames(long goal)
 {
@@ -711,7 +726,7 @@ static long settled_frames(long goal)
 int main(int argc, char **argv)
 {
     long seconds = 60, limit = 8, workers = WORKERS_PER_CPU * sysconf(_SC_NPROCESSORS_ONLN);
-    int option, only_tell = 0;
+    int option, only_tell = 0, tell_where = 0;
     unsigned long operations_done = 0;
     uint64_t seed = 0;
     char folder[64], program[4096] = "";
@@ -721,7 +736,7 @@ int main(int argc, char **argv)
         return pattern(value, 1) == strtoull(argv[3], NULL, 16) ? 55 : 1;
     }
     getrandom(&seed, sizeof(seed), 0);
-    while ((option = getopt(argc, argv, "t:s:w:l:n")) != -1) {
+    while ((option = getopt(argc, argv, "t:s:w:l:nv")) != -1) {
         if (option == 't')
             seconds = atol(optarg);
         else if (option == 's')
@@ -732,6 +747,8 @@ int main(int argc, char **argv)
             limit = atol(optarg);
         else if (option == 'n')
             only_tell = 1;
+        else if (option == 'v')
+            tell_where = 1;
         else
             return 2;
     }
@@ -756,12 +773,16 @@ int main(int argc, char **argv)
     run_load(workers, WARM_UP_SECONDS, ~seed);
     remove_all(folder);
     long before = settled_frames(-1);
+    if (tell_where)
+        tell_caches();
     if (mkdir(folder, 0700) < 0 || chdir(folder) < 0)
         return 2;
     if (!shared->failed)
         run_load(workers, seconds, seed);
     remove_all(folder);
     long after = settled_frames(before);
+    if (tell_where)
+        tell_caches();
 
     for (int i = 0; i < workers; i++)
         operations_done += shared->workers[i].operations;
