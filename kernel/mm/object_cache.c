@@ -16,6 +16,7 @@
 #include "memory.h"
 #include <vellum/alloc.h>
 #include <vellum/seq_file.h>
+#include <vellum/smp.h>
 #include <vellum/string.h>
 #include <vellum/sync.h>
 
@@ -42,7 +43,7 @@ struct object_cache {
 };
 /* [c] that CPU only, interrupts off */
 
-static DEFINE_SPINLOCK(caches_lock);
+static DEFINE_SPINLOCK(caches_lock); /* taken with interrupts off */
 static struct list caches = LIST_INIT(caches);
 
 static struct object_cache cache_of_caches;
@@ -297,6 +298,8 @@ static int stack_create(struct object_cache *cache, struct object_stack **slot)
 static void setup(struct object_cache *cache, const char *name, size_t size, size_t align)
 {
     align = max(align, sizeof(void *));
+    unsigned long flags;
+
     memset(cache, 0, sizeof(*cache));
     cache->name = name;
     cache->requested = max(size, sizeof(void *));
@@ -308,9 +311,9 @@ static void setup(struct object_cache *cache, const char *name, size_t size, siz
     cache->boot_stacks[0] = &no_stack;
     cache->stacks = cache->boot_stacks;
     cache->stack_count = 1;
-    spin_lock(&caches_lock);
+    flags = spin_lock_irqsave(&caches_lock);
     list_add_tail(&cache->link, &caches);
-    spin_unlock(&caches_lock);
+    spin_unlock_irqrestore(&caches_lock, flags);
 }
 
 /* Give each processor that is known, and has none, its stack. => nobody else uses the cache yet */
@@ -352,9 +355,10 @@ struct object_cache *object_cache_create(const char *name, size_t size, size_t a
 
 void object_cache_destroy(struct object_cache *cache)
 {
-    spin_lock(&caches_lock);
+    unsigned long flags = spin_lock_irqsave(&caches_lock);
+
     list_del(&cache->link);
-    spin_unlock(&caches_lock);
+    spin_unlock_irqrestore(&caches_lock, flags);
     for (unsigned i = 0; i < cache->stack_count; i++) {
         unsigned long irq = irq_save();
 
@@ -371,50 +375,62 @@ void object_cache_destroy(struct object_cache *cache)
     object_free(&cache_of_caches, cache);
 }
 
-/* Give back this processor's stack and the empty slab. */
-static u64 shrink(struct object_cache *cache)
+/* Empty this processor's stacks: objects that lie there keep their slabs alive. */
+static void drain_local_stacks(void *unused)
 {
-    unsigned long irq = irq_save();
-    struct object_stack *stack = cache->stacks[this_cpu()->id];
-    struct page *slab;
-    u64 before = cache->slabs;
+    unsigned cpu = this_cpu()->id;
+    unsigned long flags = spin_lock_irqsave(&caches_lock);
+    struct object_cache *cache;
 
-    stack_drain(cache, stack, stack->count);
-    preempt_disable();
-    spin_lock_raw(&cache->lock);
+    list_for_each_entry(cache, &caches, link)
+        if (cpu < cache->stack_count)
+            stack_drain(cache, cache->stacks[cpu], cache->stacks[cpu]->count);
+    spin_unlock_irqrestore(&caches_lock, flags);
+}
+
+/* Give back the empty slab; => interrupts off */
+static void drop_empty(struct object_cache *cache)
+{
+    struct page *slab;
+
+    spin_lock(&cache->lock);
     slab = cache->empty;
     cache->empty = NULL;
     if (slab)
         cache->slabs--;
-    spin_unlock_raw(&cache->lock);
-    preempt_enable_no_resched();
-    irq_restore(irq);
+    spin_unlock(&cache->lock);
     if (slab)
         slab_destroy(cache, slab);
-    return (before - cache->slabs) << cache->order;
 }
 
 u64 object_caches_shrink(void)
 {
+    long before = atomic_read(&count_slab), after;
     struct object_cache *cache;
-    u64 frames = 0;
+    unsigned long flags;
 
-    spin_lock(&caches_lock);
+    preempt_disable();
+    smp_call(&cpus_online, drain_local_stacks, NULL);
+    drain_local_stacks(NULL);
+    preempt_enable();
+    flags = spin_lock_irqsave(&caches_lock);
     list_for_each_entry(cache, &caches, link)
-        frames += shrink(cache);
-    spin_unlock(&caches_lock);
-    return frames;
+        drop_empty(cache);
+    spin_unlock_irqrestore(&caches_lock, flags);
+    after = atomic_read(&count_slab);
+    return before > after ? before - after : 0; /* others allocate meanwhile */
 }
 
 void slab_show(struct seq_file *m)
 {
     struct object_cache *cache;
+    unsigned long flags;
 
     seq_puts(m, "slabinfo - version: 2.1\n");
     seq_puts(m, "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>"
                 " : tunables <limit> <batchcount> <sharedfactor>"
                 " : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
-    spin_lock(&caches_lock);
+    flags = spin_lock_irqsave(&caches_lock);
     list_for_each_entry(cache, &caches, link)
         seq_printf(
             m, "%-17s %6llu %6llu %6u %4u %4u : tunables %4u %4u %4u : slabdata %6llu %6llu 0\n",
@@ -423,7 +439,7 @@ void slab_show(struct seq_file *m)
             1U << cache->order, cache->stack_limit, cache->stack_limit / 2, 0U,
             (unsigned long long)cache->slabs - (cache->empty != NULL),
             (unsigned long long)cache->slabs);
-    spin_unlock(&caches_lock);
+    spin_unlock_irqrestore(&caches_lock, flags);
 }
 
 /* ---- start ------------------------------------------------------------------------------------------ */

@@ -121,8 +121,10 @@ static ssize_t write_drop_caches(struct proc_inode *pi, char *text, size_t n)
     trim_newline(text, n);
     if (str_to_u64(text, 10, &what) != 0 || what < 1 || what > 3)
         return -EINVAL;
-    if (what & 2)
+    if (what & 2) {
         shrink_all();
+        object_caches_shrink();
+    }
     preempt_disable();
     smp_call(&cpus_online, drain_frames, NULL);
     drain_frames(NULL);
