@@ -19,7 +19,8 @@ struct object_cache *object_cache_create(const char *name, size_t size, size_t a
 void object_cache_destroy(struct object_cache *cache);          /* => all objects freed */
 void *object_alloc(struct object_cache *cache, unsigned flags); /* ALLOC_*; NULL: no memory */
 void object_free(struct object_cache *cache, void *object);
-/* Give empty slabs and per-CPU stacks back. Returns frames freed. */
+/* Give empty slabs and the objects that processors keep for themselves back. Returns frames freed.
+ * => interrupts on */
 u64 object_caches_shrink(void);
 
 #define KMALLOC_MAX (2 * PAGE_SIZE)

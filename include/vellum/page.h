@@ -195,7 +195,7 @@ extern atomic_long_t count_cached, count_shared, count_tables, count_stacks, cou
 extern atomic_long_t count_committed;
 u64 frames_free(void);
 u64 buddy_free_blocks(unsigned order); /* for /proc/buddyinfo */
-/* Return all per-CPU lists of this CPU to the buddy allocator. */
-void frames_drain_local(void);
+/* Return the frames that processors keep for themselves to the buddy allocator. => interrupts on */
+void frames_drain_all(void);
 
 #endif

@@ -171,7 +171,7 @@ static inline void stack_push(struct frame_cache *cache, struct page *page)
     cache->stack[cache->count++] = page;
 }
 
-void frames_drain_local(void)
+static void drain_here(void *unused)
 {
     unsigned long irq = irq_save();
     struct frame_cache *cache = this_cpu()->frame_cache;
@@ -180,9 +180,12 @@ void frames_drain_local(void)
     irq_restore(irq);
 }
 
-static void drain_here(void *unused)
+void frames_drain_all(void)
 {
-    frames_drain_local();
+    preempt_disable();
+    smp_call(&cpus_online, drain_here, NULL);
+    drain_here(NULL);
+    preempt_enable();
 }
 
 /* ---- allocation ---------------------------------------------------------------------------------- */
@@ -215,10 +218,7 @@ static __noinline struct page *alloc_slow(unsigned order, unsigned flags)
     assert_may_sleep();
     shrink_all();
     object_caches_shrink();
-    preempt_disable();
-    smp_call(&cpus_online, drain_here, NULL);
-    preempt_enable();
-    frames_drain_local();
+    frames_drain_all();
     page = try_alloc(order, flags);
     return page || flags & ALLOC_USER ? page : try_alloc(order, flags | ALLOC_ATOMIC);
 }

@@ -65,7 +65,7 @@ static void check_all_merged(const u64 *free_blocks, u64 free)
     for (int i = 0; i < BLOCKS; i++)
         if (blocks[i].page)
             give_block(i);
-    frames_drain_local();
+    frames_drain_all();
     CHECK_EQ(frames_free(), free);
     for (unsigned order = 0; order <= MAX_ORDER; order++)
         CHECK_EQ(buddy_free_blocks(order), free_blocks[order]);
@@ -86,7 +86,7 @@ static void start(u64 *free_blocks, u64 *free)
     memset(blocks, 0, sizeof(blocks));
     for (pfn_t n = 3; n < 9; n++)
         owner[n] = 0xffff; /* what is reserved is never handed out */
-    frames_drain_local();
+    frames_drain_all();
     *free = frames_free();
     for (unsigned order = 0; order <= MAX_ORDER; order++)
         free_blocks[order] = buddy_free_blocks(order);

@@ -33,7 +33,7 @@ static void start(void)
 static u64 settled_free(void)
 {
     object_caches_shrink();
-    frames_drain_local();
+    frames_drain_all();
     return frames_free();
 }
 

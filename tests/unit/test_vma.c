@@ -392,7 +392,7 @@ static void check_resident(const struct space *space)
 static u64 settled_free(void)
 {
     object_caches_shrink();
-    frames_drain_local();
+    frames_drain_all();
     return frames_free();
 }
 

@@ -8,7 +8,6 @@
 #include <vellum/mm.h>
 #include <vellum/printk.h>
 #include <vellum/random.h>
-#include <vellum/smp.h>
 #include <vellum/string.h>
 #include <vellum/version.h>
 #include <linux/capability.h>
@@ -107,11 +106,6 @@ static int show_boot_id(struct seq_file *m, struct proc_inode *pi)
 
 /* ---- vm --------------------------------------------------------------------------------------------------- */
 
-static void drain_frames(void *unused)
-{
-    frames_drain_local();
-}
-
 /* 1: clean pages of files (those of tmpfs have no other home and stay); 2: dentries, inodes and
  * other objects; 3: both. Frames that CPUs kept for themselves go back as well. */
 static ssize_t write_drop_caches(struct proc_inode *pi, char *text, size_t n)
@@ -125,10 +119,7 @@ static ssize_t write_drop_caches(struct proc_inode *pi, char *text, size_t n)
         shrink_all();
         object_caches_shrink();
     }
-    preempt_disable();
-    smp_call(&cpus_online, drain_frames, NULL);
-    drain_frames(NULL);
-    preempt_enable();
+    frames_drain_all();
     return 0;
 }
 
