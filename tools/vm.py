@@ -10,6 +10,7 @@ knows by events alone, never by waiting a while, what has happened.
 """
 
 import argparse
+import hashlib
 import os
 import re
 import select
@@ -23,6 +24,7 @@ import time
 import tty
 
 import newc
+import pack_root
 
 EXIT_USAGE = 120
 EXIT_BUILD = 121
@@ -51,10 +53,11 @@ def parse_arguments():
     parser.error = lambda message: (_ for _ in ()).throw(Stop(EXIT_USAGE, message))
     parser.add_argument("--arch", default="x86_64")
     parser.add_argument("--smp", type=int)
-    parser.add_argument("--mem", default="256M")
+    parser.add_argument("--mem")
     parser.add_argument("--append", action="append", default=[])
     parser.add_argument("--disk", action="append", default=[])
     parser.add_argument("--initrd")
+    parser.add_argument("--root")
     parser.add_argument("--icount", action="store_true")
     parser.add_argument("--gdb", action="store_true")
     parser.add_argument("--bios")
@@ -79,25 +82,51 @@ def parse_arguments():
     for name in [options.initrd, options.kernel, *options.disk]:
         if name and not os.path.exists(name):
             raise Stop(EXIT_USAGE, f"no such file: {name}")
+    if options.root and options.initrd:
+        raise Stop(EXIT_USAGE, "--root and --initrd exclude each other")
+    if options.root and not os.path.isdir(options.root):
+        raise Stop(EXIT_USAGE, f"no such directory: {options.root}")
     return options
 
 
-def command_archive(out, command):
-    """What the kernel unpacks over the image so that our init runs a command."""
+def pack_directory(options):
+    """The root image for --root; it stays in build/roots for the next time."""
+    name = hashlib.sha256(os.fsencode(os.path.realpath(options.root))).hexdigest()[:16]
+    options.initrd = f"build/roots/{name}.cpio"
+    try:
+        pack_root.pack(options.root, options.initrd)
+    except OSError as e:
+        raise Stop(EXIT_USAGE, f"{os.fsdecode(e.filename)}: {e.strerror}") from e
+
+
+def choose_memory(options):
+    """Enough for the root image and, tmpfs taking half of memory, as much again and more for files."""
+    mib = os.path.getsize(options.initrd or f"{options.out}/root.cpio") >> 20
+    if options.mem is None:
+        options.mem = "256M" if mib < 64 else f"{(2 * mib + 1024 + 255) // 256 * 256}M"
+
+
+def init_archive(out, command):
+    """What the kernel unpacks over the image so that our init runs, and maybe a command."""
     archive = newc.Archive()
     with open(f"{out}/user/init", "rb") as f:
         archive.file(".vellum/init", 0o755, f.read())
-    archive.file(".vellum/command", 0o600, b"".join(os.fsencode(a) + b"\0" for a in command))
+    if command:
+        archive.file(".vellum/command", 0o600, b"".join(os.fsencode(a) + b"\0" for a in command))
     return archive.bytes()
 
 
-def initrd_with_command(options):
-    """An unnamed file: the image and, after it, the command."""
+def initrd_with_init(options):
+    """An unnamed file: the image and, after it, our init."""
     fd = os.memfd_create("initrd", 0)
-    with open(options.initrd or f"{options.out}/root.cpio", "rb") as f, open(fd, "wb", closefd=False) as out:
-        data = f.read()
-        out.write(data + b"\0" * (-len(data) % 512))
-        out.write(command_archive(options.out, options.command))
+    with open(options.initrd or f"{options.out}/root.cpio", "rb") as f:
+        size = os.fstat(f.fileno()).st_size
+        at = 0
+        while at < size:
+            at += os.sendfile(fd, f.fileno(), at, size - at)
+    with open(fd, "wb", closefd=False) as out:
+        out.write(b"\0" * (-size % 512))
+        out.write(init_archive(options.out, options.command))
     return fd
 
 
@@ -138,7 +167,8 @@ class Emulator:
         self.options = options
         self.passed = []
         self.port = None
-        self.wants_port = options.command is not None or not (on_terminal or options.initrd)
+        self.own_init = options.command is not None or options.root is not None
+        self.wants_port = self.own_init or not (on_terminal or options.initrd)
         self.console, console_fd = self.socket()
         mux = ",mux=on" if on_terminal else ""
         argv = self.machine_arguments()
@@ -198,15 +228,18 @@ class Emulator:
             argv += ["-device", "virtio-serial-pci,id=ports"]
             argv += ["-chardev", f"socket,id=command,fd={port_fd}"]
             argv += ["-device", "virtserialport,bus=ports.0,chardev=command,name=vellum.command"]
-        if o.command:
-            fd = initrd_with_command(o)
+        if self.own_init:
+            fd = initrd_with_init(o)
             self.passed.append(fd)
-            argv += ["-no-reboot", "-initrd", f"/dev/fd/{fd}"]
-            words += ["rdinit=/.vellum/init", "panic=-1"]
-            if on_terminal:
-                words += ["VELLUM_TTY=1", "loglevel=1"]
+            argv += ["-initrd", f"/dev/fd/{fd}"]
+            words += ["rdinit=/.vellum/init"]
         else:
             argv += ["-initrd", o.initrd or f"{o.out}/root.cpio"]
+        if o.command:
+            argv += ["-no-reboot"]
+            words += ["panic=-1"]
+            if on_terminal:
+                words += ["VELLUM_TTY=1", "loglevel=1"]
         return [*argv, "-append", " ".join(words + o.append)]
 
     def ended(self):
@@ -480,6 +513,9 @@ def main():
             signal.signal(number, interrupted)
         if options.check:
             return
+        if options.root:
+            pack_directory(options)
+        choose_memory(options)
         announce(options)
         session = Session(options)
         if session.on_terminal:

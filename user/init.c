@@ -4,7 +4,7 @@
  *
  * It mounts what programs expect, then does one of two things.
  *
- * Without a command it runs a shell on the console, in a session of its own so
+ * Without a command it runs root's shell on the console, in a session of its own so
  * that job control works, and switches the machine off when the shell ends. (If
  * there is the port described below, the host is told first, 'b', and answers.)
  *
@@ -156,6 +156,25 @@ static void name_own_files(void)
     }
 }
 
+/* Root's shell by /etc/passwd, the last field of the line. */
+static const char *find_shell(void)
+{
+    static char text[4096];
+    int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    text[n > 0 ? n : 0] = 0;
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        char *shell = strrchr(line, ':');
+        if (!strncmp(line, "root:", 5) && shell[1] == '/') {
+            return shell + 1;
+        }
+    }
+    return "/bin/sh";
+}
+
 static void set_up(void)
 {
     struct stat st;
@@ -171,7 +190,7 @@ static void set_up(void)
     set_window_size();
     setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
     setenv("HOME", "/root", 1);
-    setenv("SHELL", "/bin/sh", 1);
+    setenv("SHELL", find_shell(), 1);
     setenv("USER", "root", 1);
     setenv("LOGNAME", "root", 1);
 }
@@ -487,6 +506,8 @@ static int run_on_console(int port, char **argv)
 
 static void run_shell(void)
 {
+    const char *shell = getenv("SHELL");
+    char name[64];
     int port = open_port();
     if (port >= 0) {
         ask_host(port);
@@ -502,11 +523,21 @@ static void run_shell(void)
         if (chdir("/root") < 0) {
             complain("/root");
         }
+        snprintf(name, sizeof name, "-%s", strrchr(shell, '/') + 1);
+        execl(shell, name, (char *)NULL);
+        complain(shell);
         execl("/bin/sh", "-sh", (char *)NULL);
-        complain("/bin/sh");
         _exit(127);
     }
     wait_for(pid);
+}
+
+/* What the host has put beside the image is not a part of it. */
+static void remove_own_files(void)
+{
+    unlink(COMMAND_FILE);
+    unlink(COMMAND_FOLDER "/init");
+    rmdir(COMMAND_FOLDER);
 }
 
 /* Returns the arguments of the command, NULL if there is none. */
@@ -539,9 +570,6 @@ static _Noreturn void run_command(char **argv)
     if (port < 0) {
         port_failed(PORT_NAME);
     }
-    unlink(COMMAND_FILE);
-    unlink(COMMAND_FOLDER "/init");
-    rmdir(COMMAND_FOLDER);
     int status = getenv("VELLUM_TTY") ? run_on_console(port, argv) : run_on_pipes(port, argv);
     sync();
     int length = snprintf(text + FRAME_HEADER, sizeof text - FRAME_HEADER, "%d", status);
@@ -558,6 +586,7 @@ int main(void)
     }
     set_up();
     char **argv = read_command();
+    remove_own_files();
     if (argv) {
         run_command(argv);
     }

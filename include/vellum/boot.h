@@ -29,9 +29,10 @@ u64 boot_param_u64(const char *name, u64 fallback);
  * part of the kernel asked for are environment. Arrays end with NULL. */
 void boot_init_arguments(const char *init, char **argv, char **envp, unsigned max);
 
-/* Unpack a sequence of newc archives (zero padding between them allowed) into the root file
- * system. Returns 0, -EINVAL for a damaged archive (what came before stays), or -ENOMEM. */
-int initramfs_unpack(const void *data, size_t size);
+/* Unpack the initrd, a sequence of newc archives (zero padding between them allowed), into the root
+ * file system. Its memory becomes that of the files, or is given back. Returns 0, -EINVAL for a
+ * damaged archive (what came before stays), -ENOMEM or -ENOSPC. */
+int initramfs_unpack(void);
 
 /* Memory found by the machine, before the buddy allocator: page.h. */
 

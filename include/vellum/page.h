@@ -117,7 +117,7 @@ static inline void page_flag_clear(struct page *page, u32 flag)
 
 void boot_memory_add(paddr_t start, u64 size);     /* RAM; partial pages at the ends are dropped */
 void boot_memory_reserve(paddr_t start, u64 size); /* in use for ever; before or after add */
-void boot_memory_reserve_initrd(paddr_t start, u64 size); /* freed by boot_free_initrd() */
+void boot_memory_reserve_initrd(paddr_t start, u64 size); /* see boot_free_initrd() */
 /* Zeroed memory that is never freed; panics if there is none. align: a power of two, bytes */
 paddr_t boot_alloc(u64 size, u64 align);
 /* Visit the RAM ranges in ascending order (for building the direct map). Returns false at the end. */
@@ -129,9 +129,13 @@ void frames_init(void);
 /* Lists of free frames and objects for cpus[1 .. cpu_count - 1]; panics if there is no memory.
  * => once, after the processors have been found and before the first of them starts */
 void memory_smp_init(void);
-/* Give back the start-up code and data, the initrd, once they are no longer needed. */
+/* Give back the start-up code and data, once they are no longer needed. */
 void boot_free_init_memory(void);
-void boot_free_initrd(void);
+/* Give back the frames of the initrd that lie wholly below `end`, without those that were taken. */
+void boot_free_initrd(paddr_t end);
+/* The frame of the initrd at this address, not given back yet, is no part of it any more but the
+ * caller's, with one reference. */
+struct page *boot_take_initrd_page(paddr_t address);
 
 /* ---- the allocator ---------------------------------------------------------------------------- */
 

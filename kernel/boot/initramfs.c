@@ -8,16 +8,27 @@
  *
  * A member named TRAILER!!! ends an archive; others may follow after zeros. Members with more than
  * one link come once for each name, with the contents in the last one of them; the first name that
- * is seen makes the file and the others are linked to it. Contents go straight from the archive into
- * the page cache of the new file. Nothing in the archive is trusted: every length is checked against
- * what is left.
+ * is seen makes the file and the others are linked to it. Nothing in the archive is trusted: every
+ * length is checked against what is left.
+ *
+ * Where contents begin at a page (tools/newc.py sees to that, by zeros behind the name), the frames
+ * of the archive become the pages of the new file as they are:
+ *
+ *     archive   | header, name, 0 ... | contents | contents | rest, header, name, 0 ... | contents
+ *                                          |          |        |
+ *     file                               page 0     page 1   page 2, a copy
+ *
+ * Other contents are copied. What is behind the unpacker is given back on the way, so that even an
+ * archive that fills most of memory can be unpacked.
  */
 #include <vellum/alloc.h>
 #include <vellum/boot.h>
 #include <vellum/fs.h>
+#include <vellum/page_cache.h>
 #include <vellum/printk.h>
 #include <vellum/process.h>
 #include <vellum/string.h>
+#include <vellum/time.h>
 
 #define HEADER_SIZE 110
 #define TRAILER     "TRAILER!!!"
@@ -54,6 +65,7 @@ struct linked {
 
 struct unpacker {
     const u8 *start, *at, *end;
+    u64 next_report;    /* ktime_get() at which to say how far it is */
     struct list linked; /* of this archive */
 };
 
@@ -129,14 +141,40 @@ static __init int set_metadata(const struct path *path, const struct member *m)
     return inode_change(path->mount, inode, &attr);
 }
 
+/* Make the frames that the contents fill the pages of an empty file. Returns how many bytes that was. */
+static __init size_t adopt_pages(struct file *file, const struct member *m)
+{
+    struct inode *inode = file->inode;
+    paddr_t start = virt_to_phys(m->data);
+    size_t done = 0;
+
+    if (!IS_ALIGNED(start, PAGE_SIZE) || inode->size)
+        return 0;
+    mutex_lock(&inode->mutex);
+    for (; m->field[F_SIZE] - done >= PAGE_SIZE; done += PAGE_SIZE) {
+        struct page *page = boot_take_initrd_page(start + done);
+        int error = page_cache_add_memory(&inode->cache, page, done / PAGE_SIZE);
+
+        if (error) { /* then no frame is free for a copy either, and writing will say so */
+            page->flags = PG_RESERVED;
+            break;
+        }
+        page_put(page);
+    }
+    WRITE_ONCE(inode->size, done);
+    mutex_unlock(&inode->mutex);
+    return done;
+}
+
 static __init int write_contents(const char *name, const struct member *m)
 {
     struct file *file = file_open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    size_t done = 0;
+    size_t done;
     ssize_t n = 0;
 
     if (is_err(file))
         return ptr_err(file);
+    done = adopt_pages(file, m);
     while (done < m->field[F_SIZE]) {
         n = file_write_kernel(file, m->data + done, m->field[F_SIZE] - done, done);
         if (n <= 0)
@@ -257,32 +295,53 @@ static __init void skip_zeros(struct unpacker *u)
         u->at++;
 }
 
-int __init initramfs_unpack(const void *data, size_t size)
+/* The frames behind are free for what comes, and somebody who waits long is told how far it is. */
+static __init void advance(struct unpacker *u)
 {
-    struct unpacker u = {.start = data, .at = data, .end = (const u8 *)data + size};
-    struct member m;
-    int error = 0;
+    boot_free_initrd(virt_to_phys(u->at));
+    if (ktime_get() < u->next_report)
+        return;
+    u->next_report = ktime_get() + 3 * NSEC_PER_SEC;
+    pr_info("initramfs: %lu%% unpacked",
+            (unsigned long)(u->at - u->start) * 100 / (unsigned long)(u->end - u->start));
+}
 
-    list_init(&u.linked);
-    for (;;) {
-        skip_zeros(&u);
-        if (u.at == u.end)
-            break;
-        if (!next_member(&u, &m)) {
-            error = -EINVAL;
-            break;
-        }
+static __init int unpack(struct unpacker *u)
+{
+    struct member m;
+    int error;
+
+    for (;; advance(u)) {
+        skip_zeros(u);
+        if (u->at == u->end)
+            return 0;
+        if (!next_member(u, &m))
+            return -EINVAL;
         if (strcmp(m.name, TRAILER) == 0) {
-            forget_linked(&u);
+            forget_linked(u);
             continue;
         }
-        error = unpack_member(&u, &m);
+        error = unpack_member(u, &m);
         if (error == -ENOMEM || error == -ENOSPC)
-            break;
+            return error;
         if (error)
             pr_warn("initramfs: %s: error %d", m.name, -error);
-        error = 0;
     }
+}
+
+int __init initramfs_unpack(void)
+{
+    struct unpacker u = {
+        .start = phys_to_virt(boot_info.initrd_start),
+        .at = phys_to_virt(boot_info.initrd_start),
+        .end = phys_to_virt(boot_info.initrd_end),
+        .next_report = ktime_get() + 3 * NSEC_PER_SEC,
+    };
+    int error;
+
+    list_init(&u.linked);
+    error = unpack(&u);
     forget_linked(&u);
+    boot_free_initrd(UINT64_MAX);
     return error;
 }

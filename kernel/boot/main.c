@@ -91,16 +91,14 @@ void secondary_main(struct cpu *cpu)
 
 static void unpack_root(void)
 {
-    paddr_t start = boot_info.initrd_start;
-    size_t size = boot_info.initrd_end - start;
+    u64 size = boot_info.initrd_end - boot_info.initrd_start;
     int error;
 
     if (size == 0)
         return;
-    error = initramfs_unpack(phys_to_virt(start), size);
+    error = initramfs_unpack();
     if (error)
         pr_err("initramfs: damaged or too large (error %d)", -error);
-    boot_free_initrd();
     pr_info("initramfs: %llu KiB unpacked", (unsigned long long)size / 1024);
 }
 

@@ -160,10 +160,22 @@ __init paddr_t boot_alloc(u64 size, u64 align)
     panic("no room for %llu KiB at the start", (unsigned long long)size / 1024);
 }
 
-void boot_free_initrd(void)
+void boot_free_initrd(paddr_t end)
 {
-    frames_give(initrd_start, initrd_end);
-    initrd_start = initrd_end = 0;
+    end = min(ALIGN_DOWN(end, PAGE_SIZE), initrd_end);
+    if (end > initrd_start) {
+        frames_give_reserved(initrd_start, end);
+        initrd_start = end;
+    }
+}
+
+struct page *boot_take_initrd_page(paddr_t address)
+{
+    struct page *page = phys_to_page(address);
+
+    assert(initrd_start <= address && address < initrd_end && page->flags == PG_RESERVED);
+    page->flags = 0;
+    return page;
 }
 
 /* The symbols are the linker script's: code and data marked __init. */

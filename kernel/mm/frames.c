@@ -375,6 +375,18 @@ void frames_give(paddr_t start, paddr_t end)
     }
 }
 
+void frames_give_reserved(paddr_t start, paddr_t end)
+{
+    while (start < end) {
+        paddr_t next = start;
+
+        while (next < end && phys_to_page(next)->flags == PG_RESERVED)
+            next += PAGE_SIZE;
+        frames_give(start, next);
+        start = max(next, start + PAGE_SIZE);
+    }
+}
+
 /* Memory for the descriptors at [start, end): huge pages where a whole one is needed. */
 static __init void map_descriptors(vaddr_t start, vaddr_t end)
 {

@@ -33,6 +33,8 @@ struct frame_cache {
 
 /* Give the frames of [start, end), reserved until now, to the allocator. */
 void frames_give(paddr_t start, paddr_t end);
+/* Those of them that are reserved still. */
+void frames_give_reserved(paddr_t start, paddr_t end);
 /* Does the frame allocator work yet? */
 extern bool frames_ready;
 

@@ -12,9 +12,9 @@
 static bool ram[PAGES + 1], used[PAGES + 1];
 static u64 given;
 
-void frames_give(paddr_t start, paddr_t end)
+void frames_give_reserved(paddr_t start, paddr_t end)
 {
-    given = end - start;
+    given += end - start;
 }
 
 pte_t *kernel_pte(vaddr_t va)
@@ -132,7 +132,9 @@ static bool initrd_is_freed(void)
     boot_memory_add(0, PAGES * PAGE_SIZE);
     boot_memory_reserve_initrd(PAGE_SIZE + 100, 2 * PAGE_SIZE);
     CHECK_EQ(boot_alloc(PAGE_SIZE, PAGE_SIZE), 4 * PAGE_SIZE); /* not the first page */
-    boot_free_initrd();
+    boot_free_initrd(3 * PAGE_SIZE - 1);                       /* but for a part of a page */
+    CHECK_EQ(given, PAGE_SIZE);
+    boot_free_initrd(UINT64_MAX);
     CHECK_EQ(given, 3 * PAGE_SIZE);
     CHECK_PANICS(boot_alloc(PAGES * PAGE_SIZE, PAGE_SIZE));
     return true;
