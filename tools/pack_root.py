@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Pack a directory into an initramfs, for ./run --root.
 
-usage: tools/pack_root.py DIRECTORY OUTPUT
+usage: tools/pack_root.py DIRECTORY OUTPUT INIT
 
-Owners, modes, times, devices and links are kept. Contents of a page or more
+INIT is a program that is put beside the directory's contents. Owners, modes, times, devices and links are kept. Contents of a page or more
 begin at a page of the archive, by zeros behind the name, so that Vellum can
 take the pages as they are (kernel/boot/initramfs.c); for every other reader
 this is an ordinary newc archive. An output that is newer than all changes is
@@ -17,6 +17,9 @@ import stat
 import sys
 import time
 
+import newc
+
+INIT = ".vellum/init"
 PAGE = 4096
 PATH_MAX = 4096
 SMALL = 1024  # shorter contents are not worth the rest of a page
@@ -71,7 +74,7 @@ class Writer:
         self.out.write(data)
         self.at += len(data)
 
-    def header(self, inode, name, info, size, aligned):
+    def header(self, inode, name, info, size, aligned=False):
         name += b"\0"
         end = self.at + 110 + len(name)
         pad = -end % PAGE if aligned else -end % 4
@@ -97,31 +100,36 @@ class Writer:
         inode, first = self.inode(info)
         if stat.S_ISLNK(info.st_mode):
             target = os.readlink(path)
-            self.header(inode, name, info, len(target), False)
-            self.put(target + b"\0" * (-len(target) % 4))
-        elif stat.S_ISREG(info.st_mode) and first and info.st_size:
-            # The contents come with the first name, as Linux accepts too.
+            self.header(inode, name, info, len(target))
+            self.contents(target)
+        elif stat.S_ISREG(info.st_mode) and first:
+            # The contents come with the first name, which Linux accepts too.
             with open(path, "rb") as f:
                 data = f.read()
             self.header(inode, name, info, len(data), len(data) >= SMALL)
-            self.put(data + b"\0" * (-len(data) % 4))
+            self.contents(data)
         else:
-            self.header(inode, name, info, 0, False)
+            self.header(inode, name, info, 0)
 
-    def end(self):
-        nothing = os.stat_result((0,) * 10)
-        name = b"TRAILER!!!\0"
-        self.put(b"070701" + b"".join(b"%08X" % f for f in (0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, len(name), 0)) + name)
-        self.put(b"\0" * (-self.at % 512))
+    def contents(self, data):
+        self.put(data)
+        self.put(b"\0" * (-len(data) % 4))
 
 
-def fingerprint(entries):
-    """Changes when anything below changes that the archive tells of."""
-    sum_ = hashlib.sha256(str(os.path.getmtime(__file__)).encode())
+def fingerprint(entries, init):
+    """Changes when anything changes that the archive tells of."""
+    sum_ = hashlib.sha256(repr((os.path.getmtime(__file__), os.path.getmtime(init))).encode())
     for name, _, i in entries:
         seen = (i.st_mode, i.st_uid, i.st_gid, i.st_rdev, i.st_size, i.st_mtime_ns, i.st_ino, i.st_nlink)
         sum_.update(name + repr(seen).encode())
     return sum_.hexdigest()
+
+
+def init_archive(init):
+    archive = newc.Archive()
+    with open(init, "rb") as f:
+        archive.file(INIT, 0o755, f.read())
+    return archive.bytes()
 
 
 def read_state(name):
@@ -132,10 +140,10 @@ def read_state(name):
         return None
 
 
-def pack(directory, output):
+def pack(directory, output, init):
     """Write the archive unless it is up to date."""
     entries = list(walk(os.fsencode(directory)))
-    state = fingerprint(entries)
+    state = fingerprint(entries, init)
     if os.path.exists(output) and read_state(output + ".state") == state:
         return
     total = sum(i.st_size for _, _, i in entries if stat.S_ISREG(i.st_mode))
@@ -146,7 +154,8 @@ def pack(directory, output):
         for entry in entries:
             writer.add(*entry)
             progress.show(writer.at)
-        writer.end()
+        out.write(b"\0" * (-writer.at % 512))
+        out.write(init_archive(init))
     progress.end()
     os.replace(output + ".new", output)
     with open(output + ".state", "w") as f:
@@ -154,10 +163,10 @@ def pack(directory, output):
 
 
 def main():
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
     try:
-        pack(sys.argv[1], sys.argv[2])
+        pack(*sys.argv[1:])
     except OSError as e:
         sys.exit(f"pack_root: {e.filename!r}: {e.strerror}")
 

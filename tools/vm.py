@@ -23,7 +23,6 @@ import termios
 import time
 import tty
 
-import newc
 import pack_root
 
 EXIT_USAGE = 120
@@ -94,7 +93,7 @@ def pack_directory(options):
     name = hashlib.sha256(os.fsencode(os.path.realpath(options.root))).hexdigest()[:16]
     options.initrd = f"build/roots/{name}.cpio"
     try:
-        pack_root.pack(options.root, options.initrd)
+        pack_root.pack(options.root, options.initrd, f"{options.out}/user/init")
     except OSError as e:
         raise Stop(EXIT_USAGE, f"{os.fsdecode(e.filename)}: {e.strerror}") from e
 
@@ -106,27 +105,13 @@ def choose_memory(options):
         options.mem = "256M" if mib < 64 else f"{(2 * mib + 1024 + 255) // 256 * 256}M"
 
 
-def init_archive(out, command):
-    """What the kernel unpacks over the image so that our init runs, and maybe a command."""
-    archive = newc.Archive()
-    with open(f"{out}/user/init", "rb") as f:
-        archive.file(".vellum/init", 0o755, f.read())
-    if command:
-        archive.file(".vellum/command", 0o600, b"".join(os.fsencode(a) + b"\0" for a in command))
-    return archive.bytes()
-
-
 def initrd_with_init(options):
     """An unnamed file: the image and, after it, our init."""
     fd = os.memfd_create("initrd", 0)
-    with open(options.initrd or f"{options.out}/root.cpio", "rb") as f:
-        size = os.fstat(f.fileno()).st_size
-        at = 0
-        while at < size:
-            at += os.sendfile(fd, f.fileno(), at, size - at)
-    with open(fd, "wb", closefd=False) as out:
-        out.write(b"\0" * (-size % 512))
-        out.write(init_archive(options.out, options.command))
+    with open(options.initrd, "rb") as f, open(fd, "wb", closefd=False) as out:
+        data = f.read()
+        out.write(data + b"\0" * (-len(data) % 512))
+        out.write(pack_root.init_archive(f"{options.out}/user/init"))
     return fd
 
 
@@ -228,16 +213,17 @@ class Emulator:
             argv += ["-device", "virtio-serial-pci,id=ports"]
             argv += ["-chardev", f"socket,id=command,fd={port_fd}"]
             argv += ["-device", "virtserialport,bus=ports.0,chardev=command,name=vellum.command"]
-        if self.own_init:
+        if o.initrd and o.command and not o.root:
             fd = initrd_with_init(o)
             self.passed.append(fd)
             argv += ["-initrd", f"/dev/fd/{fd}"]
-            words += ["rdinit=/.vellum/init"]
         else:
             argv += ["-initrd", o.initrd or f"{o.out}/root.cpio"]
+        if o.initrd and self.own_init:
+            words += [f"rdinit=/{pack_root.INIT}"]
         if o.command:
             argv += ["-no-reboot"]
-            words += ["panic=-1"]
+            words += ["VELLUM_COMMAND=1", "panic=-1"]
             if on_terminal:
                 words += ["VELLUM_TTY=1", "loglevel=1"]
         return [*argv, "-append", " ".join(words + o.append)]
@@ -300,6 +286,7 @@ class Session:
         self.output, self.errors = Sink(1), Sink(2)
         self.to_console = Sink(self.console.fileno())
         self.to_port = Sink(self.port.fileno()) if self.port else None
+        self.send_command(options.command)
         # With a command on the terminal, what the machine says before the
         # command starts is kept for the case that it never does.
         self.hushed = bytearray() if options.command and self.on_terminal else None
@@ -390,6 +377,13 @@ class Session:
             self.send(b"q")
         else:
             raise Stop(EXIT_EMULATOR, f"init sent a frame of an unknown kind: {kind!r}")
+
+    def send_command(self, command):
+        if command:
+            text = b"".join(os.fsencode(word) + b"\0" for word in command)
+            for at in range(0, len(text), CHUNK):
+                self.send(b"c", text[at : at + CHUNK])
+            self.send(b"c")
 
     def send(self, kind, data=b""):
         self.to_port.put(kind + len(data).to_bytes(3, "little") + data)

@@ -8,13 +8,15 @@
  * that job control works, and switches the machine off when the shell ends. (If
  * there is the port described below, the host is told first, 'b', and answers.)
  *
- * With a command (`./run -- COMMAND` puts one into /.vellum/command, arguments
- * ended by zero bytes) it runs that command and reports to the host through a
- * virtio port: frames of one kind byte, three bytes of length (little endian)
- * and so many bytes of data. One stream carries everything, so whatever the
- * command wrote has reached the host before its status does:
+ * With a command (`./run -- COMMAND` says VELLUM_COMMAND=1 in the environment) it
+ * runs that command and reports to the host through a virtio port: frames of one
+ * kind byte, three bytes of length (little endian) and so many bytes of data. One
+ * stream carries everything, so whatever the command wrote has reached the host
+ * before its status does:
  *
- *     host to guest   'i' standard input; empty: its end   'g' go on   'q' switch off
+ *     host to guest   'c' the command's arguments, each ended by a zero byte; in as many
+ *                     frames as it takes, an empty one at the end; comes first of all
+ *                     'i' standard input; empty: its end   'g' go on   'q' switch off
  *     guest to host   'o' standard output   'e' standard error
  *                     'b' the command begins   's' its wait status, decimal
  *
@@ -42,8 +44,7 @@
 
 #define PORT_NAME      "vellum.command"
 #define PORT_DEVICE    "/dev/virtio-ports/" PORT_NAME
-#define COMMAND_FOLDER "/.vellum"
-#define COMMAND_FILE   COMMAND_FOLDER "/command"
+#define INIT_FOLDER "/.vellum"
 
 enum { FRAME_HEADER = 4, FRAME_DATA = 16384 };
 
@@ -535,41 +536,42 @@ static void run_shell(void)
 /* What the host has put beside the image is not a part of it. */
 static void remove_own_files(void)
 {
-    unlink(COMMAND_FILE);
-    unlink(COMMAND_FOLDER "/init");
-    rmdir(COMMAND_FOLDER);
+    unlink(INIT_FOLDER "/init");
+    rmdir(INIT_FOLDER);
 }
 
-/* Returns the arguments of the command, NULL if there is none. */
-static char **read_command(void)
+/* The arguments of the command, as the host sends them. */
+static char **read_command(int port)
 {
-    struct stat st;
-    int fd = open(COMMAND_FILE, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        return NULL;
-    }
-    char *text = malloc((size_t)st.st_size + 1);
-    char **argv = malloc(((size_t)st.st_size + 2) * sizeof *argv);
-    if (!text || !argv) {
+    char *text = NULL;
+    size_t size = 0, part, count = 0;
+    do {
+        text = realloc(text, size + FRAME_DATA);
+        if (!text || receive_frame(port, (uint8_t *)text + size, &part) != 'c') {
+            port_failed("command");
+        }
+        size += part;
+    } while (part);
+    char **argv = malloc((size + 1) * sizeof *argv);
+    if (!argv || (size && text[size - 1])) {
         port_failed("command");
     }
-    read_all(fd, (uint8_t *)text, (size_t)st.st_size);
-    close(fd);
-    size_t count = 0;
-    for (size_t at = 0; at < (size_t)st.st_size; at += strlen(text + at) + 1) {
+    for (size_t at = 0; at < size; at += strlen(text + at) + 1) {
         argv[count++] = text + at;
     }
     argv[count] = NULL;
     return argv;
 }
 
-static _Noreturn void run_command(char **argv)
+static _Noreturn void run_command(void)
 {
     char text[FRAME_HEADER + 16];
     int port = open_port();
     if (port < 0) {
         port_failed(PORT_NAME);
     }
+    char **argv = read_command(port);
+    unsetenv("VELLUM_COMMAND");
     int status = getenv("VELLUM_TTY") ? run_on_console(port, argv) : run_on_pipes(port, argv);
     sync();
     int length = snprintf(text + FRAME_HEADER, sizeof text - FRAME_HEADER, "%d", status);
@@ -585,10 +587,9 @@ int main(void)
         return 1;
     }
     set_up();
-    char **argv = read_command();
     remove_own_files();
-    if (argv) {
-        run_command(argv);
+    if (getenv("VELLUM_COMMAND")) {
+        run_command();
     }
     run_shell();
     power_off();
