@@ -594,10 +594,10 @@ void mountinfo_show(struct seq_file *m)
 void __init mount_init(void)
 {
     struct fs_type *type = fs_type_find("tmpfs");
-    struct super_block *sb = type->mount(type, 0, "rootfs", "mode=0755");
+    struct super_block *sb = type->mount(type, 0, "tmpfs", "mode=0755");
 
     if (!is_err(sb))
-        root_mount = mount_alloc(sb, sb->root, 0, "rootfs");
+        root_mount = mount_alloc(sb, sb->root, 0, "tmpfs");
     if (!root_mount)
         panic("no memory for the root file system");
     root_mount->id = next_id++;

@@ -43,7 +43,7 @@ struct pipe {
 };
 /* [m] pipe->mutex */
 
-static const struct file_ops pipe_ops;
+static const struct file_ops pipe_ops, pipe_again_ops;
 
 static inline u64 pipe_used(const struct pipe *p)
 {
@@ -356,7 +356,7 @@ static int pipe_create(struct file *ends[2], unsigned flags)
     if (!inode)
         goto fail_pipe;
     inode->pipe = p;
-    inode->file_ops = &fifo_file_ops; /* for /proc/self/fd/N */
+    inode->file_ops = &pipe_again_ops; /* for /proc/self/fd/N */
     ends[1] = file_anonymous(inode, &pipe_ops, O_WRONLY | flags, "pipe:");
     if (is_err(ends[1]))
         goto fail_inode;
@@ -512,8 +512,8 @@ static int fifo_wait(struct wait_queue *q, const unsigned *opens, unsigned seen)
     return wait_event_interruptible(q, READ_ONCE(*opens) != seen);
 }
 
-/* open(2) of a FIFO: an end waits for the other, unless O_NONBLOCK (fifo(7)). */
-static int fifo_open(struct inode *inode, struct file *file)
+/* One more open file on a pipe; `meet`: an end waits for the other, unless O_NONBLOCK. */
+static int open_end(struct inode *inode, struct file *file, bool meet)
 {
     struct pipe *p = fifo_use(inode);
     unsigned mode = file->mode & (FILE_READ | FILE_WRITE), seen_readers, seen_writers;
@@ -525,7 +525,7 @@ static int fifo_open(struct inode *inode, struct file *file)
     file_set_ops(file, &pipe_ops);
     file->private_data = p;
     mutex_lock(&p->mutex);
-    if (mode == FILE_WRITE && nonblock && !p->readers) {
+    if (meet && mode == FILE_WRITE && nonblock && !p->readers) {
         mutex_unlock(&p->mutex);
         pipe_unuse(inode, p);
         return -ENXIO;
@@ -540,9 +540,9 @@ static int fifo_open(struct inode *inode, struct file *file)
     }
     seen_readers = p->read_opens;
     seen_writers = p->write_opens;
-    wait_writer = mode == FILE_READ && !p->writers && !nonblock;
-    wait_reader = mode == FILE_WRITE && !p->readers;
-    if (mode == FILE_READ && !p->writers && nonblock)
+    wait_writer = meet && mode == FILE_READ && !p->writers && !nonblock;
+    wait_reader = meet && mode == FILE_WRITE && !p->readers;
+    if (meet && mode == FILE_READ && !p->writers && nonblock)
         file->version = p->write_opens; /* no hang-up before there was a writer */
     else
         file->version = ~0UL;
@@ -557,4 +557,18 @@ static int fifo_open(struct inode *inode, struct file *file)
     return error;
 }
 
+/* open(2) of a FIFO (fifo(7)). */
+static int fifo_open(struct inode *inode, struct file *file)
+{
+    return open_end(inode, file, true);
+}
+
+/* open(2) of what pipe(2) made, by way of /proc: the other end may be gone for ever, and is not
+ * waited for. */
+static int pipe_open_again(struct inode *inode, struct file *file)
+{
+    return open_end(inode, file, false);
+}
+
 const struct file_ops fifo_file_ops = {.open = fifo_open};
+static const struct file_ops pipe_again_ops = {.open = pipe_open_again};

@@ -197,5 +197,28 @@ static void fifos(void)
     CHECK_EQ(end_of(child), 5, "a writer that only opens and closes releases the reader");
 }
 
+/* A pipe opened once more by way of /proc waits for nobody. */
+static void opened_again(void)
+{
+    int ends[2];
+    char name[32], text[8];
+    REQUIRE(pipe(ends) == 0 && write(ends[1], "left", 4) == 4);
+    close(ends[1]);
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", ends[0]);
+    int in = open(name, O_RDONLY);
+    CHECK(in >= 0, "the reading end opens again though the writer has gone");
+    CHECK(read(in, text, 8) == 4 && read(in, text, 8) == 0, "reads what is left, then the end");
+    int out = open(name, O_WRONLY);
+    CHECK(out >= 0 && write(out, "new", 3) == 3 && read(ends[0], text, 8) == 3,
+          "and opens for writing");
+    close(in);
+    close(ends[0]);
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", out);
+    int again = open(name, O_WRONLY | O_NONBLOCK);
+    signal(SIGPIPE, SIG_IGN);
+    CHECK(again >= 0, "the writing end opens again without a reader, O_NONBLOCK or not");
+    CHECK_FAIL(write(again, "x", 1), EPIPE, "but has nobody to write to");
+}
+
 CHECK_MAIN(CASE(basics), CASE(without_blocking), CASE(capacity), CASE(streams), CASE(blocking),
-           CASE(fifos))
+           CASE(fifos), CASE(opened_again))
