@@ -12,9 +12,14 @@
 static bool ram[PAGES + 1], used[PAGES + 1];
 static u64 given;
 
-void frames_give_reserved(paddr_t start, paddr_t end)
+void frames_give(paddr_t start, paddr_t end)
 {
     given += end - start;
+}
+
+void frames_give_reserved(paddr_t start, paddr_t end)
+{
+    frames_give(start, end);
 }
 
 pte_t *kernel_pte(vaddr_t va)
