@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Make a root file system of Debian 13 (trixie), for ./run debian.
+
+usage: tools/debian_root.py x86_64|riscv64 [PACKAGE,...]
+
+debootstrap's minbase and the packages, with what they depend on. The result is
+build/debian/ARCH/NAME/root, a directory, whose name is printed; it is made
+once for each set of packages.
+
+1. apt, configured by tools/guest-packages for the guest's machine, chooses the
+   packages and fetches and verifies them.
+2. They are laid out as a little archive of their own, from which debootstrap
+   works; so whatever this machine needs to reach Debian, apt alone must know.
+3. debootstrap makes the root: all at once, if this machine can run the guest's
+   programs and we are root. Otherwise in two stages, the second one inside
+   Vellum, which sends the finished root back as a stream of tar.
+
+Who is not root does stages 1 and 3 under fakeroot; NAME/fakeroot then holds
+the owners and the devices.
+"""
+
+import glob
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+
+from pack_root import Progress
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SUITE = "trixie"
+DEBIAN = {"x86_64": "amd64", "riscv64": "riscv64"}
+LOG_TAIL = 15
+SECOND_STAGE = r"""
+set -e
+exec 3>&1 >&2
+/debootstrap/debootstrap --second-stage
+rm -rf /var/cache/apt/archives/*.deb /var/cache/apt/*.bin
+tar -C / --one-file-system --numeric-owner -cf - . >&3
+"""
+
+
+def say(text):
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def fail(text, log=None):
+    if log:
+        with open(log, errors="replace") as f:
+            text += ":\n" + "".join(f.readlines()[-LOG_TAIL:])
+    sys.exit(f"debian_root: {text}")
+
+
+class Apt:
+    """apt's programs on the guest's packages."""
+
+    def __init__(self, arch):
+        told = subprocess.run(["tools/guest-packages", arch, "--apt"], cwd=TOP, stdout=subprocess.PIPE, text=True)
+        if told.returncode:
+            sys.exit(1)
+        self.config, self.archive = told.stdout.splitlines()
+        self.store = os.path.join(os.path.dirname(self.config), "cache/archives")
+
+    def output(self, tool, *words):
+        run = subprocess.run([tool, "-q", "-c", self.config, *words], capture_output=True, text=True)
+        if run.returncode:
+            fail(f"{tool} {words[0]}: {run.stderr.strip()}")
+        return run.stdout
+
+    def stanzas(self, *names):
+        """What the lists say of some packages ('name=version'), or of all."""
+        text = self.output("apt-cache", "show", *names) if names else self.output("apt-cache", "dumpavail")
+        return [s for s in text.split("\n\n") if s.strip()]
+
+    def minbase(self):
+        """The packages that debootstrap's minbase begins with."""
+        wanted = re.compile(r"^(Essential: yes|Priority: required|Package: apt)$", re.M)
+        return [field(s, "Package") for s in self.stanzas() if wanted.search(s)]
+
+    def fetch(self, names):
+        """Download the packages and all that they depend on; returns their file names."""
+        install = ["-y", "install", *names]
+        lines = self.output("apt-get", "--print-uris", *install).splitlines()
+        left = len([line for line in lines if line.startswith("'")])
+        if left:
+            self.download(install, left)
+        chosen = re.findall(r"(?m)^Inst (\S+) \((\S+)", self.output("apt-get", "-s", *install))
+        return dict(chosen)
+
+    def download(self, install, count):
+        progress = Progress(f"FETCH    {count} packages", count)
+        log = os.path.join(os.path.dirname(self.config), "fetch.log")
+        with open(log, "w") as out:
+            argv = ["apt-get", "-q", "-c", self.config, "--download-only", *install]
+            process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            for line in process.stdout:
+                out.write(line)
+                found = re.match(r"Get:(\d+) ", line)
+                if found:
+                    progress.show(int(found.group(1)))
+        progress.end()
+        if process.wait():
+            fail("packages could not be fetched", log)
+
+
+def field(stanza, name):
+    found = re.search(rf"(?m)^{name}: (.*)$", stanza)
+    return found.group(1) if found else ""
+
+
+def make_archive(apt, chosen, debian_arch, folder):
+    """A Debian archive of the chosen packages alone, as debootstrap wants to find it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    lists = f"{folder}/dists/{SUITE}/main/binary-{debian_arch}"
+    os.makedirs(lists)
+    stanzas = apt.stanzas(*(f"{name}={version}" for name, version in chosen.items()))
+    for stanza in stanzas:
+        name, version, arch = (field(stanza, f) for f in ("Package", "Version", "Architecture"))
+        stored = f"{apt.store}/{name}_{version.replace(':', '%3a')}_{arch}.deb"
+        place = f"{folder}/{field(stanza, 'Filename')}"
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        if not os.path.exists(place):
+            os.link(stored, place)
+    text = ("\n\n".join(s.strip("\n") for s in stanzas) + "\n\n").encode()
+    with open(f"{lists}/Packages", "wb") as f:
+        f.write(text)
+    with open(f"{folder}/dists/{SUITE}/Release", "w") as f:
+        f.write(f"Suite: stable\nCodename: {SUITE}\nComponents: main\nArchitectures: {debian_arch}\nSHA256:\n")
+        f.write(f" {hashlib.sha256(text).hexdigest()} {len(text)} main/binary-{debian_arch}/Packages\n")
+
+
+class Root:
+    """One root in the making."""
+
+    def __init__(self, arch, packages):
+        self.arch = arch
+        self.packages = packages
+        name = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:12] if packages else "minbase"
+        self.folder = f"{TOP}/build/debian/{arch}/{name}"
+        self.root = f"{self.folder}/root"
+        self.log = f"{self.folder}/log"
+        self.whole = os.getuid() == 0 and platform.machine() == arch
+
+    def run(self, argv, what, watch=None, total=1, **how):
+        """Run a step; what it says goes to the log. `watch` turns a line into a count for the progress."""
+        if os.getuid():
+            state = f"{self.folder}/fakeroot"
+            argv = ["fakeroot", "-s", state, *(["-i", state] if os.path.exists(state) else []), "--", *argv]
+        progress = Progress(what, total)
+        done = 0
+        with open(self.log, "a") as log:
+            process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, errors="replace", cwd=TOP, **how)
+            for line in process.stderr:
+                log.write(line)
+                log.flush()
+                done += bool(watch and re.search(watch, line))
+                progress.show(min(done, total))
+        progress.end()
+        if process.wait():
+            fail(f"{what} failed", self.log)
+
+    def debootstrap(self, archive, chosen, foreign):
+        names = ",".join(sorted(chosen))
+        argv = ["debootstrap", "--variant=minbase", f"--arch={DEBIAN[self.arch]}", "--no-check-gpg"]
+        argv += [f"--include={names}", *(["--foreign"] if foreign else [])]
+        argv += [SUITE, self.root, f"file://{archive}"]
+        steps = r"^I: (Retrieving|Validating|Extracting|Unpacking|Configuring) "
+        what = "STAGE 1  debootstrap" if foreign else "ROOT     debootstrap"
+        # debootstrap writes its progress to standard output.
+        self.run(["sh", "-c", 'exec "$@" >&2', "sh", *argv], what, steps, len(chosen) * (3 if foreign else 4))
+
+    def second_stage(self, count):
+        """In Vellum: what the first stage has made goes in, the finished root comes back."""
+        say(f"STAGE 2  {count} packages, inside Vellum: this takes minutes")
+        argv = ["./run", "--arch", self.arch, "--root", self.root, "--", "/bin/sh", "-c", SECOND_STAGE]
+        with open(f"{self.folder}/root.tar", "wb") as tar:
+            steps = r"^I: (Unpacking|Configuring) "
+            self.run(argv, "STAGE 2  in Vellum", steps, 2 * count, stdout=tar, stdin=subprocess.DEVNULL)
+        self.run(["rm", "-rf", self.root], "old root")
+        self.run(["mkdir", self.root], "new root")
+        self.run(["tar", "-C", self.root, "--numeric-owner", "-xpf", f"{self.folder}/root.tar"], "unpacking the root")
+        os.remove(f"{self.folder}/root.tar")
+
+    def finish(self, archive):
+        """What debootstrap took from this machine, or from the little archive, is put right."""
+        script = f"""
+            cd "$1"
+            echo debian >etc/hostname
+            echo '127.0.0.1 localhost debian' >etc/hosts
+            : >etc/resolv.conf
+            rm -rf var/cache/apt/archives/*.deb var/lib/apt/lists/* debootstrap
+            printf 'Types: deb\\nURIs: %s\\nSuites: {SUITE}\\nComponents: main\\n' "$2" \\
+                >etc/apt/sources.list.d/debian.sources
+            printf 'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\\n' \\
+                >>etc/apt/sources.list.d/debian.sources
+            rm -f etc/apt/sources.list
+            for node in 'null 3' 'zero 5' 'full 7' 'random 8' 'urandom 9'; do
+                set -- $node
+                [ -c "dev/$1" ] || mknod -m 666 "dev/$1" c 1 "$2"
+            done
+        """
+        self.run(["sh", "-ec", script, "sh", self.root, archive], "last touches")
+
+    def make(self):
+        apt = Apt(self.arch)
+        chosen = apt.fetch(apt.minbase() + self.packages)
+        subprocess.run(["rm", "-rf", self.folder], check=True)
+        os.makedirs(self.folder)
+        archive = f"{self.folder}/archive"
+        make_archive(apt, chosen, DEBIAN[self.arch], archive)
+        self.debootstrap(archive, chosen, foreign=not self.whole)
+        if not self.whole:
+            self.second_stage(len(chosen))
+        self.finish(apt.archive)
+        shutil.rmtree(archive)
+
+
+def main():
+    if not 2 <= len(sys.argv) <= 3 or sys.argv[1] not in DEBIAN:
+        sys.exit(__doc__)
+    packages = sys.argv[2] if len(sys.argv) == 3 else ""
+    root = Root(sys.argv[1], sorted(set(filter(None, re.split(r"[,\s]+", packages)))))
+    made = f"{root.folder}/made"
+    if not os.path.exists(made):
+        root.make()
+        with open(made, "w") as f:
+            f.write(" ".join(root.packages) + "\n")
+    print(root.root)
+
+
+if __name__ == "__main__":
+    main()
