@@ -176,6 +176,9 @@ class Root:
     def second_stage(self, count):
         """In Vellum: what the first stage has made goes in, the finished root comes back."""
         say(f"STAGE 2  {count} packages, inside Vellum: this takes minutes")
+        # Inside a container, debootstrap's first stage leaves a link here.
+        mend = 'cd "$1"; [ ! -L proc ] || { rm proc; mkdir proc; }'
+        self.run(["sh", "-c", mend, "sh", self.root], "folders")
         argv = ["./run", "--arch", self.arch, "--root", self.root, "--", "/bin/sh", "-c", SECOND_STAGE]
         with open(f"{self.folder}/root.tar", "wb") as tar:
             steps = r"^I: (Unpacking|Configuring) "

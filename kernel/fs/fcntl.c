@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fcntl(2), ioctl(2), and the calls that write files out: what is asked of a descriptor besides
- * reading and writing.
+ * fcntl(2) and ioctl(2): what is asked of a descriptor besides reading and writing.
  */
 #include "internal.h"
 #include <asm/ioctls.h>
@@ -137,54 +136,4 @@ SYSCALL_DEFINE3(ioctl, unsigned, fd, unsigned, command, unsigned long, arg)
     result = do_ioctl(fd, ref.file, command, arg);
     fd_put(ref);
     return result;
-}
-
-/* ---- sync(2), fsync(2) ----------------------------------------------------------------------------------- */
-
-static long do_fsync(unsigned fd, bool data_only)
-{
-    struct fd_ref ref = fd_get(fd);
-    int error = -EINVAL;
-
-    if (!ref.file)
-        return -EBADF;
-    if (ref.file->ops->fsync)
-        error = ref.file->ops->fsync(ref.file, 0, INT64_MAX, data_only);
-    fd_put(ref);
-    return error;
-}
-
-SYSCALL_DEFINE1(fsync, unsigned, fd)
-{
-    return do_fsync(fd, false);
-}
-
-SYSCALL_DEFINE1(fdatasync, unsigned, fd)
-{
-    return do_fsync(fd, true);
-}
-
-static void sync_one(struct super_block *sb)
-{
-    if (sb->ops->sync)
-        sb->ops->sync(sb);
-}
-
-SYSCALL_DEFINE0(sync)
-{
-    super_for_each(sync_one);
-    return 0;
-}
-
-SYSCALL_DEFINE1(syncfs, unsigned, fd)
-{
-    struct fd_ref ref = fd_get(fd);
-    int error = 0;
-
-    if (!ref.file)
-        return -EBADF;
-    if (ref.file->inode->sb->ops->sync)
-        error = ref.file->inode->sb->ops->sync(ref.file->inode->sb);
-    fd_put(ref);
-    return error;
 }

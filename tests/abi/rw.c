@@ -46,6 +46,32 @@ static void offsets(void)
     CHECK_FAIL(lseek(fd, 1, SEEK_CUR), EINVAL, "one more is too much");
 }
 
+static void advice(void)
+{
+    int fd = open("f", O_RDWR | O_CREAT, 0644), path = open("f", O_PATH), fds[2];
+    REQUIRE(pipe(fds) == 0);
+    CHECK_EQ(write(fd, "0123456789", 10), 10, "write");
+    for (int a = POSIX_FADV_NORMAL; a <= POSIX_FADV_NOREUSE; a++)
+        CHECK_EQ(posix_fadvise(fd, 2, 4, a), 0, "advice");
+    CHECK_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0, "on all of a file");
+    CHECK_EQ(posix_fadvise(fd, 0, 0, 6), EINVAL, "unknown advice");
+    CHECK_EQ(posix_fadvise(fd, 0, -1, POSIX_FADV_NORMAL), EINVAL, "a negative length");
+    CHECK_EQ(posix_fadvise(fds[0], 0, 0, POSIX_FADV_NORMAL), ESPIPE, "for a pipe");
+    CHECK_EQ(posix_fadvise(999, 0, 0, POSIX_FADV_NORMAL), EBADF, "for nothing");
+    CHECK_EQ(posix_fadvise(path, 0, 0, POSIX_FADV_NORMAL), EBADF, "for a path");
+    CHECK_EQ(pread(fd, buffer, 10, 0), 10, "the contents are");
+    CHECK(!memcmp(buffer, "0123456789", 10), "as they were");
+    CHECK_EQ(sync_file_range(fd, 0, 4, SYNC_FILE_RANGE_WRITE), 0, "sync_file_range");
+    CHECK_EQ(sync_file_range(fd, 3, 0, 7), 0, "to the end, with all flags");
+    CHECK_EQ(sync_file_range(fd, 3, 2, 0), 0, "without any");
+    CHECK_FAIL(sync_file_range(fd, 0, 4, 8), EINVAL, "an unknown flag");
+    CHECK_FAIL(sync_file_range(fd, -1, 4, 0), EINVAL, "a negative offset");
+    CHECK_FAIL(sync_file_range(fd, 0, -1, 0), EINVAL, "a negative length");
+    CHECK_FAIL(sync_file_range(fd, LONG_MAX, 2, 0), EINVAL, "an end beyond the largest offset");
+    CHECK_FAIL(sync_file_range(fds[1], 0, 4, 0), ESPIPE, "for a pipe");
+    CHECK_FAIL(sync_file_range(999, 0, 4, 0), EBADF, "for nothing");
+}
+
 static void positions(void)
 {
     int fd = open("f", O_RDWR | O_CREAT, 0644);
@@ -236,5 +262,5 @@ static void others(void)
           "sendfile");
 }
 
-CHECK_MAIN(CASE(offsets), CASE(positions), CASE(vectors), CASE(cutting), CASE(holes), CASE(sizes),
-           CASE(together), CASE(others))
+CHECK_MAIN(CASE(offsets), CASE(advice), CASE(positions), CASE(vectors), CASE(cutting), CASE(holes),
+           CASE(sizes), CASE(together), CASE(others))
