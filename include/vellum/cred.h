@@ -17,6 +17,7 @@ struct user {
     struct hlist_node hash;  /* [user lock] */
     atomic_t processes;      /* threads, against RLIMIT_NPROC */
     atomic_t queued_signals; /* against RLIMIT_SIGPENDING */
+    atomic_long_t epoll_watches;
 };
 struct user *user_find(uid_t uid); /* found or made, with a reference; NULL: no memory */
 void user_put(struct user *u);

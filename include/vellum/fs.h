@@ -343,7 +343,8 @@ struct file {
     const struct cred *cred;     /* [i] who opened it */
     void *private_data;
     u64 version;                          /* readdir, seq_file */
-    struct list epoll_links;              /* [lock] */
+    struct list epoll_links;              /* epoll items that watch it: kernel/ipc/epoll.c */
+    bool epolled;                         /* [a] some item does or did */
     u64 read_ahead_next, read_ahead_size; /* pages */
 };
 enum {
@@ -364,6 +365,10 @@ struct file *file_anonymous(struct inode *inode, const struct file_ops *ops, uns
                             const char *name);
 /* Another open file on the same object (the other end of a pipe). */
 struct file *file_anonymous_again(struct file *first, const struct file_ops *ops, unsigned flags);
+/* An open file on a kernel object without an inode of its own (eventfd, epoll ...). name is what
+ * /proc/PID/fd shows: "anon_inode:[eventfd]". err_ptr on error: the object is still the caller's. */
+struct file *file_object(const char *name, const struct file_ops *ops, void *object,
+                         unsigned flags);
 /* Other operations than the inode's, from file_ops->open. */
 void file_set_ops(struct file *file, const struct file_ops *ops);
 u64 file_count(void); /* open files in the machine */
@@ -468,6 +473,9 @@ int fd_reserve(unsigned min, bool close_on_exec);
 void fd_install(int fd, struct file *file);
 void fd_cancel(int fd);
 int fd_close(unsigned fd);
+/* The lowest free descriptor for a file, whose reference is consumed even on failure. file may be an
+ * err_ptr, which is returned. */
+int fd_for_file(struct file *file, bool close_on_exec);
 /* Of any table, for /proc/PID/fd: the file with a reference, or NULL; the first descriptor >= from,
  * or -1. */
 struct file *files_lookup(struct files *f, unsigned fd);
@@ -499,6 +507,9 @@ static inline void poll_wait(struct file *file, struct wait_queue *q, struct pol
     if (table)
         table->queue(table, file, q);
 }
+
+/* The last reference to a file that was added to an epoll is gone: kernel/ipc/epoll_ctl.c. */
+void epoll_forget(struct file *file);
 
 /* ---- devices and simple file systems ------------------------------------------------------------------------ */
 

@@ -52,6 +52,7 @@ void wait_prepare_exclusive(struct wait_queue *q, struct wait_entry *e, int stat
 void wait_finish(struct wait_queue *q, struct wait_entry *e);
 /* Queue or unqueue without touching the thread's state (poll). */
 void wait_add(struct wait_queue *q, struct wait_entry *e);
+void wait_add_exclusive(struct wait_queue *q, struct wait_entry *e); /* behind all others */
 void wait_remove(struct wait_queue *q, struct wait_entry *e);
 
 /* Wake all non-exclusive entries and up to `exclusive` exclusive ones. Any context. */

@@ -277,6 +277,20 @@ void fd_cancel(int fd)
     spin_unlock(&f->lock);
 }
 
+int fd_for_file(struct file *file, bool close_on_exec)
+{
+    int fd;
+
+    if (is_err(file))
+        return ptr_err(file);
+    fd = fd_reserve(0, close_on_exec);
+    if (fd < 0)
+        file_put(file);
+    else
+        fd_install(fd, file);
+    return fd;
+}
+
 int fd_close(unsigned fd)
 {
     struct files *f = current->files;

@@ -43,6 +43,8 @@ void file_free(struct file *file)
 
 static __noinline void file_release(struct file *file)
 {
+    if (unlikely(file->epolled))
+        epoll_forget(file);
     if (file->inode->locks)
         locks_release(file);
     if (file->ops->release)
@@ -124,6 +126,17 @@ struct file *file_anonymous_again(struct file *first, const struct file_ops *ops
     file->flags = flags;
     file->mode = file_mode_of(flags);
     file_set_ops(file, ops);
+    return file;
+}
+
+struct file *file_object(const char *name, const struct file_ops *ops, void *object, unsigned flags)
+{
+    struct file *file = file_anonymous(inode_get(object_inode), ops, flags, name);
+
+    if (is_err(file))
+        inode_put(object_inode);
+    else
+        file->private_data = object;
     return file;
 }
 

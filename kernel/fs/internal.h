@@ -111,6 +111,7 @@ struct fs_type *fs_type_find(const char *name);
 void super_for_each(void (*fn)(struct super_block *sb));
 void anonymous_fs_init(void);
 extern struct mount *anonymous_mount;
+extern struct inode *object_inode; /* of all files made by file_object() */
 
 /* ---- walk.c ------------------------------------------------------------------------------------ */
 

@@ -14,6 +14,7 @@ static atomic_t next_device = ATOMIC_INIT(0);
 static atomic_long_t next_ino = {1};
 
 struct mount *anonymous_mount;
+struct inode *object_inode;
 
 void fs_register(struct fs_type *type)
 {
@@ -144,7 +145,7 @@ void __init anonymous_fs_init(void)
         inode->ops = &anonymous_inode_ops;
         sb->root = dentry_make_root(sb, inode);
     }
-    if (!sb->root)
+    if (!sb->root || !(object_inode = inode_anonymous(0600)))
         panic("no memory for the anonymous file system");
     m->root = dentry_get(sb->root);
 }

@@ -39,9 +39,10 @@ struct pipe {
     unsigned read_opens,
         write_opens; /* [m] ever: an open that waits for a partner counts one that has gone */
     unsigned users;  /* [m] of a FIFO: open files and opens in progress */
+    bool polled;     /* [a] somebody polls it: each write is an edge (epoll(7)) */
     struct wait_queue read_wait, write_wait;
 };
-/* [m] pipe->mutex */
+/* [m] pipe->mutex  [a] set once */
 
 static const struct file_ops pipe_ops, pipe_again_ops;
 
@@ -149,7 +150,7 @@ static ssize_t pipe_take(struct pipe *p, struct iov_iter *it)
 static ssize_t pipe_read(struct file *file, struct iov_iter *it, loff_t *pos)
 {
     struct pipe *p = file->private_data;
-    bool wake_writers, more;
+    bool wake_writers, more, slept = false;
     ssize_t n;
 
     for (;;) {
@@ -162,6 +163,7 @@ static ssize_t pipe_read(struct file *file, struct iov_iter *it, loff_t *pos)
             return n;
         n = wait_event_state(&p->read_wait, pipe_used(p) || !READ_ONCE(p->writers),
                              TASK_INTERRUPTIBLE, KTIME_MAX, true);
+        slept = true;
         if (n) {
             if (pipe_used(p)) /* the wake-up that came with the signal is another's */
                 wake_up_poll(&p->read_wait, EPOLLIN | EPOLLRDNORM);
@@ -171,7 +173,7 @@ static ssize_t pipe_read(struct file *file, struct iov_iter *it, loff_t *pos)
     wake_writers = pipe_space(p) < PIPE_BUF;
     n = pipe_take(p, it);
     wake_writers &= pipe_space(p) >= PIPE_BUF;
-    more = p->head != p->tail;
+    more = slept && p->head != p->tail; /* who did not sleep has used up no wake-up */
     mutex_unlock(&p->mutex);
     if (unlikely(wake_writers))
         wake_up_poll(&p->write_wait, EPOLLOUT | EPOLLWRNORM);
@@ -246,7 +248,7 @@ static ssize_t pipe_write(struct file *file, struct iov_iter *it, loff_t *pos)
         }
         wake_readers = p->head == p->tail;
         n = pipe_put(p, it, min(room, it->count));
-        wake_readers &= p->head != p->tail;
+        wake_readers = (wake_readers && p->head != p->tail) || (unlikely(p->polled) && n > 0);
         mutex_unlock(&p->mutex);
         if (wake_readers)
             wake_up_poll(&p->read_wait, EPOLLIN | EPOLLRDNORM);
@@ -271,6 +273,7 @@ static unsigned pipe_poll(struct file *file, struct poll_table *table)
     unsigned events = 0;
 
     if (unlikely(table != NULL)) {
+        WRITE_ONCE(p->polled, true);
         if (file->mode & FILE_READ)
             poll_wait(file, &p->read_wait, table);
         if (file->mode & FILE_WRITE)

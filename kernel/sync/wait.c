@@ -57,6 +57,15 @@ void wait_add(struct wait_queue *q, struct wait_entry *e)
     spin_unlock_irqrestore(&q->lock, flags);
 }
 
+void wait_add_exclusive(struct wait_queue *q, struct wait_entry *e)
+{
+    unsigned long flags = spin_lock_irqsave(&q->lock);
+
+    e->exclusive = true;
+    list_add_tail(&e->link, &q->entries);
+    spin_unlock_irqrestore(&q->lock, flags);
+}
+
 void wait_remove(struct wait_queue *q, struct wait_entry *e)
 {
     unsigned long flags = spin_lock_irqsave(&q->lock);
