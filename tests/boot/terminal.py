@@ -186,7 +186,11 @@ def less_pages(arch):
         t.expect(rb"\n?23\r?\n?")
         t.send(" ")
         t.expect(rb"45")
-        t.send("/^300\r")
+        # Between two keys less sets the terminal to cooked and back, when Return would be a newline.
+        for column, key in enumerate("/^300", start=2):
+            t.send(key)
+            t.expect(rb"\x1b\[24;%dH" % column)
+        t.send("\r")
         t.expect(rb"300")
         t.send("G")
         t.expect(rb"500")
