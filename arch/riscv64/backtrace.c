@@ -13,14 +13,15 @@ static bool on_stack(vaddr_t top, u64 size, vaddr_t frame_pointer)
     return frame_pointer <= top && frame_pointer >= top - size + 16 && frame_pointer % 8 == 0;
 }
 
-static bool readable(vaddr_t frame_pointer)
+static bool readable(const struct thread *thread, vaddr_t frame_pointer)
 {
-    return on_stack(current->stack + KERNEL_STACK_SIZE, KERNEL_STACK_SIZE, frame_pointer) ||
+    return on_stack(thread->stack + KERNEL_STACK_SIZE, KERNEL_STACK_SIZE, frame_pointer) ||
            on_stack(this_cpu()->arch->overflow_stack, OVERFLOW_STACK_SIZE, frame_pointer);
 }
 
 void arch_stack_walk_start(struct stack_walk *walk, const struct trap_frame *frame)
 {
+    walk->thread = current;
     if (frame) {
         walk->pc = frame->regs.pc;
         walk->frame_pointer = frame_is_user(frame) ? 0 : frame->regs.s0;
@@ -31,11 +32,20 @@ void arch_stack_walk_start(struct stack_walk *walk, const struct trap_frame *fra
     arch_stack_walk_next(walk);
 }
 
+void arch_stack_walk_sleeper(struct stack_walk *walk, const struct thread *thread)
+{
+    const struct switch_frame *saved = (const struct switch_frame *)thread->arch.sp;
+
+    walk->thread = thread;
+    walk->pc = saved->ra;
+    walk->frame_pointer = saved->s[0];
+}
+
 bool arch_stack_walk_next(struct stack_walk *walk)
 {
     const vaddr_t *record = (const vaddr_t *)walk->frame_pointer;
 
-    if (!readable(walk->frame_pointer))
+    if (!readable(walk->thread, walk->frame_pointer))
         return false;
     walk->pc = record[-1];
     walk->frame_pointer = record[-2];

@@ -30,6 +30,11 @@ struct secondary_start {
     struct thread *thread;
 };
 
+/* What arch_switch() leaves on the stack of a thread that does not run (entry.S). */
+struct switch_frame {
+    unsigned long ra, s[12], gp;
+};
+
 extern struct fdt device_tree; /* [i] */
 extern struct arch_cpu boot_arch_cpu;
 extern char boot_page_table[], boot_stack[], boot_stack_guard[], boot_overflow_stack[];

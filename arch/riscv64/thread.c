@@ -7,10 +7,6 @@
 #include <vellum/process.h>
 #include <vellum/string.h>
 
-struct switch_frame {
-    unsigned long ra, s[12], unused;
-};
-
 struct trap_frame *thread_frame(struct thread *thread)
 {
     return (struct trap_frame *)(thread->stack + KERNEL_STACK_SIZE) - 1;

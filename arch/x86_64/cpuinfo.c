@@ -100,6 +100,22 @@ static void show_identity(struct seq_file *m)
     seq_printf(m, "stepping\t: %u\n", l1.eax & 15);
 }
 
+static void show_place(struct seq_file *m, const struct cpu *cpu)
+{
+    struct cpu_topology place, other;
+    unsigned siblings = 0, cores = 0;
+    struct cpu *c;
+
+    arch_cpu_topology(cpu, &place);
+    cpu_for_each(c) {
+        arch_cpu_topology(c, &other);
+        siblings += other.package == place.package;
+        cores += other.package == place.package && other.thread == 0;
+    }
+    seq_printf(m, "physical id\t: %u\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\n",
+               place.package, siblings, place.core, cores);
+}
+
 void arch_show_cpuinfo(struct seq_file *m, struct cpu *cpu)
 {
     u64 khz = arch_cycles_hz() / 1000;
@@ -110,8 +126,7 @@ void arch_show_cpuinfo(struct seq_file *m, struct cpu *cpu)
     show_identity(m);
     seq_printf(m, "cpu MHz\t\t: %llu.%03llu\n", (unsigned long long)khz / 1000,
                (unsigned long long)khz % 1000);
-    seq_printf(m, "physical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\n", cpu_count,
-               cpu->id, cpu_count);
+    show_place(m, cpu);
     seq_printf(m, "apicid\t\t: %u\ninitial apicid\t: %u\n", (unsigned)cpu->hardware_id,
                (unsigned)cpu->hardware_id);
     seq_printf(m, "fpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: %u\nwp\t\t: yes\n",

@@ -18,11 +18,6 @@ void start_kernel_thread(void);
 void start_user_thread(void);
 void enter_user(struct trap_frame *frame) __noreturn;
 
-/* What switch_stack() pops from a stack. */
-struct switch_frame {
-    u64 r15, r14, r13, r12, rbx, rbp, rip;
-};
-
 struct trap_frame *thread_frame(struct thread *thread)
 {
     return (struct trap_frame *)fpu_area(thread) - 1;

@@ -19,6 +19,7 @@
  *   MAX_CPUS                        64
  *   KERNEL_STACK_SIZE               bytes, a multiple of PAGE_SIZE
  *   ARCH_NAME                       "x86_64", "riscv64": what uname(2) reports
+ *   ARCH_CLOCK_NAME                 Linux's name for what arch_cycles() reads
  *   ELF_ARCH ELF_PLATFORM           e_machine; AT_PLATFORM string or NULL
  *   ARCH_CLONE_TLS_FIRST            clone(2)'s last arguments are tls, child_tid, not child_tid, tls
  *   bool irqs_enabled(void); unsigned long irq_save(void); void irq_restore(unsigned long);
@@ -236,8 +237,11 @@ void arch_print_frame(const struct trap_frame *frame);
  * Stays within the thread's kernel stack (or the interrupt/exception stacks); false at its end. */
 struct stack_walk {
     vaddr_t frame_pointer, pc;
+    const struct thread *thread; /* whose stack it is */
 };
 void arch_stack_walk_start(struct stack_walk *walk, const struct trap_frame *frame /* or NULL */);
+/* Of a thread that sleeps and stays so: pc is where it called the scheduler. */
+void arch_stack_walk_sleeper(struct stack_walk *walk, const struct thread *thread);
 bool arch_stack_walk_next(struct stack_walk *walk);
 
 /* ---- user memory: use <vellum/uaccess.h> ------------------------------------------------------ */
@@ -265,6 +269,20 @@ u64 arch_hwcap2(void); /* AT_HWCAP2 */
 size_t arch_signal_frame_size(void);
 /* The vDSO image (page aligned, in the kernel image) that exec maps behind the vvar page. */
 extern const char vdso_start[], vdso_end[];
+/* Where a processor is: numbers of its package, of its core in that, of itself in the core. */
+struct cpu_topology {
+    unsigned package, core, thread;
+};
+void arch_cpu_topology(const struct cpu *cpu, struct cpu_topology *t);
+/* The index-th cache that a processor uses, the nearest first; false: there are no more known. */
+struct cpu_cache {
+    unsigned level;
+    enum { CACHE_DATA, CACHE_INSTRUCTION, CACHE_UNIFIED } type;
+    u64 size;                       /* bytes */
+    unsigned line_size, ways, sets; /* ways, sets: 0 if not known */
+    cpumask_t shared;               /* the processors that use it */
+};
+bool arch_cpu_cache(const struct cpu *cpu, unsigned index, struct cpu_cache *cache);
 void arch_show_cpuinfo(struct seq_file *m, struct cpu *cpu); /* a paragraph of /proc/cpuinfo */
 
 #endif

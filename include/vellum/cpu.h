@@ -32,7 +32,8 @@ struct cpu {
     void *frame_cache;           /* [i] kernel/mm's lists of free frames */
     void *stack_cache;           /* [i] kernel/proc's cached kernel stacks */
     struct {
-        u64 user, system, idle, irq; /* [c] ns; sampled by the tick, idle is exact */
+        u64 user, nice, system; /* ns; sampled by the tick */
+        u64 timer_interrupts, ipis[IPI_COUNT];
         u64 interrupts, switches, forks, minor_faults, major_faults;
     } counters;            /* [c] read by others without a lock */
     struct arch_cpu *arch; /* [i] the machine's own */

@@ -143,7 +143,7 @@ struct inode_ops {
     int (*permission)(struct inode *inode, unsigned mask);
     void (*refresh)(struct inode *inode); /* before stat: bring attributes up to date (procfs) */
     /* Of the inode of a dentry with DENTRY_VOLATILE: does the name still mean this inode? If not it is
-     * forgotten and looked up anew (procfs: the process has gone). Does not sleep. */
+     * forgotten and looked up anew (procfs: the process has gone). May sleep. */
     bool (*still_valid)(struct inode *inode);
 };
 
@@ -268,6 +268,7 @@ extern struct mount *root_mount;
 /* The mount table as /proc/mounts and /proc/PID/mountinfo show it, from the current root on. */
 void mounts_show(struct seq_file *m);
 void mountinfo_show(struct seq_file *m);
+void mountstats_show(struct seq_file *m);
 /* Kernel-internal mounts. */
 /* Open for execution what the path means: no permission is looked at. Nobody can write to it until the
  * file's last reference goes. A file or err_ptr (-ETXTBSY). */
@@ -412,6 +413,8 @@ ssize_t file_write_kernel(struct file *f, const void *buffer, size_t n, loff_t p
 
 /* ---- descriptors ---------------------------------------------------------------------------------------- */
 
+#define NOFILE_MAX 1048576 /* the largest RLIMIT_NOFILE: fs.nr_open */
+
 struct files {
     refcount_t refs;
     spinlock_t lock;
@@ -516,8 +519,10 @@ void epoll_forget(struct file *file);
 /* Character device drivers: the node's major number chooses; minors [first, first+n). */
 int char_device_register(unsigned major, unsigned first, unsigned n, const char *name,
                          const struct file_ops *ops);
+bool char_device_exists(dev_id_t id);       /* has it a driver? */
 void char_devices_show(struct seq_file *m); /* lines of /proc/devices */
 extern const struct file_ops fifo_file_ops; /* kernel/ipc/pipe.c */
+extern int pipe_max_size;                   /* bytes, without CAP_SYS_RESOURCE */
 long pipe_fcntl(struct file *file, unsigned command,
                 unsigned long arg); /* F_GETPIPE_SZ, F_SETPIPE_SZ */
 /* Let an inode of type S_IFCHR, S_IFBLK, S_IFIFO or S_IFSOCK open as what it is. */

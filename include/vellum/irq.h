@@ -22,7 +22,8 @@ void irq_exit(void);
 void irq_dispatch(unsigned line);
 
 struct seq_file;
-void irq_show(struct seq_file *m); /* /proc/interrupts */
+void irq_show(struct seq_file *m);        /* /proc/interrupts */
+void irq_show_counts(struct seq_file *m); /* the total, and each line's from 0 on */
 u64 irq_total(void);
 
 #endif

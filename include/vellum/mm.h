@@ -121,7 +121,10 @@ struct mm {
     unsigned auxv_words;
     u32 lock_future; /* [m] VM_LOCKED if mlockall(MCL_FUTURE) */
     int dumpable;
+    u32 coredump_filter; /* core(5); kept by fork and exec */
 };
+#define COREDUMP_FILTER_MASK    0x1ff
+#define COREDUMP_FILTER_DEFAULT 0x33
 
 /* Index into mm->resident. */
 static inline unsigned page_kind(const struct page *page)
@@ -215,8 +218,9 @@ struct vma *vma_find_exact(struct mm *mm, vaddr_t address); /* that contains it,
 struct vma *vma_first(struct mm *mm);
 struct vma *vma_next(struct vma *vma); /* or NULL */
 struct vma *vma_prev(struct vma *vma);
-/* Resident pages of a VMA: counts[page_kind()]. => mm->lock */
-void vma_resident(struct vma *vma, u64 counts[3]);
+/* Visit the pages of a VMA that are resident and counted, in order. => mm->lock; fn does not sleep */
+void vma_for_each_page(struct vma *vma, void (*fn)(const struct page *page, pte_t pte, void *arg),
+                       void *arg);
 
 /* ---- changing an address space (they take mm->lock themselves) ------------------------------- */
 
@@ -292,6 +296,10 @@ void tlb_batch_flush(struct tlb_batch *b);
 void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end);
 
 #define MAX_MAP_COUNT 65530 /* VMAs of an address space; Linux's vm.max_map_count */
+
+/* vm.overcommit_memory, vm.overcommit_ratio (proc(5)), and the pages that may be promised in mode 2. */
+extern int overcommit_mode, overcommit_ratio;
+u64 overcommit_limit(void);
 
 extern bool aslr_enabled; /* norandmaps clears it */
 

@@ -21,7 +21,8 @@ enum log_level {
     LOG_DEBUG
 };
 
-#define LOG_SIZE (32 * 1024) /* bytes of messages that are kept */
+#define LOG_SIZE       (32 * 1024) /* bytes of messages that are kept */
+#define LOG_RECORD_MAX 600         /* bytes of one as log_read() gives it, at most */
 
 /* One line (the newline is added), with its time. Any context, any lock held. */
 void printk(enum log_level level, const char *format, ...) __printf(2, 3);
@@ -48,6 +49,10 @@ size_t log_read(u64 *seq, char *buf, size_t size);
 /* Sequence numbers of the oldest record held and of the next to come. */
 u64 log_first(void);
 u64 log_next(void);
+/* Records that nobody has read by syslog(2) or /proc/kmsg, which take each once: is there one; take it,
+ * if it has at most `size` bytes, and return its length, else 0. => may sleep */
+bool log_has_unread(void);
+size_t log_take_unread(char *buf, size_t size);
 void log_set_console_level(int level); /* messages with level < this go to consoles */
 int log_console_level(void);
 /* Sleepers for new records: <vellum/wait.h>'s queue, woken after each record. */

@@ -69,6 +69,7 @@ struct process {
         u64 user_ns, system_ns;
         u64 minor_faults, major_faults, voluntary_switches, involuntary_switches;
         u64 peak_resident; /* pages */
+        struct io_counts io;
     } dead_threads, dead_children;
     u64 start_time; /* monotonic ns */
     int oom_score_adj;
@@ -95,17 +96,28 @@ struct thread *thread_find(pid_t tid); /* the same for threads */
 void process_get(struct process *p);
 void process_put(struct process *p);
 void thread_put(struct thread *t);
+pid_t pid_last(void); /* the number given most recently */
 /* Visit all processes in order of pid: the first with pid >= from, with a reference; or NULL. */
 struct process *process_next(pid_t from);
 
 /* The mm of a process with a user reference (mm_put), or NULL (zombie, kernel thread). */
 struct mm *process_mm(struct process *p);
+/* 1: its memory may be shown to its user; 0: it keeps secrets (set-id program, PR_SET_DUMPABLE); -1: it
+ * has none. */
+int process_dumpable(struct process *p);
 struct files *process_files(struct process *p);           /* files_put */
 struct fs_context *process_fs_context(struct process *p); /* fs_context_put */
 const struct cred *process_cred(struct process *p);       /* cred_put */
+const struct cred *thread_cred(struct thread *t);         /* the same of one thread */
 struct thread *process_leader(struct process *p);         /* thread_put; NULL: reaped */
 void process_usage(struct process *p, struct usage *u);   /* living and dead threads */
-char process_state_letter(struct process *p);             /* R S D T Z */
+void thread_usage(struct thread *t, struct usage *u);     /* of one thread */
+char thread_state_letter(const struct thread *t);         /* R S D T t X, Z: its process lives on */
+char process_state_letter(struct process *p);             /* R S D T t Z */
+/* Call fn on a thread of p that sleeps, which cannot wake up or go until fn returns. False: it runs
+ * or is gone. => fn sleeps not and takes no lock */
+bool thread_look_asleep(struct process *p, struct thread *t,
+                        void (*fn)(struct thread *t, void *arg), void *arg);
 
 struct clone_args_k {
     u64 flags; /* CLONE_* without the exit signal */

@@ -70,13 +70,18 @@ void sched_yield_current(void);
 int sched_set_affinity(struct thread *t, const cpumask_t *mask);
 int sched_set_policy(struct thread *t, int policy, int nice, int rt_priority);
 
+/* Call fn(t, arg) if t sleeps, with its registers saved and unable to wake up meanwhile. Returns
+ * whether it did. => fn takes no lock; t stays */
+bool sched_look_asleep(struct thread *t, void (*fn)(struct thread *t, void *arg), void *arg);
+
 /* Exact run time of a thread up to now, ns. */
 u64 thread_run_time(struct thread *t);
 /* run_time divided into user and system in the ratio of the tick's samples. */
 void thread_times(struct thread *t, u64 *user_ns, u64 *system_ns);
-/* 1, 5, 15 minute load averages, fixed point << 11; number of runnable threads. */
-extern unsigned long load_average[3];
-unsigned sched_running(void);
+/* Load averages over 1, 5 and 15 minutes, fixed point. */
+#define LOAD_SHIFT 11
+void load_averages(unsigned long loads[3]);
+unsigned sched_running(void); /* runnable threads */
 u64 sched_idle_ns(struct cpu *cpu);
 
 /* Kernel threads. fn runs with the arg; if it returns the thread ends. err_ptr on error. */

@@ -25,6 +25,8 @@ void seq_printf(struct seq_file *m, const char *format, ...) __printf(2, 3);
 void seq_puts(struct seq_file *m, const char *s);
 void seq_putc(struct seq_file *m, char c);
 void seq_write(struct seq_file *m, const void *data, size_t n);
+void seq_mask(struct seq_file *m, u64 bits, unsigned width); /* hex, as many digits as width bits */
+void seq_ranges(struct seq_file *m, u64 bits);               /* "0-3,5" */
 void seq_escape(struct seq_file *m, const char *s, const char *chars); /* as \ooo */
 
 #endif

@@ -45,6 +45,12 @@ enum {
     WORK_CHILD_TID = 32,   /* a new thread stores its id at child_tid (CLONE_CHILD_SETTID) */
 };
 
+/* What a thread has read and written (proc(5), PID/io). */
+struct io_counts {
+    u64 read_bytes, written_bytes; /* by system calls */
+    u64 reads, writes;             /* system calls */
+};
+
 /* Pending signals, to a thread or to a process. */
 struct signal_queue {
     u64 set;           /* [s] bit n - 1 is signal n */
@@ -88,10 +94,12 @@ struct thread {
     u64 run_started;              /* arch_cycles() when it was last switched to */
     u64 run_cycles;               /* exact sum up to then */
     u64 queued_at;                /* [r] arch_cycles() when it was put into the run queue */
+    u64 wait_cycles;              /* sum of times in the queue without running */
     u64 user_ticks, system_ticks; /* the tick's samples, which divide run_time */
     u64 start_time;               /* monotonic, ns */
     u64 voluntary_switches, involuntary_switches;
     u64 minor_faults, major_faults;
+    struct io_counts io;
 
     /* Signals. [s] the sighand lock */
     u64 blocked;    /* [t] changed under [s]; bit n-1 is signal n */

@@ -14,6 +14,8 @@
 #define NSEC_PER_MSEC 1000000ULL
 #define NSEC_PER_USEC 1000ULL
 
+#define TIMER_SLACK_DEFAULT 50000 /* ns; prctl PR_SET_TIMERSLACK */
+
 void time_init(void); /* after arch_irq_init() */
 void time_cpu_init(struct cpu *cpu);
 

@@ -75,6 +75,7 @@ size_t tty_output_take(struct tty *tty, u8 *bytes, size_t n);
 void tty_leave_session(struct process *leader);
 /* Make the console the controlling terminal of the current session leader (init). */
 void tty_console_attach(void);
+const struct tty *tty_console(void); /* what /dev/console is; or NULL */
 /* For /proc/PID/stat: the device number, and the foreground group or -1. NULL is allowed. */
 u32 tty_number(const struct tty *tty);
 pid_t tty_foreground(const struct tty *tty);

@@ -18,6 +18,7 @@
 #include <vellum/smp.h>
 #include <vellum/string.h>
 #include <vellum/syscall.h>
+#include <vellum/sysfs.h>
 #include <vellum/time.h>
 #include <vellum/tty.h>
 #include <vellum/virtio.h>
@@ -117,6 +118,7 @@ static const struct level late_levels[] = {
     {"file systems", vfs_init},
     {"device nodes", devfs_init},
     {"process file system", procfs_init},
+    {"sysfs", sysfs_init},
     {"memory devices", mem_devices_init},
     {"terminals", tty_init},
     {"devices", arch_devices_init},

@@ -101,21 +101,49 @@ void irq_dispatch(unsigned line)
     }
 }
 
+static void show_row(struct seq_file *m, const char *name, size_t offset, const char *what)
+{
+    seq_printf(m, "%3s:", name);
+    for (unsigned c = 0; c < cpu_count; c++)
+        seq_printf(m, " %10llu", *(unsigned long long *)((char *)cpus[c] + offset));
+    seq_printf(m, "   %s\n", what);
+}
+
 void irq_show(struct seq_file *m)
 {
     seq_printf(m, "    ");
     for (unsigned c = 0; c < cpu_count; c++)
-        seq_printf(m, "       CPU%-3u", c);
+        seq_printf(m, "       CPU%-2u", c);
     seq_putc(m, '\n');
     for (unsigned i = 0; i < IRQ_LINES; i++) {
         if (!lines[i])
             continue;
         seq_printf(m, "%3u:", i);
         for (unsigned c = 0; c < cpu_count; c++)
-            seq_printf(m, " %12llu", (unsigned long long)lines[i]->count[c]);
+            seq_printf(m, " %10llu", (unsigned long long)lines[i]->count[c]);
         for (struct irq_action *a = lines[i]->actions; a; a = a->next)
-            seq_printf(m, "%s%s", a == lines[i]->actions ? "  " : ", ", a->name);
+            seq_printf(m, "%s%s", a == lines[i]->actions ? "   " : ", ", a->name);
         seq_putc(m, '\n');
+    }
+    show_row(m, "LOC", offsetof(struct cpu, counters.timer_interrupts), "Local timer interrupts");
+    show_row(m, "RES", offsetof(struct cpu, counters.ipis[IPI_RESCHEDULE]),
+             "Rescheduling interrupts");
+    show_row(m, "CAL", offsetof(struct cpu, counters.ipis[IPI_CALL]), "Function call interrupts");
+}
+
+void irq_show_counts(struct seq_file *m)
+{
+    unsigned last = 0;
+
+    seq_printf(m, "%llu", (unsigned long long)irq_total());
+    for (unsigned i = 0; i < IRQ_LINES; i++)
+        last = lines[i] ? i + 1 : last;
+    for (unsigned i = 0; i < last; i++) {
+        u64 n = 0;
+
+        for (unsigned c = 0; c < cpu_count && lines[i]; c++)
+            n += lines[i]->count[c];
+        seq_printf(m, " %llu", (unsigned long long)n);
     }
 }
 

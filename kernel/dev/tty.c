@@ -354,6 +354,11 @@ int tty_register(struct tty *tty, const char *name, dev_id_t device,
     return devfs_add(name, S_IFCHR | 0620, device);
 }
 
+const struct tty *tty_console(void)
+{
+    return console_tty;
+}
+
 void tty_console_attach(void)
 {
     if (console_tty)

@@ -43,6 +43,11 @@ static const struct file_ops *char_device_find(dev_id_t id)
     return ops;
 }
 
+bool char_device_exists(dev_id_t id)
+{
+    return char_device_find(id) != NULL;
+}
+
 static int char_device_open(struct inode *inode, struct file *file)
 {
     const struct file_ops *ops = char_device_find(inode->rdev);
@@ -83,15 +88,21 @@ void inode_init_special(struct inode *inode, mode_t mode, dev_id_t device)
 
 static const char *const major_names[] = {[1] = "mem", [4] = "tty", [5] = "/dev/tty"};
 
+/* Each major number once, as Linux names those that programs look for. */
 void char_devices_show(struct seq_file *m)
 {
-    struct char_device *dev;
+    struct char_device *dev, *before;
 
     spin_lock(&lock);
-    list_for_each_entry(dev, &devices, link)
-        seq_printf(m, "%3u %s\n", dev->major,
-                   dev->major < ARRAY_SIZE(major_names) && major_names[dev->major]
-                       ? major_names[dev->major]
-                       : dev->name);
+    list_for_each_entry(dev, &devices, link) {
+        list_for_each_entry(before, &devices, link)
+            if (before->major == dev->major)
+                break;
+        if (before == dev)
+            seq_printf(m, "%3u %s\n", dev->major,
+                       dev->major < ARRAY_SIZE(major_names) && major_names[dev->major]
+                           ? major_names[dev->major]
+                           : dev->name);
+    }
     spin_unlock(&lock);
 }

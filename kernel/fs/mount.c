@@ -580,6 +580,20 @@ static void show_mountinfo(struct seq_file *m, struct mount *mount, char *name)
     name_free(buffer);
 }
 
+static void show_mountstats(struct seq_file *m, struct mount *mount, char *name)
+{
+    seq_puts(m, "device ");
+    seq_escape(m, mount->source, " \t\n\\#");
+    seq_puts(m, " mounted on ");
+    seq_escape(m, name, " \t\n\\");
+    seq_printf(m, " with fstype %s\n", mount->sb->type->name);
+}
+
+void mountstats_show(struct seq_file *m)
+{
+    show_mounts(m, show_mountstats);
+}
+
 void mounts_show(struct seq_file *m)
 {
     show_mounts(m, show_mount);

@@ -25,6 +25,27 @@ static transfer_fn *write_method(const struct file *file, ssize_t *error)
     return NULL;
 }
 
+/* For /proc/PID/io. */
+static inline ssize_t count_read(ssize_t result)
+{
+    struct io_counts *io = &current->io;
+
+    io->reads++;
+    if (likely(result > 0))
+        io->read_bytes += result;
+    return result;
+}
+
+static inline ssize_t count_write(ssize_t result)
+{
+    struct io_counts *io = &current->io;
+
+    io->writes++;
+    if (likely(result > 0))
+        io->written_bytes += result;
+    return result;
+}
+
 static inline bool beyond_all_files(loff_t pos, size_t n)
 {
     return unlikely((loff_t)((u64)pos + n) < 0);
@@ -73,7 +94,7 @@ SYSCALL_DEFINE3(read, unsigned, fd, char __user *, buffer, size_t, n)
         }
     }
     fd_put(ref);
-    return result;
+    return count_read(result);
 }
 
 SYSCALL_DEFINE3(write, unsigned, fd, const char __user *, buffer, size_t, n)
@@ -94,7 +115,7 @@ SYSCALL_DEFINE3(write, unsigned, fd, const char __user *, buffer, size_t, n)
         }
     }
     fd_put(ref);
-    return result;
+    return count_write(result);
 }
 
 SYSCALL_DEFINE4(pread64, unsigned, fd, char __user *, buffer, size_t, n, loff_t, pos)
@@ -113,7 +134,7 @@ SYSCALL_DEFINE4(pread64, unsigned, fd, char __user *, buffer, size_t, n, loff_t,
     }
 out:
     fd_put(ref);
-    return result;
+    return count_read(result);
 }
 
 SYSCALL_DEFINE4(pwrite64, unsigned, fd, const char __user *, buffer, size_t, n, loff_t, pos)
@@ -132,7 +153,7 @@ SYSCALL_DEFINE4(pwrite64, unsigned, fd, const char __user *, buffer, size_t, n, 
     }
 out:
     fd_put(ref);
-    return result;
+    return count_write(result);
 }
 
 /* ---- several buffers --------------------------------------------------------------------------------- */
@@ -185,7 +206,7 @@ static ssize_t transfer_vector(unsigned fd, const struct iovec __user *uiov, uns
         kfree(iov);
 out:
     fd_put(ref);
-    return result;
+    return count_write(result);
 }
 
 SYSCALL_DEFINE3(readv, unsigned, fd, const struct iovec __user *, iov, unsigned long, n)

@@ -137,3 +137,28 @@ void seq_escape(struct seq_file *m, const char *s, const char *chars)
         else
             seq_putc(m, *s);
 }
+
+/* Groups of 32 bits, the highest first and as short as it may be. */
+void seq_mask(struct seq_file *m, u64 bits, unsigned width)
+{
+    unsigned low = min(width, 32U), high = width - low;
+
+    if (high)
+        seq_printf(m, "%0*x,", (int)(high + 3) / 4, (unsigned)(bits >> 32));
+    seq_printf(m, "%0*x", (int)(low + 3) / 4, (unsigned)bits);
+}
+
+void seq_ranges(struct seq_file *m, u64 bits)
+{
+    for (unsigned first = 0, last; first < 64; first = last + 1) {
+        last = first;
+        if (!(bits & BIT(first)))
+            continue;
+        while (last < 63 && (bits & BIT(last + 1)))
+            last++;
+        seq_printf(m, last > first ? "%u-%u" : "%u", first, last);
+        bits &= last < 63 ? ~(BIT(last + 1) - 1) : 0;
+        if (bits)
+            seq_putc(m, ',');
+    }
+}

@@ -26,9 +26,10 @@
 #include <linux/eventpoll.h>
 #include <linux/limits.h>
 
-#define PIPE_PAGES    16          /* 64 KiB */
-#define PIPE_MAX_SIZE (1UL << 20) /* without CAP_SYS_RESOURCE */
-#define PIPE_LIMIT    (1UL << 31)
+#define PIPE_PAGES 16 /* 64 KiB */
+#define PIPE_LIMIT (1UL << 31)
+
+int pipe_max_size = 1 << 20;
 
 struct pipe {
     struct mutex mutex;
@@ -457,7 +458,7 @@ static int pipe_resize(struct pipe *p, u64 size)
     if (size > PIPE_LIMIT)
         return -EINVAL;
     size = max_t(u64, 1UL << log2_ceil(max_t(u64, size, 1)), PAGE_SIZE);
-    if (size > p->size && size > PIPE_MAX_SIZE && !capable(CAP_SYS_RESOURCE))
+    if (size > p->size && size > (size_t)READ_ONCE(pipe_max_size) && !capable(CAP_SYS_RESOURCE))
         return -EPERM;
     if (p->head == p->tail)
         p->head = p->tail = first = 0;

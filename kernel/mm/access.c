@@ -79,13 +79,13 @@ size_t mm_access(struct mm *mm, vaddr_t address, void *buffer, size_t n, bool wr
     return done;
 }
 
-void vma_resident(struct vma *vma, u64 counts[3])
+void vma_for_each_page(struct vma *vma, void (*fn)(const struct page *page, pte_t pte, void *arg),
+                       void *arg)
 {
     vaddr_t address = vma->start, stop;
     struct page *table;
     pte_t *entry;
 
-    counts[0] = counts[1] = counts[2] = 0;
     for (;; address = stop) {
         address = page_table_next(vma->mm, address, vma->end, &entry, &table);
         if (address >= vma->end)
@@ -96,7 +96,7 @@ void vma_resident(struct vma *vma, u64 counts[3])
             pte_t pte = pte_load(entry);
 
             if (pte_present(pte) && !pte_special(pte))
-                counts[page_kind(pfn_to_page(pte_pfn(pte)))]++;
+                fn(pfn_to_page(pte_pfn(pte)), pte, arg);
         }
         spin_unlock(&table->table_lock);
     }

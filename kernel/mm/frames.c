@@ -330,6 +330,11 @@ static u64 not_negative(long n)
     return n > 0 ? n : 0;
 }
 
+u64 frames_reserve(void)
+{
+    return buddy.reserve;
+}
+
 void memory_counts(struct memory_counts *counts)
 {
     long anonymous = 0;

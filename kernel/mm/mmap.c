@@ -13,10 +13,25 @@
 
 /* ---- limits => mm->lock write-held ---------------------------------------------------------------- */
 
-/* Linux's mode 0: a single request that the machine could never satisfy is refused. */
+int overcommit_mode, overcommit_ratio = 50;
+
+u64 overcommit_limit(void)
+{
+    return (boot_memory_total() >> PAGE_SHIFT) * READ_ONCE(overcommit_ratio) / 100;
+}
+
+/* 0: a single request that the machine could never satisfy is refused. 1: none is. 2: all that has been
+ * promised stays below the limit. */
 bool overcommit_allows(u64 pages)
 {
-    return pages <= boot_memory_total() >> PAGE_SHIFT;
+    switch (READ_ONCE(overcommit_mode)) {
+    case 1:
+        return true;
+    case 2:
+        return atomic_read(&count_committed) + pages <= overcommit_limit();
+    default:
+        return pages <= boot_memory_total() >> PAGE_SHIFT;
+    }
 }
 
 static bool is_data(u32 flags)

@@ -163,16 +163,10 @@ static void become_zombie(struct process *p, struct list *dead)
 
 static void add_usage(struct process *p, struct thread *t)
 {
-    struct usage *u = &p->dead_threads;
-    u64 user, system;
+    struct usage u;
 
-    thread_times(t, &user, &system);
-    u->user_ns += user;
-    u->system_ns += system;
-    u->minor_faults += t->minor_faults;
-    u->major_faults += t->major_faults;
-    u->voluntary_switches += t->voluntary_switches;
-    u->involuntary_switches += t->involuntary_switches;
+    thread_usage(t, &u);
+    usage_add(&p->dead_threads, &u);
 }
 
 static void leave_process(struct process *p, struct thread *t, int code)

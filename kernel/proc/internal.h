@@ -59,6 +59,8 @@ void thread_leave_memory(struct thread *t);
 
 /* ---- usage.c --------------------------------------------------------------------------------------- */
 
+/* Add up; for peak_resident the larger one. */
+void usage_add(struct usage *sum, const struct usage *u);
 void usage_to_rusage(const struct usage *u, struct rusage *ru);
 
 /* ---- signal*.c ------------------------------------------------------------------------------------- */

@@ -36,9 +36,10 @@ static struct hlist_head *thread_bucket(pid_t tid)
     return &threads_by_tid[hash_u64(tid, HASH_BITS)];
 }
 
+static pid_t last; /* [tree_lock] the number handed out most recently */
+
 int tid_attach(struct thread *t)
 {
-    static pid_t last; /* [tree_lock] */
     static bool gone_round;
     int id;
 
@@ -51,6 +52,11 @@ int tid_attach(struct thread *t)
     t->tid = id;
     hlist_add_head(&t->tid_hash, thread_bucket(id));
     return 0;
+}
+
+pid_t pid_last(void)
+{
+    return READ_ONCE(last);
 }
 
 /* A number nobody finds anything under any more. */

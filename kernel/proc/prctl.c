@@ -10,8 +10,6 @@
 #include <linux/prctl.h>
 #include <linux/personality.h>
 
-#define TIMER_SLACK_DEFAULT 50000 /* ns */
-
 static long set_name(const char __user *name)
 {
     char comm[sizeof(current->comm)] = "";

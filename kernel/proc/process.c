@@ -113,6 +113,16 @@ struct mm *process_mm(struct process *p)
     return mm;
 }
 
+int process_dumpable(struct process *p)
+{
+    unsigned long flags = spin_lock_irqsave(&p->lock);
+    struct thread *t = living_thread(p);
+    int r = t && t->mm ? t->mm->dumpable == 1 : -1;
+
+    spin_unlock_irqrestore(&p->lock, flags);
+    return r;
+}
+
 struct files *process_files(struct process *p)
 {
     unsigned long flags = spin_lock_irqsave(&p->lock);
@@ -155,6 +165,15 @@ const struct cred *process_cred(struct process *p)
     return cred;
 }
 
+const struct cred *thread_cred(struct thread *t)
+{
+    unsigned long flags = spin_lock_irqsave(&t->process->lock);
+    const struct cred *cred = cred_get(t->cred);
+
+    spin_unlock_irqrestore(&t->process->lock, flags);
+    return cred;
+}
+
 void process_usage(struct process *p, struct usage *u)
 {
     unsigned long flags = spin_lock_irqsave(&tree_lock);
@@ -163,15 +182,10 @@ void process_usage(struct process *p, struct usage *u)
     *u = p->dead_threads;
     spin_lock(&p->lock);
     list_for_each_entry(t, &p->threads, thread_link) {
-        u64 user, system;
+        struct usage one;
 
-        thread_times(t, &user, &system);
-        u->user_ns += user;
-        u->system_ns += system;
-        u->minor_faults += t->minor_faults;
-        u->major_faults += t->major_faults;
-        u->voluntary_switches += t->voluntary_switches;
-        u->involuntary_switches += t->involuntary_switches;
+        thread_usage(t, &one);
+        usage_add(u, &one);
     }
     t = living_thread(p);
     if (t && t->mm)
@@ -180,7 +194,34 @@ void process_usage(struct process *p, struct usage *u)
     spin_unlock_irqrestore(&tree_lock, flags);
 }
 
-static char thread_letter(const struct thread *t)
+void thread_usage(struct thread *t, struct usage *u)
+{
+    *u = (struct usage){
+        .minor_faults = t->minor_faults,
+        .major_faults = t->major_faults,
+        .voluntary_switches = t->voluntary_switches,
+        .involuntary_switches = t->involuntary_switches,
+        .io = t->io,
+    };
+    thread_times(t, &u->user_ns, &u->system_ns);
+}
+
+void usage_add(struct usage *sum, const struct usage *u)
+{
+    sum->user_ns += u->user_ns;
+    sum->system_ns += u->system_ns;
+    sum->minor_faults += u->minor_faults;
+    sum->major_faults += u->major_faults;
+    sum->voluntary_switches += u->voluntary_switches;
+    sum->involuntary_switches += u->involuntary_switches;
+    sum->peak_resident = max(sum->peak_resident, u->peak_resident);
+    sum->io.read_bytes += u->io.read_bytes;
+    sum->io.written_bytes += u->io.written_bytes;
+    sum->io.reads += u->io.reads;
+    sum->io.writes += u->io.writes;
+}
+
+char thread_state_letter(const struct thread *t)
 {
     int state = READ_ONCE(t->state);
 
@@ -199,9 +240,24 @@ char process_state_letter(struct process *p)
     char letter = 'Z';
 
     if (p->thread_count)
-        letter = READ_ONCE(p->leader->state) == TASK_DEAD ? 'Z' : thread_letter(p->leader);
+        letter = READ_ONCE(p->leader->state) == TASK_DEAD ? 'Z' : thread_state_letter(p->leader);
     spin_unlock_irqrestore(&p->lock, flags);
     return letter;
+}
+
+bool thread_look_asleep(struct process *p, struct thread *t,
+                        void (*fn)(struct thread *t, void *arg), void *arg)
+{
+    unsigned long flags = spin_lock_irqsave(&p->lock);
+    struct thread *member;
+    bool looked = false;
+
+    /* As long as it is a member it has its stack. */
+    list_for_each_entry(member, &p->threads, thread_link)
+        if (member == t)
+            looked = sched_look_asleep(t, fn, arg);
+    spin_unlock_irqrestore(&p->lock, flags);
+    return looked;
 }
 
 /* ---- the beginning ------------------------------------------------------------------------------------ */

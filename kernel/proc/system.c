@@ -110,14 +110,16 @@ static unsigned count_threads(void)
 
 SYSCALL_DEFINE1(sysinfo, struct sysinfo __user *, uinfo)
 {
+    unsigned long loads[3];
     struct memory_counts m;
     struct sysinfo info;
 
     memory_counts(&m);
     memset(&info, 0, sizeof(info));
     info.uptime = ktime_get() / NSEC_PER_SEC;
+    load_averages(loads);
     for (int i = 0; i < 3; i++)
-        info.loads[i] = load_average[i] << (SI_LOAD_SHIFT - 11);
+        info.loads[i] = loads[i] << (SI_LOAD_SHIFT - LOAD_SHIFT);
     info.totalram = m.total * PAGE_SIZE;
     info.freeram = m.free * PAGE_SIZE;
     info.sharedram = m.shared * PAGE_SIZE;

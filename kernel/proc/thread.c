@@ -12,8 +12,6 @@
 #include <vellum/string.h>
 #include <vellum/time.h>
 
-#define TIMER_SLACK_DEFAULT 50000
-
 static struct object_cache *thread_cache;
 
 struct thread *thread_alloc(struct process *process)
@@ -63,6 +61,7 @@ struct thread *thread_copy(struct process *process)
     t->start_time = ktime_get();
     t->voluntary_switches = t->involuntary_switches = 0;
     t->minor_faults = t->major_faults = 0;
+    t->io = (struct io_counts){0};
     list_init(&t->thread_link);
     signal_queue_init(&t->pending);
     t->awaited = 0;

@@ -10,8 +10,7 @@
 #include <vellum/uaccess.h>
 #include <linux/times.h>
 
-#define USER_HZ    100     /* of clock_t in user space */
-#define NOFILE_MAX 1048576 /* as fs.nr_open */
+#define USER_HZ 100 /* of clock_t in user space */
 
 /* ---- usage -------------------------------------------------------------------------------------------- */
 
@@ -41,19 +40,6 @@ static void children_usage(struct usage *u)
     spin_unlock_irqrestore(&tree_lock, flags);
 }
 
-static void thread_usage(struct usage *u)
-{
-    struct thread *t = current;
-
-    memset(u, 0, sizeof(*u));
-    thread_times(t, &u->user_ns, &u->system_ns);
-    u->minor_faults = t->minor_faults;
-    u->major_faults = t->major_faults;
-    u->voluntary_switches = t->voluntary_switches;
-    u->involuntary_switches = t->involuntary_switches;
-    u->peak_resident = t->mm->peak_resident;
-}
-
 SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, uru)
 {
     struct usage u;
@@ -67,7 +53,8 @@ SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, uru)
         children_usage(&u);
         break;
     case RUSAGE_THREAD:
-        thread_usage(&u);
+        thread_usage(current, &u);
+        u.peak_resident = current->mm->peak_resident;
         break;
     default:
         return -EINVAL;

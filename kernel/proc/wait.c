@@ -36,17 +36,6 @@ static bool eligible(const struct process *child, const struct wait_request *r)
     return (child->exit_signal != SIGCHLD) == !!(r->options & __WCLONE);
 }
 
-static void add_usage(struct usage *to, const struct usage *u)
-{
-    to->user_ns += u->user_ns;
-    to->system_ns += u->system_ns;
-    to->minor_faults += u->minor_faults;
-    to->major_faults += u->major_faults;
-    to->voluntary_switches += u->voluntary_switches;
-    to->involuntary_switches += u->involuntary_switches;
-    to->peak_resident = max(to->peak_resident, u->peak_resident);
-}
-
 static void answer(struct wait_request *r, struct process *child, int code, int status)
 {
     r->pid = child->pid;
@@ -68,10 +57,10 @@ static void take_zombie(struct wait_request *r, struct process *child, struct pr
                                      : CLD_KILLED,
            child->exit_code);
     r->usage = child->dead_threads;
-    add_usage(&r->usage, &child->dead_children);
+    usage_add(&r->usage, &child->dead_children);
     if (r->options & WNOWAIT)
         return;
-    add_usage(&self->dead_children, &r->usage);
+    usage_add(&self->dead_children, &r->usage);
     process_unlink(child);
     *reaped = child;
 }

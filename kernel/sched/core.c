@@ -177,7 +177,9 @@ static void switch_to(struct run_queue *rq, struct thread *prev, struct thread *
     u64 now = arch_cycles();
 
     prev->run_cycles += now - prev->run_started;
+    prev->queued_at = now; /* if it is: else activate() says when */
     next->run_started = now;
+    next->wait_cycles += now - next->queued_at;
     rq->running = next;
     rq->cpu->thread = next;
     rq->cpu->counters.switches++;
@@ -337,6 +339,19 @@ out:
     return woken;
 }
 
+bool sched_look_asleep(struct thread *t, void (*fn)(struct thread *t, void *arg), void *arg)
+{
+    unsigned long flags = spin_lock_irqsave(&t->wake_lock);
+    struct run_queue *rq = lock_queue_of(t);
+    bool asleep = !t->on_queue && t->state != TASK_DEAD;
+
+    if (asleep)
+        fn(t, arg);
+    spin_unlock_raw(&rq->lock);
+    spin_unlock_irqrestore(&t->wake_lock, flags);
+    return asleep;
+}
+
 void sched_fork(struct thread *child, struct thread *parent)
 {
     spin_init(&child->wake_lock);
@@ -348,7 +363,7 @@ void sched_fork(struct thread *child, struct thread *parent)
     child->rt_priority = parent->rt_priority;
     child->affinity = parent->affinity;
     child->sched_class = parent->sched_class ? parent->sched_class : &fifo_class;
-    child->run_started = child->run_cycles = 0;
+    child->run_started = child->run_cycles = child->wait_cycles = 0;
     child->user_ticks = child->system_ticks = 0;
     child->preempt_count = 1; /* schedule_tail()'s caller enables */
     child->sched_class->fork(child, parent);
@@ -452,23 +467,6 @@ void idle_loop(void)
 
 /* ---- the tick, accounting --------------------------------------------------------------------------------- */
 
-unsigned long load_average[3];
-
-/* Every 5 s, on CPU 0: load = load * e^(-5/T) + n * (1 - e^(-5/T)) in 11-bit fixed point. */
-static void update_load_average(void)
-{
-    static const unsigned long decay[3] = {1884, 2014, 2037};
-    static unsigned ticks;
-    unsigned long n;
-
-    if (++ticks < 5 * HZ)
-        return;
-    ticks = 0;
-    n = (unsigned long)sched_running() << 11;
-    for (int i = 0; i < 3; i++)
-        load_average[i] = (load_average[i] * decay[i] + n * (2048 - decay[i])) >> 11;
-}
-
 void sched_tick(bool user)
 {
     struct cpu *cpu = this_cpu();
@@ -476,13 +474,12 @@ void sched_tick(bool user)
     struct thread *t = current;
     const u64 ns = NSEC_PER_SEC / HZ;
 
-    if (cpu->id == 0)
-        update_load_average();
+    load_average_tick();
     if (t == cpu->idle)
         return;
     if (user) {
         t->user_ticks++;
-        cpu->counters.user += ns;
+        *(t->nice > 0 ? &cpu->counters.nice : &cpu->counters.user) += ns;
     } else {
         t->system_ticks++;
         cpu->counters.system += ns;

@@ -30,6 +30,9 @@ extern const struct sched_class realtime_class, fifo_class;
 /* The class for a SCHED_* policy, or NULL. */
 const struct sched_class *sched_class_of(int policy);
 
+/* load.c: from the tick */
+void load_average_tick(void);
+
 #define SLICE_NS       (50 * NSEC_PER_MSEC)  /* of an ordinary thread */
 #define ROUND_ROBIN_NS (100 * NSEC_PER_MSEC) /* of a SCHED_RR one */
 

@@ -81,6 +81,7 @@ void smp_stop_others(void)
 
 void ipi_handle(enum ipi kind)
 {
+    this_cpu()->counters.ipis[kind]++;
     switch (kind) {
     case IPI_RESCHEDULE: /* WORK_RESCHEDULE is set already; an idle CPU looks around */
         break;

@@ -155,6 +155,7 @@ void timer_interrupt(bool user)
     ktime_t now = ktime_get();
     bool tick;
 
+    this_cpu()->counters.timer_interrupts++;
     spin_lock_raw(&q->lock);
     q->programmed = KTIME_MAX; /* one-shot: it has fired */
     run_expired(q, now);

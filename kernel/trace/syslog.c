@@ -4,6 +4,7 @@
  */
 #include <vellum/cred.h>
 #include <vellum/printk.h>
+#include <vellum/string.h>
 #include <vellum/sync.h>
 #include <vellum/syscall.h>
 #include <vellum/uaccess.h>
@@ -22,8 +23,6 @@ enum { /* the types of syslog(2), which no user-space header names */
        SYSLOG_SIZE_BUFFER,
 };
 
-#define RECORD_MAX 600
-
 static DEFINE_MUTEX(reader_mutex);
 static u64 unread;           /* [reader_mutex] next record for SYSLOG_READ */
 static u64 cleared;          /* [reader_mutex] SYSLOG_READ_ALL starts here */
@@ -33,7 +32,7 @@ static int saved_level = -1; /* [reader_mutex] while the console is off */
  * `room` bytes together with those behind it. */
 static size_t length_from(u64 from, size_t room, u64 *first)
 {
-    char text[RECORD_MAX];
+    char text[LOG_RECORD_MAX];
     u64 next = from, end = log_next();
     size_t total = 0, n;
 
@@ -47,7 +46,7 @@ static size_t length_from(u64 from, size_t room, u64 *first)
 /* Copy whole records from *next on, before number end, while they fit. */
 static long copy_records(char __user *buffer, size_t room, u64 *next, u64 end)
 {
-    char text[RECORD_MAX];
+    char text[LOG_RECORD_MAX];
     size_t done = 0;
 
     while (*next < end) {
@@ -76,9 +75,32 @@ static long read_all(char __user *buffer, int length, bool clear)
     return r;
 }
 
+bool log_has_unread(void)
+{
+    return log_next() > READ_ONCE(unread);
+}
+
+size_t log_take_unread(char *buf, size_t size)
+{
+    char text[LOG_RECORD_MAX];
+    size_t n = 0;
+    u64 next;
+
+    mutex_lock(&reader_mutex);
+    next = unread;
+    if (next < log_next())
+        n = log_read(&next, text, sizeof(text));
+    if (n <= size) {
+        memcpy(buf, text, n);
+        unread = next;
+    }
+    mutex_unlock(&reader_mutex);
+    return n <= size ? n : 0;
+}
+
 static long read_next(char __user *buffer, int length)
 {
-    int r = wait_event_interruptible(&log_wait, log_next() > READ_ONCE(unread));
+    int r = wait_event_interruptible(&log_wait, log_has_unread());
 
     if (r)
         return r;

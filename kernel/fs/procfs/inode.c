@@ -28,6 +28,34 @@ int proc_number(const char *name)
     return n;
 }
 
+int proc_parse(char *text, s64 min, s64 max, s64 *value)
+{
+    char *word = text + strspn(text, " \t\n");
+
+    word[strcspn(word, " \t\n")] = '\0';
+    if (str_to_s64(word, 0, value) != 0 || *value < min || *value > max)
+        return -EINVAL;
+    return 0;
+}
+
+int proc_show_value(struct seq_file *m, struct proc_inode *pi)
+{
+    seq_printf(m, "%d\n", READ_ONCE(*pi->entry->value));
+    return 0;
+}
+
+ssize_t proc_write_value(struct proc_inode *pi, char *text, size_t n)
+{
+    s64 value;
+    int error = proc_parse(text, pi->entry->min, pi->entry->max, &value);
+
+    if (!error)
+        WRITE_ONCE(*pi->entry->value, value);
+    return error;
+}
+
+/* ---- who may look into a process --------------------------------------------------------------------- */
+
 bool proc_may_look(struct process *p)
 {
     const struct cred *me = current->cred, *c;
@@ -36,30 +64,43 @@ bool proc_may_look(struct process *p)
     if (p == current->process || capable(CAP_SYS_PTRACE))
         return true;
     c = process_cred(p);
-    if (!c)
-        return false;
     same = me->fsuid == c->uid && me->fsuid == c->euid && me->fsuid == c->suid &&
-           me->fsgid == c->gid && me->fsgid == c->egid && me->fsgid == c->sgid;
+           me->fsgid == c->gid && me->fsgid == c->egid && me->fsgid == c->sgid &&
+           !(c->cap_permitted & ~me->cap_effective);
     cred_put(c);
-    return same;
+    return same && process_dumpable(p) != 0;
 }
 
-/* ---- validity and ownership ------------------------------------------------------------------------- */
+struct thread *proc_subject(const struct proc_inode *pi)
+{
+    if (!pi->thread)
+        return process_leader(pi->process);
+    ref_get(&pi->thread->refs);
+    return pi->thread;
+}
+
+/* ---- validity and ownership -------------------------------------------------------------------------- */
 
 static bool is_gone(const struct proc_inode *pi)
 {
     return (pi->process && READ_ONCE(pi->process->state) == PROCESS_REAPED) ||
-           (pi->thread && READ_ONCE(pi->thread->state) == TASK_DEAD);
+           (pi->thread && READ_ONCE(pi->thread->state) == TASK_DEAD &&
+            pi->thread != READ_ONCE(pi->process->leader));
 }
 
-/* Files of a process belong to its effective user. */
+/* Files of a process belong to its effective user; but if it keeps secrets, to root, except for the
+ * directories that all may read. */
 static void take_owner(struct inode *inode)
 {
     struct proc_inode *pi = proc_inode(inode);
-    const struct cred *c = pi->process ? process_cred(pi->process) : NULL;
+    const struct cred *c;
+    bool open_directory = inode->mode == (S_IFDIR | 0555);
 
-    if (!c)
+    if (!pi->process)
         return;
+    c = pi->thread ? thread_cred(pi->thread) : process_cred(pi->process);
+    if (!open_directory && process_dumpable(pi->process) == 0)
+        c = (cred_put(c), cred_get(&root_cred));
     inode->uid = c->euid;
     inode->gid = c->egid;
     cred_put(c);
@@ -69,7 +110,8 @@ static bool still_valid(struct inode *inode)
 {
     struct proc_inode *pi = proc_inode(inode);
 
-    if (is_gone(pi))
+    if (is_gone(pi) || (pi->fd >= 0 && !proc_fd_valid(pi, inode->mode)) ||
+        (pi->range[1] && !proc_map_valid(pi)))
         return false;
     take_owner(inode);
     return true;
@@ -101,6 +143,13 @@ static int file_open_entry(struct inode *inode, struct file *file)
 
     if (error)
         return error;
+    if (pi->entry->file_ops) {
+        file_set_ops(file, pi->entry->file_ops);
+        return file->ops->open ? file->ops->open(inode, file) : 0;
+    }
+    if ((!pi->entry->show && (file->mode & FILE_READ)) ||
+        (!pi->entry->write && (file->mode & FILE_WRITE)))
+        return -EACCES; /* even for who is above permissions */
     return seq_open(file, show, pi);
 }
 
@@ -171,6 +220,8 @@ static int follow(struct inode *inode, struct path *target)
 
     if (!proc_may_look(pi->process))
         return -EACCES;
+    if (pi->entry->follow_privileged && !capable(CAP_SYS_ADMIN))
+        return -EPERM;
     return pi->entry->follow(pi, target);
 }
 

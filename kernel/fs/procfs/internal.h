@@ -27,7 +27,11 @@ struct proc_entry {
     /* Directories with more than `children`: */
     struct inode *(*lookup)(struct super_block *sb, struct proc_inode *dir, const char *name);
     int (*read_dir)(struct proc_inode *dir, struct dir_context *ctx);
-    bool private; /* only for who may look into the process */
+    bool private;                    /* only for who may look into the process */
+    bool follow_privileged;          /* a link that only CAP_SYS_ADMIN goes through */
+    const struct file_ops *file_ops; /* in place of show and write */
+    int *value;                      /* proc_show_value, proc_write_value */
+    int min, max;                    /* of *value */
 };
 
 struct proc_inode {
@@ -35,6 +39,7 @@ struct proc_inode {
     struct process *process; /* with a reference; NULL outside /proc/PID */
     struct thread *thread;   /* with a reference, in /proc/PID/task/TID */
     int fd;                  /* in /proc/PID/fd */
+    vaddr_t range[2];        /* in /proc/PID/map_files */
 };
 
 /* An inode for an entry; takes references of its own. NULL: no memory. */
@@ -51,25 +56,97 @@ bool proc_may_look(struct process *p);
 /* cookies of read_dir: 0, 1 "." and ".."; then children; dynamic ones from here on */
 #define PROC_DYNAMIC 256
 
+/* Are the thread's figures asked for, or those of the whole process? The thread that the files are
+ * about (the first one of /proc/PID) with a reference; NULL: the process has been waited for. */
+struct thread *proc_subject(const struct proc_inode *pi);
+
+/* Parts of tables of entries. */
+#define PROC_DIRECTORY(n, c)                                                                       \
+    {                                                                                              \
+        .name = n, .mode = S_IFDIR | 0555, .children = c                                           \
+    }
+#define PROC_LINK(n, fn)                                                                           \
+    {                                                                                              \
+        .name = n, .mode = S_IFLNK | 0777, .link = fn                                              \
+    }
+#define PROC_TEXT(n, m, fn)                                                                        \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | (m), .show = fn                                               \
+    }
+#define PROC_KNOB(n, m, fn, w)                                                                     \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | (m), .show = fn, .write = w                                   \
+    }
+#define PROC_VALUE(n, m, v, lo, hi)                                                                \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | (m), .show = proc_show_value, .write = proc_write_value,      \
+        .value = v, .min = lo, .max = hi                                                           \
+    }
+#define PROC_PRIVATE(n, m, fn)                                                                     \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | (m), .show = fn, .private = true                              \
+    }
+
 extern const struct proc_entry root_entries[]; /* root.c */
 struct inode *proc_root_lookup(struct super_block *sb, struct proc_inode *dir, const char *name);
 int proc_root_read_dir(struct proc_inode *dir, struct dir_context *ctx);
 extern const struct proc_entry process_directory; /* process.c: a directory entry for any PID */
 extern const struct proc_entry sys_entries[];     /* sys.c */
 
-/* process_files.c, maps.c, system.c */
-#define SHOW(name) int name(struct seq_file *m, struct proc_inode *pi)
+#define SHOW(name)  int name(struct seq_file *m, struct proc_inode *pi)
+#define WRITE(name) ssize_t name(struct proc_inode *pi, char *text, size_t n)
+
+/* inode.c: an integer variable */
+SHOW(proc_show_value);
+WRITE(proc_write_value);
+/* Cut off what follows the first word; and read a number, -EINVAL if it is none or out of range. */
+int proc_parse(char *text, s64 min, s64 max, s64 *value);
+
+/* process_stat.c */
 SHOW(proc_show_stat);
 SHOW(proc_show_statm);
+SHOW(proc_show_schedstat);
+SHOW(proc_show_sched);
+SHOW(proc_show_io);
+/* process_status.c */
 SHOW(proc_show_status);
+/* process_files.c */
 SHOW(proc_show_limits);
 SHOW(proc_show_cmdline);
 SHOW(proc_show_environ);
 SHOW(proc_show_auxv);
 SHOW(proc_show_comm);
-SHOW(proc_show_maps);
-SHOW(proc_show_fdinfo);
+WRITE(proc_write_comm);
+SHOW(proc_show_oom_score);
 SHOW(proc_show_oom_score_adj);
+WRITE(proc_write_oom_score_adj);
+SHOW(proc_show_personality);
+SHOW(proc_show_coredump_filter);
+WRITE(proc_write_coredump_filter);
+SHOW(proc_show_cgroup);
+SHOW(proc_show_timer_slack);
+WRITE(proc_write_timer_slack);
+/* stack.c */
+SHOW(proc_show_wchan);
+SHOW(proc_show_stack);
+SHOW(proc_show_syscall);
+/* maps.c, smaps.c */
+SHOW(proc_show_maps);
+SHOW(proc_show_smaps);
+SHOW(proc_show_smaps_rollup);
+struct vma;
+/* The line of maps for a VMA; buffer: PATH_MAX bytes. => mm->lock */
+void proc_show_vma(struct seq_file *m, struct vma *vma, char *buffer);
+/* descriptors.c */
+struct inode *proc_fd_lookup(struct super_block *sb, struct proc_inode *dir, const char *name);
+struct inode *proc_fdinfo_lookup(struct super_block *sb, struct proc_inode *dir, const char *name);
+struct inode *proc_map_lookup(struct super_block *sb, struct proc_inode *dir, const char *name);
+int proc_fd_read_dir(struct proc_inode *dir, struct dir_context *ctx);
+int proc_map_read_dir(struct proc_inode *dir, struct dir_context *ctx);
+/* Do such inodes still mean what they did when they were looked up? */
+bool proc_fd_valid(struct proc_inode *pi, mode_t mode);
+bool proc_map_valid(struct proc_inode *pi);
+/* system.c, memory.c, devices.c */
 SHOW(proc_show_meminfo);
 SHOW(proc_show_system_stat);
 SHOW(proc_show_uptime);
@@ -82,7 +159,14 @@ SHOW(proc_show_interrupts);
 SHOW(proc_show_slabinfo);
 SHOW(proc_show_vmstat);
 SHOW(proc_show_buddyinfo);
-ssize_t proc_write_comm(struct proc_inode *pi, char *text, size_t n);
-ssize_t proc_write_oom_score_adj(struct proc_inode *pi, char *text, size_t n);
+SHOW(proc_show_zoneinfo);
+SHOW(proc_show_swaps);
+SHOW(proc_show_nothing);
+SHOW(proc_show_devices);
+SHOW(proc_show_consoles);
+SHOW(proc_show_tty_drivers);
+SHOW(proc_show_iomem);
+SHOW(proc_show_execdomains);
+extern const struct file_ops proc_kmsg_ops;
 
 #endif

@@ -5,6 +5,7 @@
 #include "internal.h"
 #include <vellum/alloc.h>
 #include <vellum/error.h>
+#include <vellum/mm.h>
 
 static const char *vma_name(struct vma *vma)
 {
@@ -29,7 +30,7 @@ static void show_file_name(struct seq_file *m, struct vma *vma, char *buffer)
 }
 
 /* The address columns are padded so that names begin in column 74. */
-static void show_vma(struct seq_file *m, struct vma *vma, char *buffer)
+void proc_show_vma(struct seq_file *m, struct vma *vma, char *buffer)
 {
     const struct inode *inode = vma->file ? vma->file->inode : NULL;
     dev_id_t dev = inode ? inode->sb->device : 0;
@@ -62,7 +63,7 @@ int proc_show_maps(struct seq_file *m, struct proc_inode *pi)
     if (mm && buffer) {
         read_lock(&mm->lock);
         for (struct vma *vma = vma_first(mm); vma; vma = vma_next(vma))
-            show_vma(m, vma, buffer);
+            proc_show_vma(m, vma, buffer);
         read_unlock(&mm->lock);
     }
     if (mm)

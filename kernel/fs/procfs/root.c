@@ -24,36 +24,52 @@ static const char *mounts_link(struct proc_inode *pi, char *buffer)
     return buffer;
 }
 
-#define DIRECTORY(n, c)                                                                            \
-    {                                                                                              \
-        .name = n, .mode = S_IFDIR | 0555, .children = c                                           \
-    }
-#define LINK(n, fn)                                                                                \
-    {                                                                                              \
-        .name = n, .mode = S_IFLNK | 0777, .link = fn                                              \
-    }
-#define TEXT(n, m, fn)                                                                             \
-    {                                                                                              \
-        .name = n, .mode = S_IFREG | (m), .show = fn                                               \
-    }
+int proc_show_nothing(struct seq_file *m, struct proc_inode *pi)
+{
+    return 0;
+}
 
+int proc_show_execdomains(struct seq_file *m, struct proc_inode *pi)
+{
+    seq_puts(m, "0-0\tLinux           \t[kernel]\n");
+    return 0;
+}
+
+static const struct proc_entry tty_entries[] = {
+    PROC_TEXT("drivers", 0400, proc_show_tty_drivers),
+    {0},
+};
+
+/* Without disks, modules and devices of the kind "misc" their files are empty. */
 const struct proc_entry root_entries[] = {
-    LINK("self", self_link),
-    LINK("thread-self", thread_self_link),
-    LINK("mounts", mounts_link),
-    DIRECTORY("sys", sys_entries),
-    TEXT("buddyinfo", 0444, proc_show_buddyinfo),
-    TEXT("cmdline", 0444, proc_show_command_line),
-    TEXT("cpuinfo", 0444, proc_show_cpuinfo),
-    TEXT("filesystems", 0444, proc_show_filesystems),
-    TEXT("interrupts", 0444, proc_show_interrupts),
-    TEXT("loadavg", 0444, proc_show_loadavg),
-    TEXT("meminfo", 0444, proc_show_meminfo),
-    TEXT("slabinfo", 0400, proc_show_slabinfo),
-    TEXT("stat", 0444, proc_show_system_stat),
-    TEXT("uptime", 0444, proc_show_uptime),
-    TEXT("version", 0444, proc_show_version),
-    TEXT("vmstat", 0444, proc_show_vmstat),
+    PROC_LINK("self", self_link),
+    PROC_LINK("thread-self", thread_self_link),
+    PROC_LINK("mounts", mounts_link),
+    PROC_DIRECTORY("sys", sys_entries),
+    PROC_DIRECTORY("tty", tty_entries),
+    PROC_TEXT("buddyinfo", 0444, proc_show_buddyinfo),
+    PROC_TEXT("cmdline", 0444, proc_show_command_line),
+    PROC_TEXT("consoles", 0444, proc_show_consoles),
+    PROC_TEXT("cpuinfo", 0444, proc_show_cpuinfo),
+    PROC_TEXT("devices", 0444, proc_show_devices),
+    PROC_TEXT("diskstats", 0444, proc_show_nothing),
+    PROC_TEXT("execdomains", 0444, proc_show_execdomains),
+    PROC_TEXT("filesystems", 0444, proc_show_filesystems),
+    PROC_TEXT("interrupts", 0444, proc_show_interrupts),
+    PROC_TEXT("iomem", 0444, proc_show_iomem),
+    {.name = "kmsg", .mode = S_IFREG | 0400, .file_ops = &proc_kmsg_ops},
+    PROC_TEXT("loadavg", 0444, proc_show_loadavg),
+    PROC_TEXT("meminfo", 0444, proc_show_meminfo),
+    PROC_TEXT("misc", 0444, proc_show_nothing),
+    PROC_TEXT("modules", 0444, proc_show_nothing),
+    PROC_TEXT("partitions", 0444, proc_show_nothing),
+    PROC_TEXT("slabinfo", 0400, proc_show_slabinfo),
+    PROC_TEXT("stat", 0444, proc_show_system_stat),
+    PROC_TEXT("swaps", 0444, proc_show_swaps),
+    PROC_TEXT("uptime", 0444, proc_show_uptime),
+    PROC_TEXT("version", 0444, proc_show_version),
+    PROC_TEXT("vmstat", 0444, proc_show_vmstat),
+    PROC_TEXT("zoneinfo", 0444, proc_show_zoneinfo),
     {0},
 };
 

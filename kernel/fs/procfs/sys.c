@@ -104,6 +104,24 @@ static int show_boot_id(struct seq_file *m, struct proc_inode *pi)
     return 0;
 }
 
+static int show_randomize(struct seq_file *m, struct proc_inode *pi)
+{
+    seq_printf(m, "%d\n", aslr_enabled ? 2 : 0);
+    return 0;
+}
+
+/* All or nothing: there is no mode that spares the heap alone. */
+static ssize_t write_randomize(struct proc_inode *pi, char *text, size_t n)
+{
+    s64 value;
+    int error = proc_parse(text, 0, 2, &value);
+
+    if (error || value == 1)
+        return -EINVAL;
+    aslr_enabled = value == 2;
+    return 0;
+}
+
 /* ---- vm --------------------------------------------------------------------------------------------------- */
 
 /* 1: clean pages of files (those of tmpfs have no other home and stay); 2: dentries, inodes and
@@ -137,52 +155,71 @@ FACT(show_os_version, "%s\n", KERNEL_VERSION)
 FACT(show_pid_max, "%d\n", PID_MAX)
 FACT(show_ngroups_max, "%d\n", NGROUPS_MAX)
 FACT(show_cap_last_cap, "%d\n", CAP_LAST_CAP)
-FACT(show_overcommit, "0\n")
+FACT(show_arch, "%s\n", ARCH_NAME)
 FACT(show_max_map_count, "%d\n", MAX_MAP_COUNT)
 FACT(show_mmap_min_addr, "%lu\n", (unsigned long)USER_START)
-FACT(show_randomize, "%d\n", aslr_enabled ? 2 : 0)
+FACT(show_min_free, "%llu\n", (unsigned long long)frames_reserve() * (PAGE_SIZE / 1024))
+FACT(show_file_max, "%lld\n", (long long)INT64_MAX)
+FACT(show_file_nr, "%llu\t0\t%lld\n", (unsigned long long)file_count(), (long long)INT64_MAX)
+FACT(show_nr_open, "%d\n", NOFILE_MAX)
+FACT(show_overflow_id, "65534\n")
+FACT(show_entropy, "256\n") /* bits: the generator has been seeded and needs no more */
+FACT(show_time_slice, "100\n")
+FACT(show_zero, "0\n")
 
-#define DIRECTORY(n, c)                                                                            \
-    {                                                                                              \
-        .name = n, .mode = S_IFDIR | 0555, .children = c                                           \
-    }
-#define TEXT(n, fn)                                                                                \
-    {                                                                                              \
-        .name = n, .mode = S_IFREG | 0444, .show = fn                                              \
-    }
-#define KNOB(n, fn, w)                                                                             \
-    {                                                                                              \
-        .name = n, .mode = S_IFREG | 0644, .show = fn, .write = w                                  \
-    }
+#define FACT_ENTRY(n, fn) PROC_TEXT(n, 0444, fn)
 
 static const struct proc_entry random_entries[] = {
-    TEXT("boot_id", show_boot_id),
-    TEXT("uuid", show_uuid),
+    FACT_ENTRY("boot_id", show_boot_id),
+    FACT_ENTRY("entropy_avail", show_entropy),
+    FACT_ENTRY("poolsize", show_entropy),
+    FACT_ENTRY("uuid", show_uuid),
     {0},
 };
 static const struct proc_entry kernel_entries[] = {
-    TEXT("cap_last_cap", show_cap_last_cap),
-    KNOB("domainname", show_domain_name, write_domain_name),
-    KNOB("hostname", show_host_name, write_host_name),
-    TEXT("ngroups_max", show_ngroups_max),
-    TEXT("osrelease", show_osrelease),
-    TEXT("ostype", show_ostype),
-    TEXT("pid_max", show_pid_max),
-    KNOB("printk", show_printk, write_printk),
-    DIRECTORY("random", random_entries),
-    TEXT("randomize_va_space", show_randomize),
-    TEXT("version", show_os_version),
+    FACT_ENTRY("arch", show_arch),
+    FACT_ENTRY("cap_last_cap", show_cap_last_cap),
+    PROC_KNOB("domainname", 0644, show_domain_name, write_domain_name),
+    PROC_KNOB("hostname", 0644, show_host_name, write_host_name),
+    FACT_ENTRY("ngroups_max", show_ngroups_max),
+    FACT_ENTRY("osrelease", show_osrelease),
+    FACT_ENTRY("ostype", show_ostype),
+    FACT_ENTRY("overflowgid", show_overflow_id),
+    FACT_ENTRY("overflowuid", show_overflow_id),
+    FACT_ENTRY("pid_max", show_pid_max),
+    PROC_KNOB("printk", 0644, show_printk, write_printk),
+    PROC_DIRECTORY("random", random_entries),
+    PROC_KNOB("randomize_va_space", 0644, show_randomize, write_randomize),
+    FACT_ENTRY("sched_rr_timeslice_ms", show_time_slice),
+    FACT_ENTRY("tainted", show_zero),
+    FACT_ENTRY("threads-max", show_pid_max),
+    FACT_ENTRY("version", show_os_version),
     {0},
 };
 static const struct proc_entry vm_entries[] = {
     {.name = "drop_caches", .mode = S_IFREG | 0200, .write = write_drop_caches},
-    TEXT("max_map_count", show_max_map_count),
-    TEXT("mmap_min_addr", show_mmap_min_addr),
-    TEXT("overcommit_memory", show_overcommit),
+    FACT_ENTRY("max_map_count", show_max_map_count),
+    FACT_ENTRY("min_free_kbytes", show_min_free),
+    FACT_ENTRY("mmap_min_addr", show_mmap_min_addr),
+    PROC_VALUE("overcommit_memory", 0644, &overcommit_mode, 0, 2),
+    PROC_VALUE("overcommit_ratio", 0644, &overcommit_ratio, 0, INT32_MAX),
+    {0},
+};
+static const struct proc_entry fs_entries[] = {
+    FACT_ENTRY("file-max", show_file_max),
+    FACT_ENTRY("file-nr", show_file_nr),
+    FACT_ENTRY("nr_open", show_nr_open),
+    FACT_ENTRY("overflowgid", show_overflow_id),
+    FACT_ENTRY("overflowuid", show_overflow_id),
+    PROC_VALUE("pipe-max-size", 0644, &pipe_max_size, PAGE_SIZE, INT32_MAX),
+    FACT_ENTRY("protected_hardlinks", show_zero),
+    FACT_ENTRY("protected_symlinks", show_zero),
+    FACT_ENTRY("suid_dumpable", show_zero),
     {0},
 };
 const struct proc_entry sys_entries[] = {
-    DIRECTORY("kernel", kernel_entries),
-    DIRECTORY("vm", vm_entries),
+    PROC_DIRECTORY("fs", fs_entries),
+    PROC_DIRECTORY("kernel", kernel_entries),
+    PROC_DIRECTORY("vm", vm_entries),
     {0},
 };

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The texts about the whole system: meminfo, stat, uptime, loadavg, cpuinfo ... (proc(5)).
+ * The texts about the whole system: stat, uptime, loadavg, cpuinfo ... (proc(5)).
  */
 #include "internal.h"
-#include <vellum/alloc.h>
 #include <vellum/boot.h>
 #include <vellum/cpu.h>
 #include <vellum/irq.h>
@@ -11,42 +10,23 @@
 
 #define TICKS(ns) ((unsigned long long)((ns) / (NSEC_PER_SEC / HZ)))
 
-static void show_kib(struct seq_file *m, const char *name, u64 pages)
+struct cpu_times { /* ns */
+    u64 user, nice, system, idle;
+};
+
+static void add_times(struct cpu_times *t, struct cpu *c)
 {
-    seq_printf(m, "%-16s%8llu kB\n", name, (unsigned long long)pages * (PAGE_SIZE / 1024));
+    t->user += c->counters.user;
+    t->nice += c->counters.nice;
+    t->system += c->counters.system;
+    t->idle += sched_idle_ns(c);
 }
 
-int proc_show_meminfo(struct seq_file *m, struct proc_inode *pi)
+/* user nice system idle iowait irq softirq steal guest guest_nice */
+static void show_times(struct seq_file *m, const struct cpu_times *t)
 {
-    struct memory_counts c;
-
-    memory_counts(&c);
-    show_kib(m, "MemTotal:", c.total);
-    show_kib(m, "MemFree:", c.free);
-    show_kib(m, "MemAvailable:", c.free + c.slab_reclaimable);
-    show_kib(m, "Buffers:", 0);
-    show_kib(m, "Cached:", c.cached);
-    show_kib(m, "SwapCached:", 0);
-    show_kib(m, "SwapTotal:", 0);
-    show_kib(m, "SwapFree:", 0);
-    show_kib(m, "AnonPages:", c.anonymous);
-    show_kib(m, "Mapped:", c.mapped);
-    show_kib(m, "Shmem:", c.shared);
-    show_kib(m, "Slab:", c.slab);
-    show_kib(m, "SReclaimable:", c.slab_reclaimable);
-    show_kib(m, "SUnreclaim:", c.slab - min(c.slab, c.slab_reclaimable));
-    show_kib(m, "KernelStack:", c.kernel_stacks);
-    show_kib(m, "PageTables:", c.tables);
-    show_kib(m, "Committed_AS:", c.committed);
-    show_kib(m, "VmallocTotal:", (VMAP_END - VMAP_BASE) / PAGE_SIZE);
-    show_kib(m, "VmallocUsed:", c.vmap);
-    return 0;
-}
-
-/* "cpu  user nice system idle iowait irq softirq steal guest guest_nice" */
-static void show_cpu_times(struct seq_file *m, u64 user, u64 system, u64 idle)
-{
-    seq_printf(m, " %llu 0 %llu %llu 0 0 0 0 0 0\n", TICKS(user), TICKS(system), TICKS(idle));
+    seq_printf(m, " %llu %llu %llu %llu 0 0 0 0 0 0\n", TICKS(t->user), TICKS(t->nice),
+               TICKS(t->system), TICKS(t->idle));
 }
 
 static u64 total_forks(void)
@@ -59,30 +39,41 @@ static u64 total_forks(void)
     return n;
 }
 
-int proc_show_system_stat(struct seq_file *m, struct proc_inode *pi)
+static void show_all_times(struct seq_file *m)
 {
-    u64 user = 0, system = 0, idle = 0, switches = 0;
+    struct cpu_times all = {0};
     struct cpu *c;
 
-    cpu_for_each(c) {
-        user += c->counters.user;
-        system += c->counters.system;
-        idle += sched_idle_ns(c);
-        switches += c->counters.switches;
-    }
+    cpu_for_each(c)
+        add_times(&all, c);
     seq_puts(m, "cpu ");
-    show_cpu_times(m, user, system, idle);
+    show_times(m, &all);
     cpu_for_each(c) {
+        struct cpu_times one = {0};
+
         if (!c->online)
             continue;
+        add_times(&one, c);
         seq_printf(m, "cpu%u", c->id);
-        show_cpu_times(m, c->counters.user, c->counters.system, sched_idle_ns(c));
+        show_times(m, &one);
     }
-    seq_printf(
-        m, "intr %llu\nctxt %llu\nbtime %llu\nprocesses %llu\nprocs_running %u\nprocs_blocked 0\n",
-        (unsigned long long)irq_total(), (unsigned long long)switches,
-        (unsigned long long)(ktime_real_offset() / (s64)NSEC_PER_SEC),
-        (unsigned long long)total_forks(), sched_running());
+}
+
+/* Nothing waits for a disk, so procs_blocked is zero. */
+int proc_show_system_stat(struct seq_file *m, struct proc_inode *pi)
+{
+    u64 switches = 0;
+    struct cpu *c;
+
+    cpu_for_each(c)
+        switches += c->counters.switches;
+    show_all_times(m);
+    seq_puts(m, "intr ");
+    irq_show_counts(m);
+    seq_printf(m, "\nctxt %llu\nbtime %llu\nprocesses %llu\nprocs_running %u\nprocs_blocked 0\n",
+               (unsigned long long)switches,
+               (unsigned long long)(ktime_real_offset() / (s64)NSEC_PER_SEC),
+               (unsigned long long)total_forks(), sched_running());
     return 0;
 }
 
@@ -108,22 +99,21 @@ int proc_show_uptime(struct seq_file *m, struct proc_inode *pi)
 
 int proc_show_loadavg(struct seq_file *m, struct proc_inode *pi)
 {
-    unsigned long flags = spin_lock_irqsave(&tree_lock);
+    unsigned long flags = spin_lock_irqsave(&tree_lock), loads[3];
     struct process *p;
     unsigned threads = 0;
-    pid_t last = 0;
 
-    list_for_each_entry(p, &all_processes, all_link) {
+    list_for_each_entry(p, &all_processes, all_link)
         threads += p->thread_count;
-        last = p->pid; /* in order of creation */
-    }
     spin_unlock_irqrestore(&tree_lock, flags);
-    for (int i = 0; i < 3; i++) {
-        unsigned long load = load_average[i] + 2048 / 200;
+    load_averages(loads);
+    for (unsigned i = 0; i < ARRAY_SIZE(loads); i++) {
+        unsigned long load = loads[i] + (1 << LOAD_SHIFT) / 200; /* rounded */
 
-        seq_printf(m, "%lu.%02lu ", load >> 11, ((load & 2047) * 100) >> 11);
+        seq_printf(m, "%lu.%02lu ", load >> LOAD_SHIFT,
+                   ((load & ((1 << LOAD_SHIFT) - 1)) * 100) >> LOAD_SHIFT);
     }
-    seq_printf(m, "%u/%u %d\n", sched_running(), threads, last);
+    seq_printf(m, "%u/%u %d\n", sched_running(), threads, pid_last());
     return 0;
 }
 
@@ -159,43 +149,5 @@ int proc_show_filesystems(struct seq_file *m, struct proc_inode *pi)
 int proc_show_interrupts(struct seq_file *m, struct proc_inode *pi)
 {
     irq_show(m);
-    return 0;
-}
-
-int proc_show_slabinfo(struct seq_file *m, struct proc_inode *pi)
-{
-    slab_show(m);
-    return 0;
-}
-
-int proc_show_vmstat(struct seq_file *m, struct proc_inode *pi)
-{
-    struct memory_counts n;
-    u64 minor = 0, major = 0;
-    struct cpu *c;
-
-    memory_counts(&n);
-    cpu_for_each(c) {
-        minor += c->counters.minor_faults;
-        major += c->counters.major_faults;
-    }
-    seq_printf(m,
-               "nr_free_pages %llu\nnr_anon_pages %llu\nnr_mapped %llu\nnr_file_pages "
-               "%llu\nnr_shmem %llu\n",
-               (unsigned long long)n.free, (unsigned long long)n.anonymous,
-               (unsigned long long)n.mapped, (unsigned long long)n.cached,
-               (unsigned long long)n.shared);
-    seq_printf(m, "nr_page_table_pages %llu\npgfault %llu\npgmajfault %llu\n",
-               (unsigned long long)n.tables, (unsigned long long)(minor + major),
-               (unsigned long long)major);
-    return 0;
-}
-
-int proc_show_buddyinfo(struct seq_file *m, struct proc_inode *pi)
-{
-    seq_printf(m, "Node 0, zone %8s ", "Normal");
-    for (unsigned order = 0; order <= MAX_ORDER; order++)
-        seq_printf(m, "%6llu ", (unsigned long long)buddy_free_blocks(order));
-    seq_putc(m, '\n');
     return 0;
 }

@@ -44,6 +44,7 @@
 #define VMAP_END             0xffffffe300000000UL
 #define KERNEL_BASE          0xffffffff80000000UL
 #define ARCH_NAME            "riscv64"
+#define ARCH_CLOCK_NAME      "riscv_clocksource"
 #define ELF_ARCH             243 /* EM_RISCV */
 #define ELF_PLATFORM         ((const char *)0)
 #define ARCH_CLONE_TLS_FIRST 1

@@ -47,6 +47,7 @@
 
 #define ARCH_CLONE_TLS_FIRST false
 #define ARCH_NAME            "x86_64"
+#define ARCH_CLOCK_NAME      "tsc"
 #define ELF_ARCH             62 /* EM_X86_64 */
 #define ELF_PLATFORM         "x86_64"
 

@@ -159,6 +159,11 @@ struct x86_tss {
 enum { IST_NONE, IST_DEBUG, IST_NMI, IST_DOUBLE_FAULT, IST_MACHINE_CHECK, IST_COUNT };
 #define IST_STACK_SIZE PAGE_SIZE
 
+/* What switch_stack() leaves on the stack of a thread that does not run. */
+struct switch_frame {
+    u64 r15, r14, r13, r12, rbx, rbp, rip;
+};
+
 /* Flushes asked of other processors: smp.c. */
 struct tlb_request {
     vaddr_t start, end;

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /proc/PID/smaps and smaps_rollup: how much of each VMA is resident, and how it is shared (proc(5)).
+ *
+ * A page that n page-table entries map counts as 1/n towards the proportional set size of each. Every
+ * entry holds a reference to its page, and so does the page cache: the references less that one are
+ * the entries, unless somebody looks at the page just now. Fractions are kept in 1/4096 of a byte.
+ */
+#include "internal.h"
+#include <vellum/alloc.h>
+#include <vellum/error.h>
+#include <vellum/mm.h>
+
+#define PSS_SHIFT 12
+
+struct sizes { /* bytes */
+    u64 resident, shared_clean, shared_dirty, private_clean, private_dirty;
+    u64 referenced, anonymous, locked;
+    u64 proportional, proportional_dirty; /* << PSS_SHIFT */
+    u64 proportional_anonymous, proportional_file, proportional_shmem, proportional_locked;
+};
+
+static unsigned mappings_of(const struct page *page)
+{
+    int refs = atomic_read(&page->refs);
+
+    if (!(page->flags & PG_ANON) && READ_ONCE(page->cache))
+        refs--;
+    return max(refs, 1);
+}
+
+static void add_page(struct sizes *s, const struct page *page, pte_t pte, bool locked)
+{
+    unsigned mappings = mappings_of(page);
+    bool dirty = pte_dirty(pte) || (page->flags & PG_DIRTY);
+    u64 share = (PAGE_SIZE << PSS_SHIFT) / mappings;
+
+    s->resident += PAGE_SIZE;
+    s->proportional += share;
+    if (dirty)
+        s->proportional_dirty += share;
+    if (locked)
+        s->proportional_locked += share;
+    if (page->flags & PG_ANON) {
+        s->anonymous += PAGE_SIZE;
+        s->proportional_anonymous += share;
+    } else if (page->flags & PG_SHMEM) {
+        s->proportional_shmem += share;
+    } else {
+        s->proportional_file += share;
+    }
+    if (pte_young(pte) || (page->flags & PG_REFERENCED))
+        s->referenced += PAGE_SIZE;
+    if (mappings > 1)
+        *(dirty ? &s->shared_dirty : &s->shared_clean) += PAGE_SIZE;
+    else
+        *(dirty ? &s->private_dirty : &s->private_clean) += PAGE_SIZE;
+}
+
+struct visit {
+    struct sizes *sizes;
+    bool locked;
+};
+
+static void visit_page(const struct page *page, pte_t pte, void *arg)
+{
+    struct visit *v = arg;
+
+    add_page(v->sizes, page, pte, v->locked);
+}
+
+static void measure(struct sizes *s, struct vma *vma)
+{
+    struct visit v = {.sizes = s, .locked = vma->flags & VM_LOCKED};
+
+    vma_for_each_page(vma, visit_page, &v);
+}
+
+/* ---- the text ------------------------------------------------------------------------------------------- */
+
+static void show_kib(struct seq_file *m, const char *name, u64 bytes)
+{
+    seq_printf(m, "%-16s%8llu kB\n", name, (unsigned long long)bytes >> 10);
+}
+
+static void show_sizes(struct seq_file *m, const struct sizes *s, bool rollup)
+{
+    show_kib(m, "Rss:", s->resident);
+    show_kib(m, "Pss:", s->proportional >> PSS_SHIFT);
+    show_kib(m, "Pss_Dirty:", s->proportional_dirty >> PSS_SHIFT);
+    if (rollup) {
+        show_kib(m, "Pss_Anon:", s->proportional_anonymous >> PSS_SHIFT);
+        show_kib(m, "Pss_File:", s->proportional_file >> PSS_SHIFT);
+        show_kib(m, "Pss_Shmem:", s->proportional_shmem >> PSS_SHIFT);
+    }
+    show_kib(m, "Shared_Clean:", s->shared_clean);
+    show_kib(m, "Shared_Dirty:", s->shared_dirty);
+    show_kib(m, "Private_Clean:", s->private_clean);
+    show_kib(m, "Private_Dirty:", s->private_dirty);
+    show_kib(m, "Referenced:", s->referenced);
+    show_kib(m, "Anonymous:", s->anonymous);
+    show_kib(m, "LazyFree:", 0);
+    show_kib(m, "AnonHugePages:", 0);
+    show_kib(m, "ShmemPmdMapped:", 0);
+    show_kib(m, "FilePmdMapped:", 0);
+    show_kib(m, "Shared_Hugetlb:", 0);
+    show_kib(m, "Private_Hugetlb:", 0);
+    show_kib(m, "Swap:", 0);
+    show_kib(m, "SwapPss:", 0);
+    show_kib(m, "Locked:", s->proportional_locked >> PSS_SHIFT);
+}
+
+static void show_flags(struct seq_file *m, const struct vma *vma)
+{
+    static const struct {
+        u32 flag;
+        char name[3];
+    } names[] = {
+        {VM_READ, "rd"},      {VM_WRITE, "wr"},      {VM_EXEC, "ex"},       {VM_SHARED, "sh"},
+        {VM_MAY_READ, "mr"},  {VM_MAY_WRITE, "mw"},  {VM_MAY_EXEC, "me"},   {VM_GROWSDOWN, "gd"},
+        {VM_LOCKED, "lo"},    {VM_DONTCOPY, "dc"},   {VM_DONTEXPAND, "de"}, {VM_ACCOUNT, "ac"},
+        {VM_NORESERVE, "nr"}, {VM_WIPEONFORK, "wf"}, {VM_HUGEPAGE, "hg"},   {VM_NOHUGEPAGE, "nh"},
+    };
+
+    seq_puts(m, "VmFlags: ");
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+        if (vma->flags & names[i].flag)
+            seq_printf(m, "%s ", names[i].name);
+    if ((vma->flags & (VM_SHARED | VM_MAY_WRITE)) == (VM_SHARED | VM_MAY_WRITE))
+        seq_puts(m, "ms ");
+    seq_putc(m, '\n');
+}
+
+static void show_one(struct seq_file *m, struct vma *vma, char *buffer)
+{
+    struct sizes s = {0};
+
+    measure(&s, vma);
+    proc_show_vma(m, vma, buffer);
+    show_kib(m, "Size:", vma->end - vma->start);
+    show_kib(m, "KernelPageSize:", PAGE_SIZE);
+    show_kib(m, "MMUPageSize:", PAGE_SIZE);
+    show_sizes(m, &s, false);
+    seq_printf(m, "THPeligible:    0\n");
+    show_flags(m, vma);
+}
+
+static void show_all(struct seq_file *m, struct mm *mm, char *buffer)
+{
+    for (struct vma *vma = vma_first(mm); vma; vma = vma_next(vma))
+        show_one(m, vma, buffer);
+}
+
+static void show_sum(struct seq_file *m, struct mm *mm, char *buffer)
+{
+    struct vma *vma, *last = NULL;
+    struct sizes s = {0};
+    vaddr_t first = 0;
+
+    for (vma = vma_first(mm); vma; vma = vma_next(vma)) {
+        first = last ? first : vma->start;
+        last = vma;
+        measure(&s, vma);
+    }
+    if (!last)
+        return;
+    seq_printf(m, "%08llx-%08llx ---p 00000000 00:00 0                          [rollup]\n",
+               (unsigned long long)first, (unsigned long long)last->end);
+    show_sizes(m, &s, true);
+}
+
+static int show(struct seq_file *m, struct proc_inode *pi,
+                void (*fn)(struct seq_file *m, struct mm *mm, char *buffer))
+{
+    char *buffer = kmalloc(PATH_MAX, ALLOC_KERNEL);
+    struct mm *mm = buffer ? process_mm(pi->process) : NULL;
+
+    if (mm) {
+        read_lock(&mm->lock);
+        fn(m, mm, buffer);
+        read_unlock(&mm->lock);
+        mm_put(mm);
+    }
+    kfree(buffer);
+    return buffer ? 0 : -ENOMEM;
+}
+
+int proc_show_smaps(struct seq_file *m, struct proc_inode *pi)
+{
+    return show(m, pi, show_all);
+}
+
+int proc_show_smaps_rollup(struct seq_file *m, struct proc_inode *pi)
+{
+    return show(m, pi, show_sum);
+}
