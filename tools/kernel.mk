@@ -14,7 +14,7 @@ say = $(if $(V),@:,@printf '  %-8s %s\n' "$(1)" "$(2)")
 
 KERNEL_DIRS := $(wildcard kernel/*/ kernel/fs/*/) lib/ arch/$(ARCH)/
 KERNEL_SRC  := $(sort $(wildcard $(addsuffix *.c,$(KERNEL_DIRS)) $(addsuffix *.S,$(KERNEL_DIRS))))
-KERNEL_SRC  := $(filter-out $(KERNEL_SRC_EXCLUDE) %/offsets.c,$(KERNEL_SRC))
+KERNEL_SRC  := $(filter-out $(KERNEL_SRC_EXCLUDE) %/offsets.c $(if $(DEBUG),,kernel/debug/%),$(KERNEL_SRC))
 KERNEL_OBJ  := $(patsubst %,$(OUT)/%.o,$(basename $(KERNEL_SRC))) $(OUT)/gen/syscall_table.o \
 	       $(if $(wildcard arch/$(ARCH)/vdso/vdso.ld),$(OUT)/gen/vdso_image.o)
 
@@ -35,6 +35,9 @@ KERNEL_CFLAGS += -fconserve-stack -Wno-sign-compare
 else
 KERNEL_CFLAGS += -Wno-sign-compare -Wno-gnu
 endif
+
+# Debug builds check undefined behaviour (kernel/debug/undefined.c), except in what firmware shares.
+SANITIZE  = $(if $(DEBUG),$(if $(filter $(NO_SANITIZE) lib/libcalls.c,$<),,-fsanitize=undefined))
 
 .PHONY: kernel
 kernel: $(OUT)/vellum $(KERNEL_IMAGES) ## the kernel for ARCH, build/ARCH/vellum
@@ -58,7 +61,7 @@ $(OUT)/gen/syscall_table.o: $(OUT)/gen/syscall_table.c
 $(OUT)/%.o: %.c $(OUT)/uapi/.made
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
-	$(Q)$(KCC) $(KERNEL_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(KCC) $(KERNEL_CFLAGS) $(SANITIZE) -MMD -MP -c $< -o $@
 
 $(OUT)/%.o: %.S $(OUT)/gen/offsets.h $(OUT)/uapi/.made
 	@mkdir -p $(@D)

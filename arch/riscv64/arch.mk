@@ -18,6 +18,8 @@ FIRMWARE_SRC  := $(wildcard arch/riscv64/firmware/*.c arch/riscv64/firmware/*.S)
 FIRMWARE_OBJ  := $(patsubst %,$(OUT)/%.o,$(basename $(FIRMWARE_SRC))) \
 		 $(OUT)/lib/fdt.o $(OUT)/lib/string.o $(OUT)/lib/libcalls.o $(OUT)/arch/riscv64/string.o
 
+NO_SANITIZE   := arch/riscv64/firmware/% lib/fdt.c lib/string.c
+
 $(OUT)/gen/firmware: $(FIRMWARE_OBJ) arch/riscv64/firmware/firmware.ld
 	$(Q)$(KCC) -nostdlib -static -no-pie -march=rv64imac -mabi=lp64 -mno-relax -Wl,--gc-sections \
 	    -Wl,--build-id=none -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments \

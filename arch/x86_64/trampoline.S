@@ -60,6 +60,7 @@ trampoline_gdt:
     .quad 0x00cf9b000000ffff    /* 32-bit code */
     .quad 0x00af9b000000ffff    /* KERNEL_CS */
     .quad 0x00cf93000000ffff    /* KERNEL_DS */
+    .word 0 /* so that the longs that C changes are aligned */
 gdt_pointer:
     .word gdt_pointer - trampoline_gdt - 1
 trampoline_gdt_base:
@@ -67,6 +68,7 @@ trampoline_gdt_base:
 trampoline_jump32:
     .long AT(protected)
     .word 0x08
+    .balign 4
 trampoline_jump64:
     .long AT(long_mode)
     .word KERNEL_CS

@@ -25,7 +25,8 @@ u64 object_caches_shrink(void);
 
 #define KMALLOC_MAX (2 * PAGE_SIZE)
 
-/* Any size. Aligned to 8 bytes (powers of two: to their size, up to a page). NULL: no memory. */
+/* Any size. Aligned to 8 bytes; powers of two, and multiples of them up to 64, to that (up to a
+ * page). NULL: no memory. */
 void *kmalloc(size_t size, unsigned flags);
 void *kzalloc(size_t size, unsigned flags);
 void *kmalloc_array(size_t n, size_t size, unsigned flags); /* NULL also if n * size overflows */

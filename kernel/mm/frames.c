@@ -227,6 +227,7 @@ struct page *pages_alloc(unsigned order, unsigned flags)
 {
     struct page *page;
 
+    assert_may_allocate(flags);
     if (unlikely(order > MAX_ORDER))
         return NULL;
     page = try_alloc(order, flags);
@@ -236,6 +237,8 @@ struct page *pages_alloc(unsigned order, unsigned flags)
             return NULL;
     }
     assert(atomic_read(&page->refs) == 0 && page->flags == 0);
+    for (unsigned i = 0; i < 1U << order; i++)
+        frame_debug_allocate(page + i);
     page->flags = order ? PG_HEAD : 0;
     ref_init(&page->refs);
     page->order = order;
@@ -253,6 +256,8 @@ void pages_free(struct page *page, unsigned order)
     if (page->flags & PG_ANON)
         frames_count_anonymous(-(1L << order));
     page->flags = 0;
+    for (unsigned i = 0; i < 1U << order; i++)
+        frame_debug_free(page + i);
     if (likely(order == 0)) {
         stack_push(this_cpu()->frame_cache, page);
     } else {
@@ -301,6 +306,7 @@ void pages_put(struct page **pages, unsigned n)
         }
         anonymous += page->flags & PG_ANON ? 1 : 0;
         page->flags = 0;
+        frame_debug_free(page);
         stack_push(cache, page);
     }
     cache->anonymous -= anonymous;

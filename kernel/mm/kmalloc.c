@@ -31,10 +31,19 @@ static inline struct object_cache *cache_for(size_t size)
     return caches[ARRAY_SIZE(classes) - 3 + (size > 2048) + (size > 4096)];
 }
 
+static inline void *alloc_small(size_t size, unsigned flags)
+{
+    void *p = object_alloc(cache_for(size), flags);
+
+    if (p)
+        object_set_used(cache_for(size), p, size);
+    return p;
+}
+
 void *kmalloc(size_t size, unsigned flags)
 {
     if (likely(size <= KMALLOC_MAX))
-        return object_alloc(cache_for(size), flags);
+        return alloc_small(size, flags);
     return flags & ALLOC_ATOMIC ? NULL : vmap_alloc(size, flags);
 }
 
@@ -73,8 +82,11 @@ void *krealloc(void *old, size_t size, unsigned flags)
     if (!old)
         return kmalloc(size, flags);
     room = is_vmap(old) ? vmap_size(old) : object_cache_size(object_cache_of(old));
-    if (size <= room && (size > room / 4 || room <= 64))
+    if (size <= room && (size > room / 4 || room <= 64)) {
+        if (!is_vmap(old))
+            object_set_used(object_cache_of(old), old, size);
         return old;
+    }
     new = kmalloc(size, flags & ~ALLOC_ZERO);
     if (!new)
         return NULL;
@@ -98,8 +110,7 @@ __init void kmalloc_init(void)
     for (unsigned i = 0; i < ARRAY_SIZE(classes); i++) {
         size_t size = classes[i].size;
 
-        caches[i] = object_cache_create(classes[i].name, size,
-                                        IS_POWER_OF_2(size) ? min(size, PAGE_SIZE) : STEP);
+        caches[i] = object_cache_create(classes[i].name, size, min(size & -size, PAGE_SIZE));
         if (!caches[i])
             panic("no memory for kmalloc");
     }

@@ -54,10 +54,43 @@ struct object_cache;
 
 /* Stacks of free objects for all processors that have been found. => see memory_smp_init() */
 void object_caches_smp_init(void);
-/* The cache that an object comes from, and the size of its objects. */
+/* The cache that an object comes from, and the size of its objects, as it was asked for. */
 struct object_cache *object_cache_of(const void *object);
 size_t object_cache_size(const struct object_cache *cache);
+const char *object_cache_name(const struct object_cache *cache);
 /* The caches of kmalloc(), before anything else is allocated. */
 void kmalloc_init(void);
+
+/* ---- kernel/debug/objects.c: misuse of memory, found in debug builds ----------------------------- */
+
+#ifdef VELLUM_DEBUG
+/* Bytes that an object of a cache needs behind it. In what follows, `size` includes them. */
+size_t object_debug_room(void);
+void object_debug_create(void *object, size_t size); /* of a fresh slab */
+void object_debug_allocate(void *object, size_t size, size_t used, vaddr_t by);
+void object_debug_resize(void *object, size_t size, size_t used);
+void object_debug_free(void *object, size_t size, vaddr_t by);
+/* The object, kmalloc()'s, may be used up to here alone. */
+void object_set_used(struct object_cache *cache, void *object, size_t used);
+/* A frame is about to be free; has been allocated. */
+void frame_debug_free(struct page *page);
+void frame_debug_allocate(struct page *page);
+#else
+#define object_debug_room()                         0
+#define object_debug_create(object, size)           ((void)0)
+#define object_debug_allocate(object, size, n, by)  ((void)0)
+#define object_debug_resize(object, size, n)        ((void)0)
+#define object_debug_free(object, size, by)         ((void)0)
+#define object_set_used(cache, object, n)           ((void)0)
+#define frame_debug_free(page)                      ((void)0)
+#define frame_debug_allocate(page)                  ((void)0)
+#endif
+
+/* => may sleep, unless the flags say that it must not */
+#define assert_may_allocate(flags)                                                                 \
+    do {                                                                                           \
+        if (!((flags)&ALLOC_ATOMIC))                                                               \
+            assert_may_sleep();                                                                    \
+    } while (0)
 
 #endif

@@ -49,6 +49,10 @@ static struct list caches = LIST_INIT(caches);
 static struct object_cache cache_of_caches;
 static bool stacks_allowed; /* kmalloc() works, so stacks can be had */
 
+#define CALLER ((vaddr_t)__builtin_return_address(0))
+/* What debug builds find in free objects, and the slab's chain has overwritten. */
+#define FREE_WORD ((void *)0x6b6b6b6b6b6b6b6b)
+
 /* For CPUs without a stack: always empty and always full. */
 static struct object_stack no_stack;
 
@@ -79,9 +83,11 @@ static struct page *slab_create(struct object_cache *cache, unsigned flags)
     slab->slab_used = 0;
     slab->slab_total = cache->per_slab;
     slab->slab_free = objects;
-    for (unsigned i = 0; i < cache->per_slab; i++)
+    for (unsigned i = 0; i < cache->per_slab; i++) {
+        object_debug_create(objects + i * cache->size, cache->size);
         *(void **)(objects + i * cache->size) =
             i + 1 < cache->per_slab ? objects + (i + 1) * cache->size : NULL;
+    }
     atomic_add(&count_slab, 1L << cache->order);
     return slab;
 }
@@ -102,6 +108,10 @@ static void *slab_take(struct object_cache *cache, struct page *slab)
     void *object = slab->slab_free;
 
     slab->slab_free = *(void **)object;
+#ifdef VELLUM_DEBUG
+    *(void **)object = FREE_WORD;
+#endif
+    assert(!slab->slab_free || slab_of(slab->slab_free) == slab);
     if (++slab->slab_used == cache->per_slab)
         list_del(&slab->link);
     cache->used++;
@@ -218,10 +228,13 @@ static __noinline void free_slow(struct object_cache *cache, struct object_stack
 
 void *object_alloc(struct object_cache *cache, unsigned flags)
 {
-    unsigned long irq = irq_save();
-    struct object_stack *stack = cache->stacks[this_cpu()->id];
+    struct object_stack *stack;
     void *object = NULL;
+    unsigned long irq;
 
+    assert_may_allocate(flags);
+    irq = irq_save();
+    stack = cache->stacks[this_cpu()->id];
     if (likely(stack->count))
         object = stack->objects[--stack->count];
     irq_restore(irq);
@@ -230,6 +243,7 @@ void *object_alloc(struct object_cache *cache, unsigned flags)
         if (!object)
             return NULL;
     }
+    object_debug_allocate(object, cache->size, cache->requested, CALLER);
     if (flags & ALLOC_ZERO)
         memset(object, 0, cache->requested);
     return object;
@@ -241,9 +255,7 @@ void object_free(struct object_cache *cache, void *object)
     struct object_stack *stack = cache->stacks[this_cpu()->id];
 
     assert(slab_of(object)->slab_cache == cache);
-#ifdef VELLUM_DEBUG
-    memset(object, 0x6b, cache->size);
-#endif
+    object_debug_free(object, cache->size, CALLER);
     if (likely(stack->count < stack->limit))
         stack->objects[stack->count++] = object;
     else
@@ -258,8 +270,20 @@ struct object_cache *object_cache_of(const void *object)
 
 size_t object_cache_size(const struct object_cache *cache)
 {
-    return cache->size;
+    return cache->requested;
 }
+
+const char *object_cache_name(const struct object_cache *cache)
+{
+    return cache->name;
+}
+
+#ifdef VELLUM_DEBUG
+void object_set_used(struct object_cache *cache, void *object, size_t used)
+{
+    object_debug_resize(object, cache->size, used);
+}
+#endif
 
 /* ---- caches --------------------------------------------------------------------------------------- */
 
@@ -303,7 +327,7 @@ static void setup(struct object_cache *cache, const char *name, size_t size, siz
     memset(cache, 0, sizeof(*cache));
     cache->name = name;
     cache->requested = max(size, sizeof(void *));
-    cache->size = ALIGN_UP(cache->requested, align);
+    cache->size = ALIGN_UP(cache->requested + object_debug_room(), align);
     cache->stack_limit = choose_limit(cache->size);
     choose_slab(cache);
     spin_init(&cache->lock);
