@@ -19,7 +19,7 @@ PARTS = {
     "lint": ["lint.run_lint"],
     "unit": ["unit.run_unit"],
     "abi": ["abi.run_abi"],
-    "boot": ["boot.commands", "boot.machines", "boot.terminal", "boot.programs"],
+    "boot": ["boot.commands", "boot.machines", "boot.terminal", "boot.programs", "boot.mistakes"],
     "stress": ["stress.run_stress"],
     "bench": ["bench.run_bench"],
 }

@@ -106,7 +106,7 @@ $(OUT)/vellum.nosyms: $(KERNEL_OBJ) arch/$(ARCH)/kernel.ld
 	    -T arch/$(ARCH)/kernel.ld -o $@ $(KERNEL_OBJ) $(OUT)/gen/nosyms.o
 
 $(OUT)/gen/symbols.S: $(OUT)/vellum.nosyms tools/mksymbols.sh
-	$(Q)$(CROSS)nm -n $< | tools/mksymbols.sh > $@
+	$(Q)$(CROSS)nm -n $< | tools/mksymbols.sh $(if $(DEBUG),data) > $@
 
 $(OUT)/gen/symbols.o: $(OUT)/gen/symbols.S
 	$(Q)$(KCC) $(ARCH_CFLAGS) -fno-pie -c $< -o $@

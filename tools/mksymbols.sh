@@ -6,11 +6,13 @@
 # A symbol of another kind that follows a function gets in with an empty name: it
 # marks where the function ends. Symbols outside the kernel half (the very first
 # instructions, which run at physical addresses) are left out.
+# With the argument "data", that of debug builds, variables are in the table too.
 # The reader is kernel/trace/symbols.c.
-awk '
+awk -v data="${1:+1}" '
 BEGIN { n = 0; text = 0 }
 $1 !~ /^f/ { next }
 $2 ~ /^[tT]$/ && $3 !~ /^(\$|\.L|__pfx)/ { addr[n] = $1; name[n] = $3; n++; text = 1 }
+data && $2 ~ /^[dDbB]$/ { addr[n] = $1; name[n] = $3; n++; text = 0; next }
 $2 ~ /^[dDrRbB]$/ && text { addr[n] = $1; name[n] = ""; n++; text = 0 }
 END {
     print ".section .symtab_blob,\"a\""

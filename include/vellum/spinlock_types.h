@@ -5,7 +5,7 @@
 #ifndef VELLUM_SPINLOCK_TYPES_H
 #define VELLUM_SPINLOCK_TYPES_H
 
-#include <vellum/compiler.h>
+#include <vellum/lockdep.h>
 
 typedef struct {
     u32 locked; /* a word: RISC-V has no atomic exchange of bytes */
@@ -13,6 +13,7 @@ typedef struct {
     u16 owner_cpu; /* CPU number + 1 */
     u32 holder;    /* where it was taken: the low half of an address in the image */
 #endif
+    struct lock_id id;
 } spinlock_t;
 
 #define SPINLOCK_INIT                                                                              \

@@ -32,31 +32,36 @@
 #include <vellum/list.h>
 
 #ifdef VELLUM_DEBUG
-void spin_debug_lock(spinlock_t *lock);   /* before spinning: not ours already */
-void spin_debug_locked(spinlock_t *lock); /* now ours */
+void spin_debug_lock(spinlock_t *lock, unsigned nested);   /* before spinning: may we? */
+void spin_debug_locked(spinlock_t *lock, unsigned nested); /* now ours */
 void spin_debug_unlock(spinlock_t *lock);
+void spin_init(spinlock_t *lock);
 #else
-#define spin_debug_lock(l)   ((void)0)
-#define spin_debug_locked(l) ((void)0)
-#define spin_debug_unlock(l) ((void)0)
-#endif
-
-#define DEFINE_SPINLOCK(n) spinlock_t n = SPINLOCK_INIT
-
+#define spin_debug_lock(l, n)   ((void)0)
+#define spin_debug_locked(l, n) ((void)0)
+#define spin_debug_unlock(l)    ((void)0)
 static inline void spin_init(spinlock_t *lock)
 {
     *lock = (spinlock_t)SPINLOCK_INIT;
 }
+#endif
+
+#define DEFINE_SPINLOCK(n) spinlock_t n = SPINLOCK_INIT
 
 void spin_wait(spinlock_t *lock); /* the contended path */
 
-/* Take the lock; the caller has disabled preemption or interrupts. */
-static inline void spin_lock_raw(spinlock_t *lock)
+/* Take the lock; the caller has disabled preemption or interrupts. nested: see lockdep.h */
+static __always_inline void spin_lock_raw_nested(spinlock_t *lock, unsigned nested)
 {
-    spin_debug_lock(lock);
+    spin_debug_lock(lock, nested);
     if (unlikely(__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE)))
         spin_wait(lock);
-    spin_debug_locked(lock);
+    spin_debug_locked(lock, nested);
+}
+
+static inline void spin_lock_raw(spinlock_t *lock)
+{
+    spin_lock_raw_nested(lock, 0);
 }
 
 static inline void spin_unlock_raw(spinlock_t *lock)
@@ -76,6 +81,12 @@ static inline void spin_lock(spinlock_t *lock)
     spin_lock_raw(lock);
 }
 
+static inline void spin_lock_nested(spinlock_t *lock, unsigned nested)
+{
+    preempt_disable();
+    spin_lock_raw_nested(lock, nested);
+}
+
 static inline void spin_unlock(spinlock_t *lock)
 {
     spin_unlock_raw(lock);
@@ -89,7 +100,7 @@ static inline bool spin_trylock(spinlock_t *lock)
         preempt_enable();
         return false;
     }
-    spin_debug_locked(lock);
+    spin_debug_locked(lock, 0);
     return true;
 }
 
@@ -125,6 +136,7 @@ struct mutex {
     atomic_t state;       /* 0 free, 1 held, 2 held and perhaps waited for */
     struct thread *owner; /* [the holder's] */
     struct wait_queue waiters;
+    struct lock_id id;
 };
 #define MUTEX_INIT(n)                                                                              \
     {                                                                                              \
@@ -135,19 +147,28 @@ void mutex_init(struct mutex *m);
 void mutex_lock_slow(struct mutex *m);
 void mutex_unlock_slow(struct mutex *m);
 
-static inline void mutex_lock(struct mutex *m)
+/* nested: see lockdep.h */
+static inline void mutex_lock_nested(struct mutex *m, unsigned nested)
 {
     assert_may_sleep();
     assert(m->owner != current);
+    lockdep_order(&m->id, m, nested, false, LOCKDEP_HERE);
     if (unlikely(!atomic_cmpxchg(&m->state, 0, 1)))
         mutex_lock_slow(m);
+    lockdep_taken(&m->id, m, nested, false, LOCKDEP_HERE);
     m->owner = current;
+}
+
+static inline void mutex_lock(struct mutex *m)
+{
+    mutex_lock_nested(m, 0);
 }
 
 static inline bool mutex_trylock(struct mutex *m)
 {
     if (!atomic_cmpxchg(&m->state, 0, 1))
         return false;
+    lockdep_taken(&m->id, m, 0, false, LOCKDEP_HERE);
     m->owner = current;
     return true;
 }
@@ -155,6 +176,7 @@ static inline bool mutex_trylock(struct mutex *m)
 static inline void mutex_unlock(struct mutex *m)
 {
     assert(m->owner == current);
+    lockdep_released(m, false);
     m->owner = NULL;
     if (unlikely(atomic_xchg(&m->state, 0) != 1))
         mutex_unlock_slow(m);
@@ -172,6 +194,7 @@ struct rwlock {
     atomic_t state; /* number of readers, or RWLOCK_WRITER; plus RWLOCK_WAITERS */
     struct thread *writer;
     struct wait_queue readers, writers;
+    struct lock_id id;
 };
 #define RWLOCK_WRITER  0x40000000
 #define RWLOCK_WAITERS 0x20000000 /* take the slow paths */
@@ -185,27 +208,38 @@ void read_unlock_slow(struct rwlock *l);
 void write_lock_slow(struct rwlock *l);
 void write_unlock_slow(struct rwlock *l);
 
-static inline bool read_trylock(struct rwlock *l)
+static inline bool read_try(struct rwlock *l)
 {
     int n = atomic_read(&l->state);
 
     return likely(n < RWLOCK_WAITERS) && atomic_cmpxchg(&l->state, n, n + 1);
 }
 
+static inline bool read_trylock(struct rwlock *l)
+{
+    if (!read_try(l))
+        return false;
+    lockdep_taken(&l->id, l, 0, false, LOCKDEP_HERE);
+    return true;
+}
+
 static inline void read_lock(struct rwlock *l)
 {
     assert_may_sleep();
-    if (unlikely(!read_trylock(l)))
+    lockdep_order(&l->id, l, 0, false, LOCKDEP_HERE);
+    if (unlikely(!read_try(l)))
         read_lock_slow(l);
+    lockdep_taken(&l->id, l, 0, false, LOCKDEP_HERE);
 }
 
 static inline void read_unlock(struct rwlock *l)
 {
+    lockdep_released(l, false);
     if (unlikely(atomic_dec_return(&l->state) == RWLOCK_WAITERS))
         read_unlock_slow(l);
 }
 
-static inline bool write_trylock(struct rwlock *l)
+static inline bool write_try(struct rwlock *l)
 {
     if (!atomic_cmpxchg(&l->state, 0, RWLOCK_WRITER))
         return false;
@@ -213,16 +247,32 @@ static inline bool write_trylock(struct rwlock *l)
     return true;
 }
 
-static inline void write_lock(struct rwlock *l)
+static inline bool write_trylock(struct rwlock *l)
+{
+    if (!write_try(l))
+        return false;
+    lockdep_taken(&l->id, l, 0, false, LOCKDEP_HERE);
+    return true;
+}
+
+static inline void write_lock_nested(struct rwlock *l, unsigned nested)
 {
     assert_may_sleep();
-    if (unlikely(!write_trylock(l)))
+    lockdep_order(&l->id, l, nested, false, LOCKDEP_HERE);
+    if (unlikely(!write_try(l)))
         write_lock_slow(l);
+    lockdep_taken(&l->id, l, nested, false, LOCKDEP_HERE);
+}
+
+static inline void write_lock(struct rwlock *l)
+{
+    write_lock_nested(l, 0);
 }
 
 static inline void write_unlock(struct rwlock *l)
 {
     assert(l->writer == current);
+    lockdep_released(l, false);
     l->writer = NULL;
     if (unlikely(!atomic_cmpxchg(&l->state, RWLOCK_WRITER, 0)))
         write_unlock_slow(l);

@@ -11,6 +11,7 @@
 #include <vellum/atomic.h>
 #include <vellum/cpu.h>
 #include <vellum/list.h>
+#include <vellum/lockdep.h>
 #include <vellum/rbtree.h>
 #include <vellum/spinlock_types.h>
 
@@ -122,7 +123,8 @@ struct thread {
     u64 timer_slack;               /* [t] ns */
     void *fault_hint;              /* [t] mm's: last VMA found, valid for mm->sequence */
     u64 fault_hint_sequence;
-    void *journal_info; /* [t] */
+    void *journal_info;     /* [t] */
+    struct held_locks held; /* [t] of debug builds */
 };
 /* [t] this thread only  [i] constant after creation  [a] atomic  [w] wake_lock */
 

@@ -19,17 +19,20 @@ static inline bool user_range_ok(const void __user *p, size_t n)
 /* Return the number of bytes that were NOT copied: 0 is success. */
 static inline size_t __must_check copy_to_user(void __user *to, const void *from, size_t n)
 {
+    assert_may_fault();
     return user_range_ok(to, n) ? arch_copy_user(to, from, n) : n;
 }
 
 /* What could not be read is left as it was: callers that pass the buffer on must look at the result. */
 static inline size_t __must_check copy_from_user(void *to, const void __user *from, size_t n)
 {
+    assert_may_fault();
     return user_range_ok(from, n) ? arch_copy_user(to, from, n) : n;
 }
 
 static inline size_t __must_check clear_user(void __user *to, size_t n)
 {
+    assert_may_fault();
     return user_range_ok(to, n) ? arch_clear_user(to, n) : n;
 }
 
@@ -39,6 +42,7 @@ static inline ssize_t copy_user_string(char *to, const char __user *from, size_t
     size_t room = (vaddr_t)from < USER_END ? USER_END - (vaddr_t)from : 0;
     ssize_t len;
 
+    assert_may_fault();
     if (room == 0)
         return -EFAULT;
     len = arch_copy_user_string(to, from, n < room ? n : room);
@@ -50,6 +54,7 @@ static inline ssize_t copy_user_string(char *to, const char __user *from, size_t
     ({                                                                                             \
         const __typeof__(*(p)) __user *_p = (p);                                                   \
         int _err = -EFAULT;                                                                        \
+        assert_may_fault();                                                                        \
         if (user_range_ok(_p, sizeof(*_p)))                                                        \
             switch (sizeof(*_p)) {                                                                 \
             case 1: {                                                                              \
@@ -84,6 +89,7 @@ static inline ssize_t copy_user_string(char *to, const char __user *from, size_t
         __typeof__(*(p)) __user *_p = (p);                                                         \
         __typeof__(*(p)) _v = (x);                                                                 \
         int _err = -EFAULT;                                                                        \
+        assert_may_fault();                                                                        \
         if (user_range_ok(_p, sizeof(*_p)))                                                        \
             switch (sizeof(*_p)) {                                                                 \
             case 1:                                                                                \

@@ -127,6 +127,9 @@ static const struct level late_levels[] = {
     {"virtio", virtio_init},
     {"root", unpack_root},
     {"device directory", mount_devices},
+#ifdef VELLUM_DEBUG
+    {"mistakes on purpose", debug_mistake},
+#endif
 };
 
 /* ---- init --------------------------------------------------------------------------------------------- */

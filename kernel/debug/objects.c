@@ -51,8 +51,7 @@ static void print_place(const char *what, vaddr_t pc)
     printk(LOG_EMERG, "%s %s+0x%lx", what, name ? name : "?", (unsigned long)offset);
 }
 
-static void __noreturn complain(const char *what, const void *object, size_t size,
-                                const u8 *where)
+static void __noreturn complain(const char *what, const void *object, size_t size, const u8 *where)
 {
     const struct tail *tail = tail_of(object, size);
 
@@ -96,15 +95,15 @@ void object_debug_allocate(void *object, size_t size, size_t used, vaddr_t by)
         complain("object was written to after it was freed", object, size, changed);
     memset(object, POISON_FRESH, used);
     tail->state = STATE_USED;
-    tail->allocated_by = by;
-    object_debug_resize(object, size, used);
+    object_debug_resize(object, size, used, by);
 }
 
-void object_debug_resize(void *object, size_t size, size_t used)
+void object_debug_resize(void *object, size_t size, size_t used, vaddr_t by)
 {
     struct tail *tail = tail_of(object, size);
 
     tail->used = used;
+    tail->allocated_by = by;
     memset((char *)object + used, POISON_ZONE, (char *)tail - ((char *)object + used));
 }
 

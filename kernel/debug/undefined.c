@@ -130,7 +130,7 @@ HANDLER(invalid_builtin, const struct place *at)
 
 HANDLER(type_mismatch_v1, const struct type_mismatch *r, unsigned long pointer)
 {
-    const char *what = !pointer                                  ? "null pointer to"
+    const char *what = !pointer                                    ? "null pointer to"
                        : pointer & ((1UL << r->log_alignment) - 1) ? "misaligned address of"
                                                                    : "too little room for";
 

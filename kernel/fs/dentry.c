@@ -336,7 +336,7 @@ void dentry_unlink(struct dentry *d)
 
     spin_lock(&parent->lock);
     list_del_init(&d->sibling);
-    spin_lock(&d->lock);
+    spin_lock_nested(&d->lock, 1);
     if (d->flags & DENTRY_HASHED)
         dentry_unhash(d);
     pinned = d->flags & DENTRY_PINNED;
@@ -353,7 +353,7 @@ static void buckets_lock(struct bucket *a, struct bucket *b)
         SWAP(a, b);
     spin_lock(&a->lock);
     if (a != b)
-        spin_lock_raw(&b->lock);
+        spin_lock_raw_nested(&b->lock, 1);
 }
 
 static void buckets_unlock(struct bucket *a, struct bucket *b)
@@ -393,7 +393,7 @@ void dentry_move(struct dentry *from, struct dentry *to)
     dentry_leave_parent(from);
     spin_lock(&rename_lock);
     spin_lock_raw(&from->lock);
-    spin_lock_raw(&to->lock);
+    spin_lock_raw_nested(&to->lock, 1);
     a = bucket_of(from->name.hash);
     b = bucket_of(to->name.hash);
     buckets_lock(a, b);
@@ -437,7 +437,7 @@ void dentry_exchange(struct dentry *x, struct dentry *y)
     dentry_leave_parent(y);
     spin_lock(&rename_lock);
     spin_lock_raw(&x->lock);
-    spin_lock_raw(&y->lock);
+    spin_lock_raw_nested(&y->lock, 1);
     buckets_lock(a, b);
     hlist_del(&x->hash);
     hlist_del(&y->hash);
@@ -470,7 +470,7 @@ static struct dentry *next_hashed_child(struct dentry *d)
 
     spin_lock(&d->lock);
     list_for_each_entry(child, &d->children, sibling) {
-        spin_lock(&child->lock);
+        spin_lock_nested(&child->lock, 1);
         if (child->flags & DENTRY_HASHED) {
             atomic_inc(&child->refs);
             dentry_unhash(child);
@@ -601,5 +601,7 @@ void __init dentry_cache_init(void)
     if (!dentry_cache || !buckets)
         panic("no memory for the dentry cache");
     bucket_mask = n - 1;
+    for (u64 i = 0; i < n; i++)
+        spin_init(&buckets[i].lock);
     shrinker_register(&dentry_shrinker);
 }

@@ -150,7 +150,7 @@ static int link_to(struct creation *c, const struct path *old)
         return -EXDEV;
     if (IS_DIR(inode) || !c->dir->ops->link)
         return -EPERM;
-    mutex_lock(&inode->mutex);
+    mutex_lock_nested(&inode->mutex, 1);
     if (inode->nlink == 0 && !inode->linkable)
         error = -ENOENT;
     else if (inode->nlink >= NLINK_MAX)
@@ -201,7 +201,7 @@ static int remove_directory(struct inode *dir, struct dentry *victim)
     struct inode *inode = victim->inode;
     int error = -EPERM;
 
-    mutex_lock(&inode->mutex); /* nobody makes a name in it meanwhile */
+    mutex_lock_nested(&inode->mutex, 1); /* nobody makes a name in it meanwhile */
     if (dir->ops->rmdir)
         error = dir->ops->rmdir(dir, victim);
     mutex_unlock(&inode->mutex);

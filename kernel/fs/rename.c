@@ -38,7 +38,7 @@ static void lock_both(struct dentry *a, struct dentry *b)
     if (child_towards(b, a) || (!child_towards(a, b) && first > second))
         SWAP(first, second);
     mutex_lock(first);
-    mutex_lock(second);
+    mutex_lock_nested(second, 1);
 }
 
 static void unlock_both(struct dentry *a, struct dentry *b)
@@ -115,7 +115,7 @@ static int move_do(struct move *m)
     if (!from_dir->ops->rename)
         return -EPERM;
     if (replaced && IS_DIR(replaced) && !exchange)
-        mutex_lock(&replaced->mutex);
+        mutex_lock_nested(&replaced->mutex, 2);
     error = from_dir->ops->rename(from_dir, m->from, to_dir, m->to, m->flags);
     if (replaced && IS_DIR(replaced) && !exchange)
         mutex_unlock(&replaced->mutex);

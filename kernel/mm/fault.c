@@ -469,6 +469,8 @@ int page_fault(vaddr_t address, u32 access)
     if (unlikely(!thread->mm))
         return FAULT_MAPERR;
     assert_may_sleep();
+    if (access & ACCESS_USER)
+        assert_no_locks();
     result = mm_fault(thread->mm, address, access, &major);
     if (unlikely(major)) {
         thread->major_faults++;

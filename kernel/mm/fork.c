@@ -58,7 +58,7 @@ static int copy_pages(struct mm *child, struct vma *vma, bool *flush)
         if (!to)
             return -ENOMEM;
         spin_lock(&from_table->table_lock);
-        spin_lock(&to_table->table_lock);
+        spin_lock_nested(&to_table->table_lock, 1);
         *flush |= copy_entries(child, to, from, (stop - address) >> PAGE_SHIFT);
         spin_unlock(&to_table->table_lock);
         spin_unlock(&from_table->table_lock);
@@ -91,7 +91,7 @@ int fork_vmas(struct mm *child, struct mm *parent)
     bool flush = false;
     int error = 0;
 
-    write_lock(&child->lock);
+    write_lock_nested(&child->lock, 1);
     list_for_each_entry(vma, &parent->vma_list, link) {
         if (vma->flags & VM_DONTCOPY)
             continue;

@@ -18,6 +18,8 @@ static const struct {
     {2048, "kmalloc-2048"}, {4096, "kmalloc-4096"}, {8192, "kmalloc-8192"},
 };
 
+#define CALLER ((vaddr_t)__builtin_return_address(0))
+
 #define STEP        16 /* granularity of the table of small sizes */
 #define SMALL_LIMIT 1024
 
@@ -36,7 +38,7 @@ static inline void *alloc_small(size_t size, unsigned flags)
     void *p = object_alloc(cache_for(size), flags);
 
     if (p)
-        object_set_used(cache_for(size), p, size);
+        object_set_used(cache_for(size), p, size, CALLER);
     return p;
 }
 
@@ -84,7 +86,7 @@ void *krealloc(void *old, size_t size, unsigned flags)
     room = is_vmap(old) ? vmap_size(old) : object_cache_size(object_cache_of(old));
     if (size <= room && (size > room / 4 || room <= 64)) {
         if (!is_vmap(old))
-            object_set_used(object_cache_of(old), old, size);
+            object_set_used(object_cache_of(old), old, size, CALLER);
         return old;
     }
     new = kmalloc(size, flags & ~ALLOC_ZERO);

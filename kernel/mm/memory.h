@@ -68,22 +68,21 @@ void kmalloc_init(void);
 size_t object_debug_room(void);
 void object_debug_create(void *object, size_t size); /* of a fresh slab */
 void object_debug_allocate(void *object, size_t size, size_t used, vaddr_t by);
-void object_debug_resize(void *object, size_t size, size_t used);
+void object_debug_resize(void *object, size_t size, size_t used, vaddr_t by);
 void object_debug_free(void *object, size_t size, vaddr_t by);
-/* The object, kmalloc()'s, may be used up to here alone. */
-void object_set_used(struct object_cache *cache, void *object, size_t used);
+/* The object, kmalloc()'s for `by`, may be used up to here alone. */
+void object_set_used(struct object_cache *cache, void *object, size_t used, vaddr_t by);
 /* A frame is about to be free; has been allocated. */
 void frame_debug_free(struct page *page);
 void frame_debug_allocate(struct page *page);
 #else
-#define object_debug_room()                         0
-#define object_debug_create(object, size)           ((void)0)
-#define object_debug_allocate(object, size, n, by)  ((void)0)
-#define object_debug_resize(object, size, n)        ((void)0)
-#define object_debug_free(object, size, by)         ((void)0)
-#define object_set_used(cache, object, n)           ((void)0)
-#define frame_debug_free(page)                      ((void)0)
-#define frame_debug_allocate(page)                  ((void)0)
+#define object_debug_room()                        0
+#define object_debug_create(object, size)          ((void)0)
+#define object_debug_allocate(object, size, n, by) ((void)0)
+#define object_debug_free(object, size, by)        ((void)0)
+#define object_set_used(cache, object, n, by)      ((void)0)
+#define frame_debug_free(page)                     ((void)0)
+#define frame_debug_allocate(page)                 ((void)0)
 #endif
 
 /* => may sleep, unless the flags say that it must not */

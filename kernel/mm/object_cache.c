@@ -279,9 +279,9 @@ const char *object_cache_name(const struct object_cache *cache)
 }
 
 #ifdef VELLUM_DEBUG
-void object_set_used(struct object_cache *cache, void *object, size_t used)
+void object_set_used(struct object_cache *cache, void *object, size_t used, vaddr_t by)
 {
-    object_debug_resize(object, cache->size, used);
+    object_debug_resize(object, cache->size, used, by);
 }
 #endif
 

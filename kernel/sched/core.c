@@ -366,6 +366,7 @@ void sched_fork(struct thread *child, struct thread *parent)
     child->run_started = child->run_cycles = child->wait_cycles = 0;
     child->user_ticks = child->system_ticks = 0;
     child->preempt_count = 1; /* schedule_tail()'s caller enables */
+    lockdep_thread_init(child);
     child->sched_class->fork(child, parent);
 }
 
@@ -392,7 +393,7 @@ static void lock_two(struct run_queue *a, struct run_queue *b)
     struct run_queue *first = a->cpu->id < b->cpu->id ? a : b;
 
     spin_lock_raw(&first->lock);
-    spin_lock_raw(first == a ? &b->lock : &a->lock);
+    spin_lock_raw_nested(first == a ? &b->lock : &a->lock, 1);
 }
 
 /* Pull one waiting thread from the CPU that has the most; => interrupts off. Whether one came. */

@@ -14,6 +14,7 @@ void mutex_init(struct mutex *m)
     atomic_set(&m->state, 0);
     m->owner = NULL;
     wait_queue_init(&m->waiters);
+    lock_id_init(&m->id, LOCKDEP_HERE);
 }
 
 void mutex_lock_slow(struct mutex *m)
@@ -27,14 +28,17 @@ int mutex_lock_interruptible(struct mutex *m)
     int r = 0;
 
     assert_may_sleep();
+    lockdep_order(&m->id, m, 0, false, LOCKDEP_HERE);
     if (!atomic_cmpxchg(&m->state, 0, 1))
         r = wait_event_state(&m->waiters, atomic_xchg(&m->state, 2) == 0, TASK_INTERRUPTIBLE,
                              KTIME_MAX, true);
-    if (r == 0)
-        m->owner = current;
-    else
+    if (r) {
         wake_up_one(&m->waiters); /* a wake-up meant for us goes on to the next */
-    return r;
+        return r;
+    }
+    lockdep_taken(&m->id, m, 0, false, LOCKDEP_HERE);
+    m->owner = current;
+    return 0;
 }
 
 void mutex_unlock_slow(struct mutex *m)

@@ -13,6 +13,7 @@ void rwlock_init(struct rwlock *l)
     l->writer = NULL;
     wait_queue_init(&l->readers);
     wait_queue_init(&l->writers);
+    lock_id_init(&l->id, LOCKDEP_HERE);
 }
 
 static bool replace(struct rwlock *l, int *old, int new)

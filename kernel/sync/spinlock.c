@@ -25,16 +25,24 @@ void spin_wait(spinlock_t *lock)
 }
 
 #ifdef VELLUM_DEBUG
-void spin_debug_lock(spinlock_t *lock)
+void spin_init(spinlock_t *lock)
+{
+    *lock = (spinlock_t)SPINLOCK_INIT;
+    lock_id_init(&lock->id, LOCKDEP_HERE);
+}
+
+void spin_debug_lock(spinlock_t *lock, unsigned nested)
 {
     if (current->preempt_count == 0 && irqs_enabled())
         panic("spinlock %p taken with preemption on", (void *)lock);
     if (READ_ONCE(lock->owner_cpu) == this_cpu()->id + 1)
         panic("spinlock %p taken twice; first at ...%x", (void *)lock, lock->holder);
+    lockdep_order(&lock->id, lock, nested, true, LOCKDEP_HERE);
 }
 
-void spin_debug_locked(spinlock_t *lock)
+void spin_debug_locked(spinlock_t *lock, unsigned nested)
 {
+    lockdep_taken(&lock->id, lock, nested, true, LOCKDEP_HERE);
     lock->owner_cpu = this_cpu()->id + 1;
     lock->holder = (u32)(vaddr_t)__builtin_return_address(0);
 }
@@ -45,6 +53,7 @@ void spin_debug_unlock(spinlock_t *lock)
         panic("spinlock %p released by CPU %u, held by CPU %d", (void *)lock, this_cpu()->id,
               lock->owner_cpu - 1);
     lock->owner_cpu = 0;
+    lockdep_released(lock, true);
 }
 
 bool spin_held(const spinlock_t *lock)

@@ -7,6 +7,7 @@
 void wait_queue_init(struct wait_queue *q)
 {
     spin_init(&q->lock);
+    lock_id_init(&q->lock.id, LOCKDEP_HERE);
     list_init(&q->entries);
 }
 

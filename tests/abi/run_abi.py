@@ -61,8 +61,9 @@ def judge(output, status):
 class Machine:
     """One start of Vellum that runs programs until it is through or broken."""
 
-    def __init__(self, arch, smp, initrd, programs):
+    def __init__(self, arch, smp, initrd, programs, debug):
         self.argv = run_argv(arch, "--smp", str(smp), "--mem", "512M", "--initrd", initrd)
+        self.argv += ["--debug"] if debug else []
         self.argv += ["--append", "loglevel=4", "--", "/abi/driver", *programs]
 
     def run(self, done):
@@ -103,8 +104,9 @@ class Machine:
         return current or "(between)", why + "\n" + "\n".join(text[-30:])
 
 
-def in_vellum(arch, smp):
+def in_vellum(arch, smp, debug=False):
     folder = build(arch)
+    kind = f"{arch} smp {smp}" + (" debug" if debug else "")
 
     def fill(archive):
         archive.tree("abi", folder)
@@ -115,21 +117,27 @@ def in_vellum(arch, smp):
 
     def done(name, output, status, seconds):
         verdict, text = judge(output, status)
-        parts.append(Part(f"abi/{name} {arch} smp {smp}", verdict, seconds, text))
+        parts.append(Part(f"abi/{name} {kind}", verdict, seconds, text))
         left.remove(name)
 
     while left and starts < 8:
         starts += 1
-        current, why = Machine(arch, smp, initrd, left).run(done)
+        current, why = Machine(arch, smp, initrd, left, debug).run(done)
         if current is None:
             break
         if current not in left:  # before the first program, between two or after the last
-            parts.append(Part(f"abi/{current} {arch} smp {smp}", "FAIL", 0.0, why))
+            parts.append(Part(f"abi/{current} {kind}", "FAIL", 0.0, why))
             continue
-        parts.append(Part(f"abi/{current} {arch} smp {smp}", "FAIL", 0.0, why))
+        parts.append(Part(f"abi/{current} {kind}", "FAIL", 0.0, why))
         left.remove(current)
-    parts += [Part(f"abi/{n} {arch} smp {smp}", "FAIL", 0.0, "not run: too many broken machines") for n in left]
+    parts += [Part(f"abi/{n} {kind}", "FAIL", 0.0, "not run: too many broken machines") for n in left]
     return parts
+
+
+@test("abi", weight=110)
+def debug_smp_4(arch):
+    """Once more where the kernel checks itself: order of locks, memory after free, and so on."""
+    return in_vellum(arch, 4, debug=True)
 
 
 for count in (1, 2, 4):
