@@ -47,12 +47,13 @@ struct process {
     bool leader_of_session;
 
     /* Signals. [s] sighand->lock */
-    struct sighand *sighand;     /* [l] */
-    struct signal_queue pending; /* [s] */
-    int group_exit_code;         /* [s] */
-    bool group_exiting;          /* [s] all threads are to die */
-    int group_stop_signal;       /* [s] stopped by; 0: running */
-    unsigned stop_pending;       /* [s] threads that have not stopped yet */
+    struct sighand *sighand;           /* [l] */
+    struct signal_queue pending;       /* [s] */
+    struct signal_watch *signal_watch; /* [s] NULL: there is no signalfd */
+    int group_exit_code;               /* [s] */
+    bool group_exiting;                /* [s] all threads are to die */
+    int group_stop_signal;             /* [s] stopped by; 0: running */
+    unsigned stop_pending;             /* [s] threads that have not stopped yet */
     int stop_report;        /* [s] signal of a completed stop that nobody has waited for; 0: none */
     bool continue_report;   /* [s] continued, and nobody has waited for that */
     bool continue_notify;   /* [s] the parent is still to be sent CLD_CONTINUED */

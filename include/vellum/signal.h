@@ -90,6 +90,19 @@ void signal_mask_restore(bool interrupted);
 /* Take one pending signal of `set` off the queues (sigtimedwait, signalfd): its number or 0. */
 int signal_dequeue(signal_set set, siginfo_t *info);
 
+/* Those pending for the current thread, blocked or not. */
+signal_set signals_pending(void);
+
+/* Where a process's signalfds wait for its signals. Woken, with EPOLLIN, for each one that is queued.
+ * It outlives the process if an epoll elsewhere still stands on it. */
+struct signal_watch {
+    refcount_t refs;
+    struct wait_queue wait;
+};
+struct signal_watch *
+signal_watch_current(void); /* the process's, made if need be; NULL: no memory */
+void signal_watch_put(struct signal_watch *w);
+
 /* Before the return to user mode with WORK_* bits set: reschedule, deliver signals, restart or end
  * interrupted system calls. The entry code calls it with interrupts off and loops while work is left;
  * returns with interrupts off. */

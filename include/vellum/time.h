@@ -42,6 +42,24 @@ void timer_start(struct timer *t, ktime_t expires); /* also moves a queued one *
 bool timer_cancel(struct timer *t);
 bool timer_cancel_sync(struct timer *t);
 
+/* A timer on a clock that programs know: on the monotonic scale, or on real time, where it moves when
+ * the clock is set. => the caller lets one start, forward or end at a time */
+struct clock_timer {
+    struct timer timer; /* fn finds the rest around it */
+    bool real;          /* expires is ns since 1970, else monotonic */
+    u64 expires;        /* ns */
+    struct list link;   /* among those on real time */
+};
+/* The scale that timers on this clock use. 0 or -EINVAL: it has none. */
+int clock_for_timer(clockid_t clock, bool *real);
+void clock_timer_init(struct clock_timer *ct, void (*fn)(struct timer *));
+void clock_timer_start(struct clock_timer *ct, bool real, u64 expires);
+void clock_timer_end(struct clock_timer *ct); /* => as timer_cancel_sync() */
+u64 clock_timer_now(const struct clock_timer *ct);
+u64 clock_timer_left(const struct clock_timer *ct); /* ns; 0: due */
+/* Start again at the next multiple of interval that lies ahead. Returns how many it went on by. */
+u64 clock_timer_forward(struct clock_timer *ct, u64 interval);
+
 /* The machine's timer vector. user: the interrupted frame was in user mode. => interrupts off */
 void timer_interrupt(bool user);
 /* The idle loop stops and restarts the tick of this CPU. => interrupts off */

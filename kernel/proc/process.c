@@ -71,6 +71,8 @@ void process_free(struct process *p)
     signal_queue_flush(&p->pending);
     if (p->sighand)
         sighand_put(p->sighand);
+    if (unlikely(p->signal_watch != NULL))
+        signal_watch_put(p->signal_watch);
     object_free(process_cache, p);
 }
 

@@ -14,6 +14,7 @@
 #include "internal.h"
 #include <vellum/alloc.h>
 #include <vellum/string.h>
+#include <linux/eventpoll.h>
 
 struct queued_signal {
     struct list link;
@@ -125,6 +126,16 @@ int signal_dequeue(signal_set set, siginfo_t *info)
     signal_recalc(current);
     spin_unlock_irqrestore(&p->sighand->lock, flags);
     return signo;
+}
+
+signal_set signals_pending(void)
+{
+    struct process *p = current->process;
+    unsigned long flags = spin_lock_irqsave(&p->sighand->lock);
+    signal_set set = current->pending.set | p->pending.set;
+
+    spin_unlock_irqrestore(&p->sighand->lock, flags);
+    return set;
 }
 
 /* ---- telling the thread -------------------------------------------------------------------------------- */
@@ -310,6 +321,8 @@ int signal_send_locked(struct process *p, struct thread *t, int signo, const sig
             return error;
     }
     q->set |= signal_bit(signo);
+    if (unlikely(p->signal_watch != NULL) && wait_queue_active(&p->signal_watch->wait))
+        wake_up(&p->signal_watch->wait, ~0u, EPOLLIN | EPOLLRDNORM);
     t = t ? (wants(t, signo) ? t : NULL) : choose_thread(p, main, signo);
     if (!t)
         return 0;

@@ -160,6 +160,8 @@ static int set_real(const struct __kernel_timespec *ts)
         return -EPERM;
     ktime_set_real(timespec_to_ns(ts));
     wake_up_all(&clock_was_set);
+    clock_timers_move();
+    timerfds_clock_was_set();
     return 0;
 }
 
