@@ -131,6 +131,10 @@ int fork_vmas(struct mm *child, struct mm *parent);
 
 /* Make a stack longer, down to address. FAULT_OK, or FAULT_MAPERR. => mm->lock not held */
 int grow_stack(struct mm *mm, vaddr_t address);
+/* The address for a new mapping, or -errno. => mm->lock */
+long place_mapping(struct mm *mm, const struct map_request *request);
+/* May the address space have `pages` more with these flags? => mm->lock write-held */
+bool limits_allow(struct mm *mm, u32 flags, u64 pages);
 /* May `pages` more be promised to private mappings? */
 bool overcommit_allows(u64 pages);
 /* Fault in a range, as far as it can be. => mm->lock not held */

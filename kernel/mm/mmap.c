@@ -39,8 +39,7 @@ static bool is_data(u32 flags)
     return (flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) == VM_WRITE;
 }
 
-/* May the address space have `pages` more with these flags? */
-static bool limits_allow(struct mm *mm, u32 flags, u64 pages)
+bool limits_allow(struct mm *mm, u32 flags, u64 pages)
 {
     if (mm->total_pages + pages > mm_limit(RLIMIT_AS) >> PAGE_SHIFT)
         return false;
@@ -79,8 +78,7 @@ static long place_fixed(struct mm *mm, const struct map_request *r)
     return r->address;
 }
 
-/* The address for a new mapping, or -errno. */
-static long place(struct mm *mm, const struct map_request *r)
+long place_mapping(struct mm *mm, const struct map_request *r)
 {
     vaddr_t hint = ALIGN_DOWN(r->address, PAGE_SIZE), address;
 
@@ -127,7 +125,7 @@ static int add_vma(struct mm *mm, const struct map_request *r, vaddr_t start, u3
 /* => mm->lock write-held */
 static long map_locked(struct mm *mm, const struct map_request *r, u32 flags)
 {
-    long start = place(mm, r);
+    long start = place_mapping(mm, r);
     u64 pages = r->length >> PAGE_SHIFT;
     int error;
 

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mremap(2): a mapping is made longer or shorter, in place or at another one.
+ *
+ *                     shorter            unmap the rest
+ *     old range  -->  longer, room here  resize the VMA
+ *                     else               a second VMA, to which the pages move; unmap the old range
+ *
+ * Only private pages have to move: those of files are found again by a fault. A private page is
+ * known by its address in the family (page->index; see struct anon_family), so one that is ours alone
+ * gets its new address, and one that is shared since a fork is copied, as a write to it would do.
+ */
+#include "address_space.h"
+#include <vellum/alloc.h>
+#include <vellum/cred.h>
+#include <vellum/error.h>
+#include <vellum/syscall.h>
+#include <vellum/thread.h>
+#include <linux/resource.h>
+
+struct remap {
+    vaddr_t old, new;
+    u64 old_length, new_length; /* bytes, page aligned */
+    unsigned long flags;        /* MREMAP_* */
+};
+
+/* ---- moving pages => mm->lock write-held, the mapping set too if there is one -------------------- */
+
+/* A copy of a page that is shared since a fork; the batch gets the reference to the original. */
+static struct page *copy_shared(struct tlb_batch *batch, struct page *page)
+{
+    struct page *copy = page_alloc(ALLOC_USER);
+
+    if (!copy)
+        return NULL;
+    arch_copy_page(page_to_virt(copy), page_to_virt(page));
+    copy->flags = PG_ANON | PG_UPTODATE;
+    copy->family = page->family;
+    preempt_disable();
+    frames_count_anonymous(1);
+    preempt_enable();
+    batch->pages[batch->n++] = page;
+    return copy;
+}
+
+/* Move the private page of an entry to another address. 0 or -ENOMEM */
+static int move_page(struct tlb_batch *batch, const struct vma *vma, pte_t *from,
+                     struct page *from_table, vaddr_t address, vaddr_t target)
+{
+    struct page *page = pfn_to_page(pte_pfn(pte_load(from))), *copy = NULL, *to_table;
+    pte_t *to = page_table_make(batch->mm, target, &to_table), pte;
+
+    if (!to)
+        return -ENOMEM;
+    if (atomic_read(&page->refs) > 1) { /* then all entries for it are read-only */
+        copy = copy_shared(batch, page);
+        if (!copy)
+            return -ENOMEM;
+    }
+    spin_lock(&from_table->table_lock);
+    pte = pte_exchange(from, (pte_t){0});
+    spin_unlock(&from_table->table_lock);
+    batch->start = min(batch->start, address);
+    batch->end = max(batch->end, address + PAGE_SIZE);
+    if (copy)
+        pte = pte_clear_write(pte_leaf(page_to_pfn(copy), vma_prot(vma), 0));
+    (copy ? copy : page)->index = target >> PAGE_SHIFT;
+    spin_lock(&to_table->table_lock);
+    pte_publish(to, pte);
+    spin_unlock(&to_table->table_lock);
+    return 0;
+}
+
+static bool is_private_page(pte_t pte)
+{
+    return !pte_none(pte) && !pte_special(pte) && (pfn_to_page(pte_pfn(pte))->flags & PG_ANON);
+}
+
+/* 0, or -ENOMEM with some of the pages moved */
+static int move_pages(const struct vma *vma, vaddr_t start, u64 length, vaddr_t target)
+{
+    vaddr_t address = start, end = start + length, stop;
+    struct tlb_batch batch;
+    struct page *table;
+    pte_t *entry;
+    int error = 0;
+
+    tlb_batch_begin(&batch, vma->mm);
+    while (!error) {
+        address = page_table_next(vma->mm, address, end, &entry, &table);
+        if (address >= end)
+            break;
+        stop = table_end(address, end);
+        for (; !error && address < stop; address += PAGE_SIZE, entry++) {
+            if (is_private_page(pte_load(entry)))
+                error = move_page(&batch, vma, entry, table, address, address - start + target);
+            if (batch.n == TLB_BATCH)
+                tlb_batch_flush(&batch);
+        }
+    }
+    tlb_batch_flush(&batch);
+    return error;
+}
+
+/* All or nothing. Truncation, which visits one VMA after the other, must not miss a page. */
+static int move_all_pages(const struct vma *vma, vaddr_t start, u64 length, vaddr_t target)
+{
+    int error;
+
+    if (!vma->has_private || !length)
+        return 0;
+    if (vma->mappings)
+        write_lock(&vma->mappings->lock);
+    error = move_pages(vma, start, length, target);
+    if (error) /* back to where the tables are, and all ours by now: this does not fail */
+        move_pages(vma, target, length, start);
+    if (vma->mappings)
+        write_unlock(&vma->mappings->lock);
+    return error;
+}
+
+/* ---- VMAs => mm->lock write-held ------------------------------------------------------------------ */
+
+/* So that unmapping [start, end), which is in one VMA, will need no memory. *vma: what covers it */
+static int isolate(struct vma **vma, vaddr_t start, vaddr_t end)
+{
+    struct vma *upper;
+
+    if ((*vma)->start < start) {
+        upper = vma_split(*vma, start);
+        if (!upper)
+            return -ENOMEM;
+        *vma = upper;
+    }
+    return (*vma)->end > end && !vma_split(*vma, end) ? -ENOMEM : 0;
+}
+
+/* A VMA like this one, for what is at r->old, at `target`. */
+static struct vma *second_vma(const struct vma *vma, const struct remap *r, vaddr_t target)
+{
+    struct vma *copy = object_alloc(vma_cache, ALLOC_KERNEL);
+
+    if (!copy)
+        return NULL;
+    *copy = *vma;
+    copy->start = target;
+    copy->end = target + r->new_length;
+    copy->offset = vma->file || vma->ops ? vma_index(vma, r->old) : target >> PAGE_SHIFT;
+    if (copy->file)
+        mm_file_ops.get(copy->file);
+    if (copy->ops && copy->ops->open)
+        copy->ops->open(copy);
+    vma_insert(copy->mm, copy);
+    vma_account(copy->mm, copy->flags, copy->file, r->new_length >> PAGE_SHIFT);
+    return copy;
+}
+
+/* Returns the new address or -errno, with all as it was. */
+static long move_mapping(struct mm *mm, struct vma *vma, const struct remap *r)
+{
+    struct map_request request = {
+        .address = r->new,
+        .length = r->new_length,
+        .map_flags = r->flags &MREMAP_FIXED ? MAP_FIXED : 0,
+    };
+    u64 length = min(r->old_length, r->new_length);
+    bool unmap = !(r->flags & MREMAP_DONTUNMAP);
+    struct vma *copy;
+    long target;
+    int error = 0;
+
+    target = place_mapping(mm, &request);
+    if (target < 0)
+        return target;
+    if (mm->vma_count + 3 > MAX_MAP_COUNT)
+        return -ENOMEM;
+    if (unmap && length)
+        error = isolate(&vma, r->old, r->old + length);
+    copy = error ? NULL : second_vma(vma, r, target);
+    if (!copy) {
+        vma_merge(vma);
+        return -ENOMEM;
+    }
+    error = move_all_pages(copy, r->old, length, target);
+    if (error)
+        unmap_locked(mm, target, target + r->new_length);
+    else if (unmap && length)
+        unmap_locked(mm, r->old, r->old + length);
+    else if (!unmap && (vma->flags & VM_LOCKED))
+        vma_set_flags(vma, vma->flags & ~VM_LOCKED);
+    vma_merge(error ? vma : copy);
+    return error ? error : target;
+}
+
+/* Is there room behind the VMA, whose end is that of the old range? */
+static bool extend_in_place(struct mm *mm, struct vma *vma, const struct remap *r)
+{
+    u64 more = r->new_length - r->old_length;
+    struct vma *next = vma_next(vma);
+
+    if (vma->end != r->old + r->old_length || more > USER_END - vma->end ||
+        (next && vma->end + more > vma_guarded_start(next)))
+        return false;
+    vma_account(mm, vma->flags, vma->file, more >> PAGE_SHIFT);
+    vma_resize(vma, vma->start, vma->end + more);
+    vma_merge(vma);
+    return true;
+}
+
+/* ---- the call ------------------------------------------------------------------------------------- */
+
+static bool limits_allow_remap(struct mm *mm, const struct vma *vma, u64 pages, int *error)
+{
+    u64 limit = mm_limit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+
+    *error = -EAGAIN;
+    if ((vma->flags & VM_LOCKED) && !capable(CAP_IPC_LOCK) && mm->locked_pages + pages > limit)
+        return false;
+    *error = -ENOMEM;
+    return limits_allow(mm, vma->flags, pages);
+}
+
+/* Can what is at r->old be had in the new length? */
+static int check_vma(struct mm *mm, const struct vma *vma, const struct remap *r)
+{
+    u64 more = r->new_length - min(r->old_length, r->new_length);
+    int error;
+
+    if (!vma)
+        return -EFAULT;
+    if (!r->old_length && !(vma->flags & VM_SHARED))
+        return -EINVAL;
+    if ((r->flags & MREMAP_DONTUNMAP) && (vma->flags & (VM_DONTEXPAND | VM_SPECIAL)))
+        return -EINVAL;
+    if (min(r->old_length, r->new_length) > vma->end - r->old)
+        return -EFAULT;
+    if (vma->flags & VM_SPECIAL) /* the vDSO stays where signal frames expect it */
+        return -EFAULT;
+    if (!more && !(r->flags & MREMAP_DONTUNMAP))
+        return 0;
+    if (more && (vma->flags & VM_DONTEXPAND))
+        return -EFAULT;
+    if (r->flags & MREMAP_DONTUNMAP)
+        more = r->new_length;
+    return limits_allow_remap(mm, vma, more >> PAGE_SHIFT, &error) ? 0 : error;
+}
+
+/* => mm->lock write-held; returns the address or -errno. *grown: there is more than before */
+static long remap_locked(struct mm *mm, const struct remap *r, bool *locked)
+{
+    bool choose = r->flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
+    struct vma *vma;
+    int error = 0;
+
+    if (!vma_find_exact(mm, r->old))
+        return -EFAULT;
+    if (r->flags & MREMAP_FIXED)
+        error = unmap_locked(mm, r->new, r->new + r->new_length);
+    if (!error && r->new_length < r->old_length)
+        error = unmap_locked(mm, r->old + r->new_length, r->old + r->old_length);
+    if (error || (!choose && r->new_length <= r->old_length && r->old_length))
+        return error ? error : (long)r->old;
+    vma = vma_find_exact(mm, r->old);
+    error = check_vma(mm, vma, r);
+    if (error)
+        return error;
+    *locked = vma->flags & VM_LOCKED;
+    if (!choose && r->old_length && extend_in_place(mm, vma, r))
+        return r->old;
+    return r->flags & MREMAP_MAYMOVE ? move_mapping(mm, vma, r) : -ENOMEM;
+}
+
+static bool is_valid(const struct remap *r)
+{
+    unsigned long move = MREMAP_FIXED | MREMAP_DONTUNMAP;
+
+    if (r->flags & ~(MREMAP_MAYMOVE | move) || !IS_ALIGNED(r->old, PAGE_SIZE) || !r->new_length)
+        return false;
+    if ((r->flags & move) && !(r->flags & MREMAP_MAYMOVE))
+        return false;
+    if ((r->flags & MREMAP_DONTUNMAP) && r->old_length != r->new_length)
+        return false;
+    if (r->old > USER_END || r->old_length > USER_END - r->old)
+        return false;
+    if (!(r->flags & MREMAP_FIXED))
+        return true;
+    return IS_ALIGNED(r->new, PAGE_SIZE) && r->new_length <= USER_END &&
+           r->new <= USER_END - r->new_length &&
+           (r->new + r->new_length <= r->old || r->old + r->old_length <= r->new);
+}
+
+SYSCALL_DEFINE5(mremap, unsigned long, old, size_t, old_length, size_t, new_length, unsigned long,
+                flags, unsigned long, new)
+{
+    struct remap r = {
+        .old = old,
+        .old_length = ALIGN_UP(old_length, PAGE_SIZE),
+        .new_length = ALIGN_UP(new_length, PAGE_SIZE),
+        .flags = flags,
+        .new = flags &(MREMAP_FIXED | MREMAP_DONTUNMAP) ? new : 0,
+    };
+    struct mm *mm = current->mm;
+    bool locked = false;
+    long result;
+
+    if (!is_valid(&r))
+        return -EINVAL;
+    write_lock(&mm->lock);
+    result = remap_locked(mm, &r, &locked);
+    write_unlock(&mm->lock);
+    if (result >= 0 && locked && r.new_length > r.old_length)
+        populate(mm, result, result + r.new_length);
+    return result;
+}
