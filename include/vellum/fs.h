@@ -496,6 +496,10 @@ void fs_context_put(struct fs_context *fs);
 void fs_context_init_first(struct fs_context *fs); /* root and cwd at root_mount */
 struct fs_context *fs_context_create(void);        /* the same in new memory, or NULL */
 
+/* Lines of /proc/locks; and of fdinfo, for the locks that an open file and a table of descriptors have. */
+void locks_show(struct seq_file *m);
+void locks_show_file(struct seq_file *m, const struct file *file, const struct files *files);
+
 /* ---- polling --------------------------------------------------------------------------------------------- */
 
 /* poll() methods call poll_wait() on each queue that will be woken (with wake_up_poll) when something

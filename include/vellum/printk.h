@@ -46,9 +46,14 @@ void console_register(struct console *console);
 /* Read the log from sequence number *seq on into buf (kernel memory): one whole record as
  * "<level>[seconds.micros] text\n". Advances *seq. Returns its length, 0 at the end. */
 size_t log_read(u64 *seq, char *buf, size_t size);
+/* The same as /dev/kmsg shows it: "level,number,microseconds,-;text\n". */
+size_t log_read_fields(u64 *seq, char *buf, size_t size);
+/* What is added to the level of a message that does not come from the kernel (syslog(3): LOG_USER). */
+#define LOG_FROM_USER 8
 /* Sequence numbers of the oldest record held and of the next to come. */
 u64 log_first(void);
 u64 log_next(void);
+u64 log_cleared(void); /* of the first since they were cleared (syslog(2)) */
 /* Records that nobody has read by syslog(2) or /proc/kmsg, which take each once: is there one; take it,
  * if it has at most `size` bytes, and return its length, else 0. => may sleep */
 bool log_has_unread(void);

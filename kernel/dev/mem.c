@@ -98,11 +98,16 @@ static int kmsg_open(struct inode *inode, struct file *file)
 
 static ssize_t kmsg_read(struct file *file, struct iov_iter *iter, loff_t *pos)
 {
-    char text[600];
+    char text[LOG_RECORD_MAX];
+    u64 next = file->version;
     size_t n;
     int r;
 
-    while ((n = log_read(&file->version, text, sizeof(text))) == 0) {
+    if (file->version < log_first()) { /* it has missed some */
+        file->version = log_first();
+        return -EPIPE;
+    }
+    while ((n = log_read_fields(&next, text, sizeof(text))) == 0) {
         if (file->flags & O_NONBLOCK)
             return -EAGAIN;
         r = wait_event_interruptible(&log_wait, log_next() > file->version);
@@ -111,24 +116,38 @@ static ssize_t kmsg_read(struct file *file, struct iov_iter *iter, loff_t *pos)
     }
     if (n > iter->count)
         return -EINVAL;
+    file->version = next;
     return copy_to_iter(iter, text, n) == n ? (ssize_t)n : -EFAULT;
 }
 
-/* A line that starts with <N> has that level. */
+/* "<30>text": level 6 of facility 3, which is the user's (1) at the least: zero is the kernel. */
+static int kmsg_prefix(char **text)
+{
+    char *p = *text + 1, *end;
+    u64 prefix;
+
+    if (**text != '<' || !(end = strchr(p, '>')) || end - p > 3)
+        return LOG_NOTICE + LOG_FROM_USER;
+    *end = '\0';
+    if (str_to_u64(p, 10, &prefix) != 0 || prefix > 255) {
+        *end = '>';
+        return LOG_NOTICE + LOG_FROM_USER;
+    }
+    *text = end + 1;
+    return prefix < LOG_FROM_USER ? prefix + LOG_FROM_USER : prefix;
+}
+
 static ssize_t kmsg_write(struct file *file, struct iov_iter *iter, loff_t *pos)
 {
     char text[480], *p = text;
     size_t want = min_t(size_t, iter->count, sizeof(text) - 1),
            n = copy_from_iter(iter, text, want);
-    int level = LOG_NOTICE;
+    int level;
 
     if (n < want)
         return -EFAULT;
     text[n] = '\0';
-    if (p[0] == '<' && p[1] >= '0' && p[1] <= '7' && p[2] == '>') {
-        level = p[1] - '0';
-        p += 3;
-    }
+    level = kmsg_prefix(&p);
     printk(level, "%.*s", (int)strcspn(p, "\n"), p);
     n += iter->count;
     iov_advance(iter, iter->count);
@@ -137,9 +156,21 @@ static ssize_t kmsg_write(struct file *file, struct iov_iter *iter, loff_t *pos)
 
 static loff_t kmsg_seek(struct file *file, loff_t offset, int whence)
 {
-    if (offset != 0 || whence < SEEK_SET || whence > SEEK_END)
+    if (offset != 0)
+        return -ESPIPE;
+    switch (whence) {
+    case SEEK_SET:
+        file->version = log_first();
+        break;
+    case SEEK_DATA:
+        file->version = max(log_cleared(), log_first());
+        break;
+    case SEEK_END:
+        file->version = log_next();
+        break;
+    default:
         return -EINVAL;
-    file->version = whence == SEEK_SET ? log_first() : log_next();
+    }
     return 0;
 }
 

@@ -8,6 +8,7 @@
  * process that would wait for one that waits for it, through others perhaps, gets EDEADLK.
  */
 #include "internal.h"
+#include <vellum/seq_file.h>
 #include <vellum/syscall.h>
 
 struct file_lock {
@@ -19,6 +20,8 @@ struct file_lock {
 };
 
 struct file_locks {
+    struct inode *inode; /* [i] */
+    struct list all;     /* [all_lock] */
     spinlock_t lock;
     struct list records, flocks; /* [lock] */
     struct wait_queue wait;
@@ -29,6 +32,9 @@ struct lock_waiter {
     struct list link; /* [waiters_lock] */
     const void *owner, *blocker;
 };
+static DEFINE_SPINLOCK(all_lock);        /* outside locks->lock */
+static struct list all = LIST_INIT(all); /* [all_lock] of inodes that were ever locked */
+
 static DEFINE_SPINLOCK(waiters_lock);
 static struct list waiters = LIST_INIT(waiters);
 
@@ -41,6 +47,7 @@ static struct file_locks *locks_of(struct inode *inode)
     fresh = kmalloc(sizeof(*fresh), ALLOC_KERNEL);
     if (!fresh)
         return NULL;
+    fresh->inode = inode;
     spin_init(&fresh->lock);
     list_init(&fresh->records);
     list_init(&fresh->flocks);
@@ -50,14 +57,22 @@ static struct file_locks *locks_of(struct inode *inode)
     if (!l)
         l = inode->locks = fresh;
     spin_unlock(&inode->lock);
-    if (l != fresh)
+    if (l != fresh) {
         kfree(fresh);
+        return l;
+    }
+    spin_lock(&all_lock);
+    list_add_tail(&l->all, &all);
+    spin_unlock(&all_lock);
     return l;
 }
 
 void locks_free(struct inode *inode)
 {
     assert(list_empty(&inode->locks->records) && list_empty(&inode->locks->flocks));
+    spin_lock(&all_lock);
+    list_del(&inode->locks->all);
+    spin_unlock(&all_lock);
     kfree(inode->locks);
 }
 
@@ -352,7 +367,11 @@ out:
 
 static int flock_set(struct file *file, int type, bool wait)
 {
-    struct file_lock want = {.owner = file, .type = type, .end = INT64_MAX}, *spare, *l;
+    struct file_lock want = {.owner = file,
+                             .type = type,
+                             .pid = current->process->pid,
+                             .end = INT64_MAX},
+                     *spare, *l;
     struct file_locks *locks = locks_of(file->inode);
     bool other = false;
     int error;
@@ -397,4 +416,59 @@ SYSCALL_DEFINE2(flock, unsigned, fd, unsigned, operation)
         error = flock_set(ref.file, types[kind], !(operation & LOCK_NB));
     fd_put(ref);
     return error;
+}
+
+/* ---- /proc ---------------------------------------------------------------------------------------------- */
+
+/* "1: POSIX  ADVISORY  WRITE 123 00:05:678 0 EOF" (proc(5)) */
+static void show_list(struct seq_file *m, const struct file_locks *locks, const struct list *head,
+                      const void *owner, const char *before, unsigned *number)
+{
+    const struct inode *inode = locks->inode;
+    const struct file_lock *l;
+
+    list_for_each_entry(l, head, link) {
+        if (owner && l->owner != owner)
+            continue;
+        seq_printf(m, "%s%u: %s ADVISORY  %s %d %02x:%02x:%llu %lld ", before, ++*number,
+                   head == &locks->flocks ? "FLOCK "
+                   : l->pid == -1         ? "OFDLCK"
+                                          : "POSIX ",
+                   l->type == F_WRLCK ? "WRITE" : "READ ", l->pid, dev_major(inode->sb->device),
+                   dev_minor(inode->sb->device), (unsigned long long)inode->ino,
+                   (long long)l->start);
+        if (l->end == INT64_MAX)
+            seq_puts(m, "EOF\n");
+        else
+            seq_printf(m, "%lld\n", (long long)l->end);
+    }
+}
+
+void locks_show(struct seq_file *m)
+{
+    struct file_locks *locks;
+    unsigned number = 0;
+
+    spin_lock(&all_lock);
+    list_for_each_entry(locks, &all, all) {
+        spin_lock(&locks->lock);
+        show_list(m, locks, &locks->records, NULL, "", &number);
+        show_list(m, locks, &locks->flocks, NULL, "", &number);
+        spin_unlock(&locks->lock);
+    }
+    spin_unlock(&all_lock);
+}
+
+void locks_show_file(struct seq_file *m, const struct file *file, const struct files *files)
+{
+    struct file_locks *locks = READ_ONCE(file->inode->locks);
+    unsigned number = 0;
+
+    if (!locks)
+        return;
+    spin_lock(&locks->lock);
+    show_list(m, locks, &locks->records, files, "lock:\t", &number);
+    show_list(m, locks, &locks->records, file, "lock:\t", &number);
+    show_list(m, locks, &locks->flocks, file, "lock:\t", &number);
+    spin_unlock(&locks->lock);
 }

@@ -11,7 +11,8 @@
 #include <vellum/sync.h>
 #include <vellum/time.h>
 
-#define LINE_MAX 480
+#define LINE_MAX     480
+#define LOG_LEVEL(n) ((n) % LOG_FROM_USER)
 
 struct record {
     u64 time;   /* ns since boot */
@@ -80,7 +81,7 @@ void vprintk(enum log_level level, const char *format, va_list args)
     r.length = vscnprintf(text, sizeof(text), format, args);
     flags = spin_lock_irqsave(&log_lock);
     append(&r, text);
-    if ((int)level < console_level)
+    if (LOG_LEVEL((int)level) < console_level)
         list_for_each_entry(c, &consoles, link)
             show_on(c, &r, text);
     WRITE_ONCE(log_unannounced, true);
@@ -115,7 +116,7 @@ void console_register(struct console *console)
 
         ring_copy_out(pos, &r, sizeof(r));
         ring_copy_out(pos + sizeof(r), text, r.length);
-        if (r.level < console_level)
+        if (LOG_LEVEL(r.level) < console_level)
             show_on(console, &r, text);
         pos += sizeof(r) + r.length;
     }
@@ -123,29 +124,59 @@ void console_register(struct console *console)
     spin_unlock_irqrestore(&log_lock, flags);
 }
 
-size_t log_read(u64 *seq, char *buf, size_t size)
+/* Copy record *seq, or the oldest if that is gone, and advance. False at the end. */
+static bool take_record(u64 *seq, struct record *r, char text[LINE_MAX])
 {
     unsigned long flags = spin_lock_irqsave(&log_lock);
-    char text[LINE_MAX];
-    struct record r;
     u64 pos = head;
-    size_t n = 0;
+    bool found;
 
-    if (*seq < first_number)
-        *seq = first_number;
-    if (*seq < next_number) {
+    *seq = max(*seq, first_number);
+    found = *seq < next_number;
+    if (found) {
         for (u64 i = first_number; i <= *seq; i++) {
-            ring_copy_out(pos, &r, sizeof(r));
+            ring_copy_out(pos, r, sizeof(*r));
             if (i < *seq)
-                pos += sizeof(r) + r.length;
+                pos += sizeof(*r) + r->length;
         }
-        ring_copy_out(pos + sizeof(r), text, r.length);
-        n = scnprintf(buf, size, "<%u>[%5llu.%06llu] %.*s\n", r.level,
-                      (unsigned long long)(r.time / NSEC_PER_SEC),
-                      (unsigned long long)(r.time % NSEC_PER_SEC / 1000), (int)r.length, text);
+        ring_copy_out(pos + sizeof(*r), text, r->length);
         ++*seq;
     }
     spin_unlock_irqrestore(&log_lock, flags);
+    return found;
+}
+
+size_t log_read(u64 *seq, char *buf, size_t size)
+{
+    char text[LINE_MAX];
+    struct record r;
+
+    if (!take_record(seq, &r, text))
+        return 0;
+    return scnprintf(buf, size, "<%u>[%5llu.%06llu] %.*s\n", r.level,
+                     (unsigned long long)(r.time / NSEC_PER_SEC),
+                     (unsigned long long)(r.time % NSEC_PER_SEC / 1000), (int)r.length, text);
+}
+
+size_t log_read_fields(u64 *seq, char *buf, size_t size)
+{
+    char text[LINE_MAX];
+    struct record r;
+    size_t n;
+
+    if (!take_record(seq, &r, text))
+        return 0;
+    n = scnprintf(buf, size, "%u,%llu,%llu,-;", r.level, (unsigned long long)*seq - 1,
+                  (unsigned long long)(r.time / NSEC_PER_USEC));
+    for (unsigned i = 0; i < r.length && n + 6 < size; i++) {
+        u8 c = text[i];
+
+        if (c < ' ' || c >= 127 || c == '\\')
+            n += scnprintf(buf + n, size - n, "\\x%02x", c);
+        else
+            buf[n++] = c;
+    }
+    buf[n++] = '\n';
     return n;
 }
 

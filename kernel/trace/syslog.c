@@ -75,6 +75,11 @@ static long read_all(char __user *buffer, int length, bool clear)
     return r;
 }
 
+u64 log_cleared(void)
+{
+    return READ_ONCE(cleared);
+}
+
 bool log_has_unread(void)
 {
     return log_next() > READ_ONCE(unread);

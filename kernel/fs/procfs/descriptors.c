@@ -36,21 +36,23 @@ static int fd_follow(struct proc_inode *pi, struct path *target)
 
 static int show_fdinfo(struct seq_file *m, struct proc_inode *pi)
 {
-    struct file *f = open_file(pi);
     struct files *files = process_files(pi->process);
-    bool cloexec = files && files_is_close_on_exec(files, pi->fd);
+    struct file *f = files ? files_lookup(files, pi->fd) : NULL;
 
+    if (f) {
+        bool cloexec = files_is_close_on_exec(files, pi->fd);
+
+        seq_printf(m, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%llu\n", (long long)f->pos,
+                   f->flags | (cloexec ? O_CLOEXEC : 0), f->path.mount ? f->path.mount->id : 0,
+                   (unsigned long long)f->inode->ino);
+        locks_show_file(m, f, files);
+        if (f->ops->show_fdinfo)
+            f->ops->show_fdinfo(f, m);
+        file_put(f);
+    }
     if (files)
         files_put(files);
-    if (!f)
-        return -ENOENT;
-    seq_printf(m, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%llu\n", (long long)f->pos,
-               f->flags | (cloexec ? O_CLOEXEC : 0), f->path.mount ? f->path.mount->id : 0,
-               (unsigned long long)f->inode->ino);
-    if (f->ops->show_fdinfo)
-        f->ops->show_fdinfo(f, m);
-    file_put(f);
-    return 0;
+    return f ? 0 : -ENOENT;
 }
 
 static const struct proc_entry fd_entry = {

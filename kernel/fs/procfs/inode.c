@@ -434,4 +434,5 @@ static struct super_block *mount_proc(struct fs_type *type, unsigned long flags,
 void procfs_init(void)
 {
     fs_register(&proc_type);
+    proc_namespaces_init();
 }

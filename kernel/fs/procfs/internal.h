@@ -137,6 +137,9 @@ SHOW(proc_show_smaps_rollup);
 struct vma;
 /* The line of maps for a VMA; buffer: PATH_MAX bytes. => mm->lock */
 void proc_show_vma(struct seq_file *m, struct vma *vma, char *buffer);
+/* namespaces.c */
+extern const struct proc_entry proc_ns_entries[];
+void proc_namespaces_init(void);
 /* descriptors.c */
 struct inode *proc_fd_lookup(struct super_block *sb, struct proc_inode *dir, const char *name);
 struct inode *proc_fdinfo_lookup(struct super_block *sb, struct proc_inode *dir, const char *name);
@@ -161,12 +164,10 @@ SHOW(proc_show_vmstat);
 SHOW(proc_show_buddyinfo);
 SHOW(proc_show_zoneinfo);
 SHOW(proc_show_swaps);
-SHOW(proc_show_nothing);
 SHOW(proc_show_devices);
 SHOW(proc_show_consoles);
 SHOW(proc_show_tty_drivers);
 SHOW(proc_show_iomem);
-SHOW(proc_show_execdomains);
 extern const struct file_ops proc_kmsg_ops;
 
 #endif

@@ -148,17 +148,22 @@ static int show_mountstats(struct seq_file *m, struct proc_inode *pi)
     {                                                                                              \
         .name = n, .mode = S_IFDIR | (m), .lookup = l, .read_dir = r, .private = true              \
     }
+#define NAMESPACES                                                                                 \
+    {                                                                                              \
+        .name = "ns", .mode = S_IFDIR | 0511, .children = proc_ns_entries, .private = true         \
+    }
 #define DESCRIPTORS                                                                                \
     PRIVATE_DIRECTORY("fd", 0500, proc_fd_lookup, proc_fd_read_dir),                               \
         PRIVATE_DIRECTORY("fdinfo", 0555, proc_fdinfo_lookup, proc_fd_read_dir)
 
-static const struct proc_entry thread_entries[] = {COMMON, DESCRIPTORS, {0}};
+static const struct proc_entry thread_entries[] = {COMMON, DESCRIPTORS, NAMESPACES, {0}};
 static const struct proc_entry thread_directory = {
     .name = "", .mode = S_IFDIR | 0555, .children = thread_entries};
 
 static const struct proc_entry process_entries[] = {
     COMMON,
     DESCRIPTORS,
+    NAMESPACES,
     PROC_KNOB("coredump_filter", 0644, proc_show_coredump_filter, proc_write_coredump_filter),
     PRIVATE_DIRECTORY("map_files", 0500, proc_map_lookup, proc_map_read_dir),
     PROC_TEXT("mountstats", 0400, show_mountstats),

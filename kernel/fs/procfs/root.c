@@ -24,14 +24,20 @@ static const char *mounts_link(struct proc_inode *pi, char *buffer)
     return buffer;
 }
 
-int proc_show_nothing(struct seq_file *m, struct proc_inode *pi)
+static int proc_show_nothing(struct seq_file *m, struct proc_inode *pi)
 {
     return 0;
 }
 
-int proc_show_execdomains(struct seq_file *m, struct proc_inode *pi)
+static int proc_show_execdomains(struct seq_file *m, struct proc_inode *pi)
 {
     seq_puts(m, "0-0\tLinux           \t[kernel]\n");
+    return 0;
+}
+
+static int proc_show_locks(struct seq_file *m, struct proc_inode *pi)
+{
+    locks_show(m);
     return 0;
 }
 
@@ -59,6 +65,7 @@ const struct proc_entry root_entries[] = {
     PROC_TEXT("iomem", 0444, proc_show_iomem),
     {.name = "kmsg", .mode = S_IFREG | 0400, .file_ops = &proc_kmsg_ops},
     PROC_TEXT("loadavg", 0444, proc_show_loadavg),
+    PROC_TEXT("locks", 0444, proc_show_locks),
     PROC_TEXT("meminfo", 0444, proc_show_meminfo),
     PROC_TEXT("misc", 0444, proc_show_nothing),
     PROC_TEXT("modules", 0444, proc_show_nothing),
