@@ -45,6 +45,7 @@ void pci_host_add(struct pci_host *host);
 /* start-up levels of the drivers */
 void uart_init(void);        /* interrupts and /dev/ttyS*, after arch_devices_init() */
 void tty_init(void);         /* /dev/tty, /dev/console */
+void pty_init(void);         /* /dev/ptmx */
 void mem_devices_init(void); /* null zero full random urandom kmsg */
 void pci_init(void);         /* enumerate, bind virtio drivers */
 

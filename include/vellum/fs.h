@@ -535,8 +535,15 @@ void inode_init_special(struct inode *inode, mode_t mode, dev_id_t device);
 int devfs_add(const char *name, mode_t mode, dev_id_t device);
 int devfs_add_link(const char *name, const char *target);
 
+/* The name of a pseudo-terminal's slave, in devpts; its inode's private_data is `terminal`, read under
+ * inode->lock, until the name is removed. 0 or -ENOMEM */
+int devpts_add(unsigned index, dev_id_t device, void *terminal);
+void devpts_remove(unsigned index);
+bool is_devpts(const struct inode *inode);
+
 void vfs_init(void); /* caches, root tmpfs, anonymous super block */
 void devfs_init(void);
+void devpts_init(void);
 void procfs_init(void);
 
 /* statfs(2) as a file system fills it in. */

@@ -44,6 +44,7 @@ struct process {
     struct process_group *group, *session_group;
     struct list pgrp_link; /* in group->members */
     struct tty *tty;       /* [T] controlling terminal */
+    pid_t hung_up_pgrp;    /* [T] of a session leader whose terminal went: its foreground group */
     bool leader_of_session;
 
     /* Signals. [s] sighand->lock */

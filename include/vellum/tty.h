@@ -6,7 +6,8 @@
  *   driver <--tty_output_take()-- output ring <-- OPOST <-- write(2), echo
  *
  * The line discipline (kernel/dev/tty_line.c) knows no driver and no file; the files, ioctls and job
- * control are kernel/dev/tty.c.
+ * control are kernel/dev/tty.c. A pseudo-terminal (kernel/dev/pty.c) is a terminal whose device is
+ * another open file, the master.
  */
 #ifndef VELLUM_TTY_H
 #define VELLUM_TTY_H
@@ -27,6 +28,12 @@ struct tty_driver {
     void (*start_output)(struct tty *tty);
     /* Speed or format changed. => may sleep; NULL: nothing to do */
     void (*set_termios)(struct tty *tty);
+    /* The rest is for terminals that come and go, and NULL for those that stay. */
+    int (*open)(struct tty *tty); /* one more file: 0 or -errno */
+    void (*close)(struct tty *tty);
+    void (*input_taken)(struct tty *tty); /* there is room for input again. => tty->lock held */
+    void (*noted)(struct tty *tty);       /* packet_status has changed. => tty->lock held */
+    void (*free)(struct tty *tty);        /* the last reference went */
 };
 
 struct tty {
@@ -51,6 +58,10 @@ struct tty {
     u8 output_buffer[TTY_OUTPUT];
     struct byte_ring output; /* [l] */
     bool stopped;            /* [l] by VSTOP or TCOOFF */
+    bool packet;             /* [l] the master wants to know what happens here (TIOCPKT) */
+    u8 packet_status;        /* [l] TIOCPKT_*, not yet told */
+    unsigned hangups;        /* [l] read without: files from before the last one are dead */
+    refcount_t refs;         /* open files, and the session it controls */
 
     struct mutex read_mutex;  /* one reader at a time */
     struct mutex write_mutex; /* one writer: write(2)s do not mix */
@@ -62,6 +73,29 @@ struct tty {
 /* Make a terminal known as /dev/name. The structure stays the caller's, for ever. 0 or -errno. */
 int tty_register(struct tty *tty, const char *name, dev_id_t device,
                  const struct tty_driver *driver, void *driver_data);
+
+/* The common part of that, for a terminal with a name of its own making. One reference. */
+void tty_setup(struct tty *tty, const char *name, dev_id_t device, const struct tty_driver *driver,
+               void *driver_data);
+static inline void tty_get(struct tty *tty)
+{
+    ref_get(&tty->refs);
+}
+void tty_put(struct tty *tty);
+
+/* Something the master of a pseudo-terminal may want to know. => tty->lock held */
+static inline void tty_note(struct tty *tty, u8 status)
+{
+    if (unlikely(tty->packet)) {
+        tty->packet_status |= status;
+        tty->driver->noted(tty);
+    }
+}
+
+/* The line is gone (vhangup(2)): files that are open now read nothing and cannot be written; the session
+ * loses its terminal, and its leader gets SIGHUP and SIGCONT, the foreground group too if the leader
+ * is leaving. => no lock */
+void tty_hang_up(struct tty *tty, bool leader_leaves);
 
 /* Bytes from the device. => interrupts off or on, tty->lock not held; any context */
 void tty_receive(struct tty *tty, const u8 *bytes, size_t n);
@@ -87,6 +121,8 @@ int line_input(struct tty *tty, u8 c);
 /* Could read(2) return something? minimum: bytes wanted in raw mode. */
 bool line_readable(struct tty *tty, unsigned minimum);
 unsigned line_available(struct tty *tty);
+/* Bytes that could be typed without one being lost. A line too long to end is no reason to wait. */
+unsigned line_room(struct tty *tty);
 /* Take up to n bytes; in canonical mode up to the end of one line, and then *end is set. */
 size_t line_take(struct tty *tty, u8 *bytes, size_t n, bool *end);
 /* Put processed output into the ring. Returns how many bytes of the text went in. */

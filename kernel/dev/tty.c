@@ -109,6 +109,8 @@ static size_t take_locked(struct tty *tty, u8 *bytes, size_t n, bool *end)
     unsigned long flags = spin_lock_irqsave(&tty->lock);
     size_t taken = line_take(tty, bytes, n, end);
 
+    if (tty->driver->input_taken)
+        tty->driver->input_taken(tty);
     spin_unlock_irqrestore(&tty->lock, flags);
     return taken;
 }
@@ -122,13 +124,14 @@ static bool readable(struct tty *tty, unsigned minimum)
     return yes;
 }
 
-/* Wait until `minimum` bytes (or a line) can be read, or the time is up. 0, -ETIME, -ERESTARTSYS */
-static int wait_input(struct tty *tty, unsigned minimum, u64 timeout_ns)
+/* Wait until a byte (or a line) can be read, or the time is up. 0, -ETIME, -ERESTARTSYS; a hang-up
+ * ends the wait as well. */
+static int wait_input(struct tty *tty, struct file *file, u64 timeout_ns)
 {
     ktime_t deadline = timeout_ns ? ktime_after(timeout_ns) : KTIME_MAX;
 
-    return wait_event_state(&tty->read_wait, readable(tty, minimum), TASK_INTERRUPTIBLE, deadline,
-                            true);
+    return wait_event_state(&tty->read_wait, readable(tty, 1) || file_hung_up(tty, file),
+                            TASK_INTERRUPTIBLE, deadline, true);
 }
 
 /* How long to wait before the first byte of a read, and for how many. Returns 0 to go on reading,
@@ -144,10 +147,10 @@ static int wait_first(struct tty *tty, struct file *file, size_t want)
     if (file->flags & O_NONBLOCK)
         return -EAGAIN;
     if (tty->termios.c_lflag & ICANON)
-        return wait_input(tty, 1, 0);
+        return wait_input(tty, file, 0);
     if (minimum == 0 && time == 0)
         return 1;
-    r = wait_input(tty, 1, minimum == 0 ? time : 0);
+    r = wait_input(tty, file, minimum == 0 ? time : 0);
     return r == -ETIME ? 1 : r;
 }
 
@@ -161,7 +164,7 @@ static bool wait_more(struct tty *tty, struct file *file, size_t done, size_t le
     if ((tty->termios.c_lflag & ICANON) || left == 0 || done >= minimum ||
         (file->flags & O_NONBLOCK))
         return readable(tty, 1) && left > 0 && !(tty->termios.c_lflag & ICANON);
-    return wait_input(tty, 1, time) == 0;
+    return wait_input(tty, file, time) == 0;
 }
 
 static ssize_t read_bytes(struct tty *tty, struct file *file, struct iov_iter *iter)
@@ -173,6 +176,8 @@ static ssize_t read_bytes(struct tty *tty, struct file *file, struct iov_iter *i
 
     if (r)
         return r == 1 ? 0 : r;
+    if (file_hung_up(tty, file))
+        return 0;
     do {
         size_t n = take_locked(tty, bytes, min_t(size_t, iter->count, CHUNK), &end);
         size_t copied = copy_to_iter(iter, bytes, n);
@@ -191,8 +196,11 @@ static ssize_t read_bytes(struct tty *tty, struct file *file, struct iov_iter *i
 static ssize_t tty_read(struct file *file, struct iov_iter *iter, loff_t *pos)
 {
     struct tty *tty = file->private_data;
-    ssize_t r = job_control_check(tty, SIGTTIN);
+    ssize_t r;
 
+    if (file_hung_up(tty, file))
+        return 0;
+    r = job_control_check(tty, SIGTTIN);
     if (r || iter->count == 0)
         return r;
     if (file->flags & O_NONBLOCK) {
@@ -233,9 +241,12 @@ static ssize_t write_bytes(struct tty *tty, struct file *file, struct iov_iter *
         if (n == 0)
             return done ? done : -EFAULT;
         while ((sent += output_locked(tty, bytes + sent, n - sent)) < n) {
+            if (file_hung_up(tty, file))
+                return done + sent ? done + (ssize_t)sent : -EIO;
             if (file->flags & O_NONBLOCK)
                 return done + sent ? done + (ssize_t)sent : -EAGAIN;
-            r = wait_event_interruptible(&tty->write_wait, writable(tty));
+            r = wait_event_interruptible(&tty->write_wait,
+                                         writable(tty) || file_hung_up(tty, file));
             if (r)
                 return done + sent ? done + (ssize_t)sent : r;
         }
@@ -256,7 +267,7 @@ static ssize_t tty_write(struct file *file, struct iov_iter *iter, loff_t *pos)
     r = mutex_lock_interruptible(&tty->write_mutex);
     if (r)
         return r;
-    r = write_bytes(tty, file, iter);
+    r = file_hung_up(tty, file) ? -EIO : write_bytes(tty, file, iter);
     mutex_unlock(&tty->write_mutex);
     return r;
 }
@@ -268,6 +279,8 @@ static unsigned tty_poll(struct file *file, struct poll_table *table)
 
     poll_wait(file, &tty->read_wait, table);
     poll_wait(file, &tty->write_wait, table);
+    if (file_hung_up(tty, file))
+        return EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDNORM | EPOLLWRNORM;
     if (readable(tty, minimum))
         events |= EPOLLIN | EPOLLRDNORM;
     if (writable(tty))
@@ -278,19 +291,41 @@ static unsigned tty_poll(struct file *file, struct poll_table *table)
 /* Wait until all output has gone to the device: 0 or -ERESTARTSYS. */
 int tty_drain(struct tty *tty)
 {
+    if (tty->driver->free) /* what a master has not read has gone to the device all the same */
+        return 0;
     return wait_event_interruptible(&tty->write_wait, byte_ring_empty(&tty->output));
 }
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
-static int open_tty(struct tty *tty, struct file *file, bool may_control)
+int tty_open_file(struct tty *tty, struct file *file, bool may_control)
 {
-    if (!tty)
-        return -ENXIO;
+    int error;
+
+    file->version = READ_ONCE(tty->hangups); /* a hang-up from here on is for this file, too */
+    error = tty->driver->open ? tty->driver->open(tty) : 0;
+    if (error)
+        return error;
+    tty_get(tty);
     file->private_data = tty;
     if (may_control && !(file->flags & O_NOCTTY))
         take_controlling_terminal(tty, false);
     return 0;
+}
+
+void tty_put(struct tty *tty)
+{
+    if (ref_put(&tty->refs))
+        tty->driver->free(tty);
+}
+
+static void tty_release(struct file *file)
+{
+    struct tty *tty = file->private_data;
+
+    if (tty->driver->close)
+        tty->driver->close(tty);
+    tty_put(tty);
 }
 
 static int device_open(struct inode *inode, struct file *file)
@@ -302,27 +337,52 @@ static int device_open(struct inode *inode, struct file *file)
         if (tty->device == inode->rdev)
             found = tty;
     spin_unlock(&list_lock);
-    return open_tty(found, file, true);
+    return found ? tty_open_file(found, file, true) : -ENXIO;
 }
 
 static int current_open(struct inode *inode, struct file *file)
 {
-    return open_tty(current->process->tty, file, false);
+    struct tty *tty = controlling_terminal(current->process);
+    int error;
+
+    if (!tty)
+        return -ENXIO;
+    error = tty_open_file(tty, file, false);
+    tty_put(tty);
+    return error;
 }
 
 static int console_open(struct inode *inode, struct file *file)
 {
-    return open_tty(console_tty, file, false);
+    return console_tty ? tty_open_file(console_tty, file, false) : -ENXIO;
 }
 
 #define TTY_OPS(open_fn)                                                                           \
     {                                                                                              \
         .open = open_fn, .read = tty_read, .write = tty_write, .poll = tty_poll,                   \
-        .ioctl = tty_ioctl                                                                         \
+        .ioctl = tty_ioctl, .release = tty_release                                                 \
     }
 static const struct file_ops device_ops = TTY_OPS(device_open);
 static const struct file_ops current_ops = TTY_OPS(current_open);
 static const struct file_ops console_ops = TTY_OPS(console_open);
+const struct file_ops tty_file_ops = TTY_OPS(NULL);
+
+void tty_setup(struct tty *tty, const char *name, dev_id_t device, const struct tty_driver *driver,
+               void *driver_data)
+{
+    tty->name = name;
+    tty->device = device;
+    tty->driver = driver;
+    tty->driver_data = driver_data;
+    tty->termios = usual_termios;
+    ref_init(&tty->refs);
+    spin_init(&tty->lock);
+    byte_ring_init(&tty->output, tty->output_buffer, TTY_OUTPUT);
+    mutex_init(&tty->read_mutex);
+    mutex_init(&tty->write_mutex);
+    wait_queue_init(&tty->read_wait);
+    wait_queue_init(&tty->write_wait);
+}
 
 int tty_register(struct tty *tty, const char *name, dev_id_t device,
                  const struct tty_driver *driver, void *driver_data)
@@ -330,17 +390,7 @@ int tty_register(struct tty *tty, const char *name, dev_id_t device,
     const char *wanted = boot_param("console");
     int error;
 
-    tty->name = name;
-    tty->device = device;
-    tty->driver = driver;
-    tty->driver_data = driver_data;
-    tty->termios = usual_termios;
-    spin_init(&tty->lock);
-    byte_ring_init(&tty->output, tty->output_buffer, TTY_OUTPUT);
-    mutex_init(&tty->read_mutex);
-    mutex_init(&tty->write_mutex);
-    wait_queue_init(&tty->read_wait);
-    wait_queue_init(&tty->write_wait);
+    tty_setup(tty, name, device, driver, driver_data);
     error = char_device_register(dev_major(device), dev_minor(device), 1, name, &device_ops);
     if (error)
         return error;

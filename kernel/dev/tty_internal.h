@@ -9,6 +9,15 @@
 #include <vellum/tty.h>
 
 long tty_ioctl(struct file *file, unsigned command, unsigned long arg);
+long tty_control(struct tty *tty, unsigned command, unsigned long arg);
+/* A file on a terminal, slave or other, of the current open(2). Takes a reference. 0 or -errno */
+int tty_open_file(struct tty *tty, struct file *file, bool may_control);
+extern const struct file_ops tty_file_ops; /* without open: of a terminal that was found already */
+/* Has the line been hung up since this file was opened? */
+static inline bool file_hung_up(const struct tty *tty, const struct file *file)
+{
+    return unlikely(READ_ONCE(tty->hangups) != file->version);
+}
 int tty_drain(struct tty *tty);
 
 /* May the current process read (SIGTTIN), or write or change (SIGTTOU) its controlling terminal?
@@ -22,5 +31,7 @@ int take_controlling_terminal(struct tty *tty, bool steal);
 int give_up_controlling_terminal(struct tty *tty);
 int set_foreground(struct tty *tty, pid_t pgrp);
 bool is_controlling(struct tty *tty);
+/* The terminal of a process with a reference, or NULL. */
+struct tty *controlling_terminal(struct process *p);
 
 #endif

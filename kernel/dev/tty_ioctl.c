@@ -34,6 +34,20 @@ static long get_termios(struct tty *tty, void __user *user, size_t size)
     return copy_to_user(user, &t, size) ? -EFAULT : 0;
 }
 
+/* Are ^S and ^Q as the master of a pseudo-terminal may take them to be? */
+static bool usual_flow(const struct termios2 *t)
+{
+    return (t->c_iflag & IXON) && t->c_cc[VSTOP] == 19 && t->c_cc[VSTART] == 17;
+}
+
+static void note_flow(struct tty *tty, const struct termios2 *old, const struct termios2 *t)
+{
+    if (usual_flow(old) != usual_flow(t))
+        tty_note(tty, usual_flow(t) ? TIOCPKT_DOSTOP : TIOCPKT_NOSTOP);
+    if ((old->c_lflag | t->c_lflag) & EXTPROC)
+        tty_note(tty, TIOCPKT_IOCTL);
+}
+
 static void apply(struct tty *tty, const struct termios2 *t, bool flush)
 {
     unsigned long flags = spin_lock_irqsave(&tty->lock);
@@ -43,10 +57,17 @@ static void apply(struct tty *tty, const struct termios2 *t, bool flush)
         line_flush_input(tty);
     tty->termios = *t;
     line_mode_changed(tty, &old);
-    if (!(t->c_iflag & IXON))
+    note_flow(tty, &old, t);
+    if (!(t->c_iflag & IXON) && tty->stopped) {
         tty->stopped = false;
+        if (!byte_ring_empty(&tty->output))
+            tty->driver->start_output(tty);
+    }
+    if (tty->driver->input_taken)
+        tty->driver->input_taken(tty);
     spin_unlock_irqrestore(&tty->lock, flags);
     wake_up_all(&tty->read_wait);
+    wake_up_all(&tty->write_wait);
     if (tty->driver->set_termios)
         tty->driver->set_termios(tty);
 }
@@ -105,10 +126,16 @@ static long flush(struct tty *tty, unsigned long which)
     if (which > TCIOFLUSH)
         return -EINVAL;
     flags = spin_lock_irqsave(&tty->lock);
-    if (which != TCOFLUSH)
+    if (which != TCOFLUSH) {
         line_flush_input(tty);
-    if (which != TCIFLUSH)
+        tty_note(tty, TIOCPKT_FLUSHREAD);
+        if (tty->driver->input_taken)
+            tty->driver->input_taken(tty);
+    }
+    if (which != TCIFLUSH) {
         byte_ring_init(&tty->output, tty->output_buffer, TTY_OUTPUT);
+        tty_note(tty, TIOCPKT_FLUSHWRITE);
+    }
     spin_unlock_irqrestore(&tty->lock, flags);
     wake_up_all(&tty->write_wait);
     return 0;
@@ -125,6 +152,8 @@ static long flow(struct tty *tty, unsigned long action)
     switch (action) {
     case TCOOFF:
     case TCOON:
+        if (tty->stopped != (action == TCOOFF))
+            tty_note(tty, action == TCOOFF ? TIOCPKT_STOP : TIOCPKT_START);
         tty->stopped = action == TCOOFF;
         if (!tty->stopped && !byte_ring_empty(&tty->output))
             tty->driver->start_output(tty);
@@ -190,9 +219,8 @@ static long queue_ioctl(struct tty *tty, unsigned command, unsigned long arg)
     return put_user(command == FIONREAD ? input : output, (int *)arg);
 }
 
-long tty_ioctl(struct file *file, unsigned command, unsigned long arg)
+long tty_control(struct tty *tty, unsigned command, unsigned long arg)
 {
-    struct tty *tty = file->private_data;
     void __user *user = (void *)arg;
 
     switch (command) {
@@ -231,4 +259,13 @@ long tty_ioctl(struct file *file, unsigned command, unsigned long arg)
     default:
         return job_ioctl(tty, command, arg);
     }
+}
+
+long tty_ioctl(struct file *file, unsigned command, unsigned long arg)
+{
+    struct tty *tty = file->private_data;
+
+    if (file_hung_up(tty, file))
+        return command == TIOCSPGRP ? -ENOTTY : -EIO;
+    return tty_control(tty, command, arg);
 }

@@ -49,6 +49,9 @@ int take_controlling_terminal(struct tty *tty, bool steal)
                 if (other->tty == tty)
                     other->tty = NULL;
         p->tty = tty;
+        p->hung_up_pgrp = 0;
+        if (tty->session == 0)
+            tty_get(tty); /* the session's */
         tty->session = p->session;
         tty->pgrp = p->pgrp;
         r = 0;
@@ -57,21 +60,44 @@ int take_controlling_terminal(struct tty *tty, bool steal)
     return r;
 }
 
-/* The session loses its terminal; returns the group that was in the foreground. */
-static pid_t detach_session(struct tty *tty, pid_t session)
+struct tty *controlling_terminal(struct process *p)
+{
+    unsigned long flags = spin_lock_irqsave(&tree_lock);
+    struct tty *tty = p->tty;
+
+    if (tty)
+        tty_get(tty);
+    spin_unlock_irqrestore(&tree_lock, flags);
+    return tty;
+}
+
+/* The session loses its terminal; returns the group that was in the foreground. *leader: the
+ * session's, with a reference, if it lives and the caller wants to know. => the caller has a
+ * reference to the terminal besides the session's */
+static pid_t detach_session(struct tty *tty, pid_t session, struct process **leader)
 {
     unsigned long flags = spin_lock_irqsave(&tree_lock);
     pid_t foreground = 0;
     struct process *p;
+    bool detached = session != 0 && tty->session == session;
 
-    if (tty->session == session) {
+    if (detached) {
         foreground = tty->pgrp;
         tty->session = tty->pgrp = 0;
-        list_for_each_entry(p, &all_processes, all_link)
-            if (p->session == session && p->tty == tty)
-                p->tty = NULL;
+        list_for_each_entry(p, &all_processes, all_link) {
+            if (p->session != session || p->tty != tty)
+                continue;
+            p->tty = NULL;
+            if (leader && p->leader_of_session && p->state == PROCESS_LIVE) {
+                p->hung_up_pgrp = foreground;
+                process_get(p);
+                *leader = p;
+            }
+        }
     }
     spin_unlock_irqrestore(&tree_lock, flags);
+    if (detached)
+        tty_put(tty);
     return foreground;
 }
 
@@ -91,7 +117,7 @@ int give_up_controlling_terminal(struct tty *tty)
     if (!is_controlling(tty))
         return -ENOTTY;
     if (p->leader_of_session) {
-        hang_up_group(detach_session(tty, p->session));
+        hang_up_group(detach_session(tty, p->session, NULL));
         return 0;
     }
     flags = spin_lock_irqsave(&tree_lock);
@@ -102,10 +128,39 @@ int give_up_controlling_terminal(struct tty *tty)
 
 void tty_leave_session(struct process *leader)
 {
-    struct tty *tty = leader->tty;
+    struct tty *tty = controlling_terminal(leader);
 
-    if (tty && leader->leader_of_session)
-        hang_up_group(detach_session(tty, leader->session));
+    if (!tty) {
+        hang_up_group(leader->hung_up_pgrp);
+        return;
+    }
+    if (tty->driver->free) /* its other end is to see that nobody is there any more */
+        tty_hang_up(tty, true);
+    else
+        hang_up_group(detach_session(tty, leader->session, NULL));
+    tty_put(tty);
+}
+
+void tty_hang_up(struct tty *tty, bool leader_leaves)
+{
+    unsigned long flags = spin_lock_irqsave(&tty->lock);
+    struct process *leader = NULL;
+    pid_t foreground;
+
+    WRITE_ONCE(tty->hangups, tty->hangups + 1);
+    line_flush_input(tty);
+    spin_unlock_irqrestore(&tty->lock, flags);
+    wake_up_all(&tty->read_wait);
+    wake_up_all(&tty->write_wait);
+    foreground = detach_session(tty, READ_ONCE(tty->session), &leader);
+    if (leader && !leader_leaves) {
+        signal_send_process(leader, SIGHUP, NULL);
+        signal_send_process(leader, SIGCONT, NULL);
+    }
+    if (leader_leaves)
+        hang_up_group(foreground);
+    if (leader)
+        process_put(leader);
 }
 
 int set_foreground(struct tty *tty, pid_t pgrp)

@@ -12,6 +12,7 @@
 #include <vellum/signal.h>
 #include <vellum/string.h>
 #include <vellum/tty.h>
+#include <asm/ioctls.h>
 
 #define I_FLAG(tty, f)         ((tty)->termios.c_iflag & (f))
 #define O_FLAG(tty, f)         ((tty)->termios.c_oflag & (f))
@@ -296,6 +297,13 @@ static bool canonical_special(struct tty *tty, u8 c)
     return true;
 }
 
+static void flow_set(struct tty *tty, bool stopped)
+{
+    if (tty->stopped != stopped)
+        tty_note(tty, stopped ? TIOCPKT_STOP : TIOCPKT_START);
+    tty->stopped = stopped;
+}
+
 /* With ISIG: the signal of c, after the flush and echo that come with it; or 0. */
 static int signal_of(struct tty *tty, u8 c)
 {
@@ -309,8 +317,9 @@ static int signal_of(struct tty *tty, u8 c)
     if (!L_FLAG(tty, NOFLSH)) {
         line_flush_input(tty);
         byte_ring_init(&tty->output, tty->output_buffer, TTY_OUTPUT);
+        tty_note(tty, TIOCPKT_FLUSHREAD | TIOCPKT_FLUSHWRITE);
     }
-    tty->stopped = false;
+    flow_set(tty, false);
     echo(tty, c);
     return signo;
 }
@@ -319,15 +328,15 @@ static int signal_of(struct tty *tty, u8 c)
 static bool flow_control(struct tty *tty, u8 c)
 {
     if (IS_CHAR(tty, c, VSTART)) {
-        tty->stopped = false;
+        flow_set(tty, false);
         return true;
     }
     if (IS_CHAR(tty, c, VSTOP)) {
-        tty->stopped = true;
+        flow_set(tty, true);
         return true;
     }
-    if (tty->stopped && I_FLAG(tty, IXANY))
-        tty->stopped = false;
+    if (I_FLAG(tty, IXANY))
+        flow_set(tty, false);
     return false;
 }
 
@@ -373,6 +382,15 @@ bool line_readable(struct tty *tty, unsigned minimum)
 unsigned line_available(struct tty *tty)
 {
     return (L_FLAG(tty, ICANON) ? tty->line_start : tty->head) - tty->tail;
+}
+
+unsigned line_room(struct tty *tty)
+{
+    unsigned room = TTY_INPUT - (tty->head - tty->tail);
+
+    if (L_FLAG(tty, ICANON) && tty->tail == tty->line_start)
+        return max(room, 1u);
+    return L_FLAG(tty, ICANON) && room ? room - 1 : room;
 }
 
 size_t line_take(struct tty *tty, u8 *bytes, size_t n, bool *end)
