@@ -76,8 +76,9 @@ trap_entry:
 
     addi t2, t2, 4
     sd t2, FRAME_PC(sp)
-    li t1, SYSCALL_COUNT
-    bgeu a7, t1, missing
+    ld t1, FRAME_SYSCALL_LIMIT(sp)
+    bgeu a7, t1, held
+dispatch:
     slli t1, a7, 3
     lla t0, syscall_table
     add t0, t0, t1
@@ -111,6 +112,26 @@ trap_in_user:
     sd t0, FRAME_SYSCALL(sp)
     j work
 
+    /* No such number, or a debugger is to know first (the limit is 0); it may change what is called. */
+held:
+    bnez t1, missing
+    CALLEE_SAVED sd
+    sd a0, FRAME_ARGUMENT(sp)
+    sd a7, FRAME_SYSCALL(sp)
+    csrsi sstatus, SR_SIE
+    mv a0, sp
+    call ptrace_syscall_enter
+    mv a7, a0
+    ld a0, FRAME_A0(sp)
+    ld a1, FRAME_A1(sp)
+    ld a2, FRAME_A2(sp)
+    ld a3, FRAME_A3(sp)
+    ld a4, FRAME_A4(sp)
+    ld a5, FRAME_A5(sp)
+    ld a6, FRAME_A6(sp)
+    CALLEE_SAVED ld
+    li t1, SYSCALL_COUNT
+    bltu a7, t1, dispatch
 missing:
     csrsi sstatus, SR_SIE
     mv a0, a7

@@ -45,6 +45,7 @@ void offsets(void)
     OFFSET(FRAME_STATUS, struct trap_frame, status);
     OFFSET(FRAME_ARGUMENT, struct trap_frame, argument);
     OFFSET(FRAME_SYSCALL, struct trap_frame, syscall);
+    OFFSET(FRAME_SYSCALL_LIMIT, struct trap_frame, syscall_limit);
     OFFSET(FRAME_CAUSE, struct trap_frame, cause);
     OFFSET(FRAME_ADDRESS, struct trap_frame, address);
     OFFSET(FRAME_THREAD, struct trap_frame, thread);

@@ -6,6 +6,7 @@
 #include "machine.h"
 #include <vellum/process.h>
 #include <vellum/string.h>
+#include <vellum/syscall.h>
 
 struct trap_frame *thread_frame(struct thread *thread)
 {
@@ -20,6 +21,7 @@ static struct switch_frame *new_switch_frame(struct thread *thread, void (*start
     frame->thread = thread;
     frame->status = SR_SPIE;
     frame->syscall = -1;
+    frame->syscall_limit = SYSCALL_MAX;
     *s = (struct switch_frame){.ra = (unsigned long)start};
     thread->arch.sp = (unsigned long)s;
     return s;

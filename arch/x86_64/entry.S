@@ -94,8 +94,9 @@ syscall_entry:
     xor %ebp, %ebp
     sti
     mov %r10, %rcx
-    cmp $SYSCALLS, %eax
-    jae syscall_return
+    cmp GATE_LIMIT(%rsp), %eax
+    jae syscall_held
+syscall_dispatch:
     mov %eax, %eax
     mov syscall_table(, %rax, 8), %r10
     test %r10, %r10
@@ -128,6 +129,22 @@ missing:
     mov %rax, %rdi
     call syscall_missing
     jmp store_result
+
+/* No such number, or a debugger is to know first (the limit is 0); it may change what is called. */
+syscall_held:
+    cmpl $0, GATE_LIMIT(%rsp)
+    jne syscall_return
+    mov %rsp, %rdi
+    call ptrace_syscall_enter
+    cmp $SYSCALLS, %eax
+    jae syscall_return
+    mov FRAME_RDI(%rsp), %rdi
+    mov FRAME_RSI(%rsp), %rsi
+    mov FRAME_RDX(%rsp), %rdx
+    mov FRAME_R10(%rsp), %rcx
+    mov FRAME_R8(%rsp), %r8
+    mov FRAME_R9(%rsp), %r9
+    jmp syscall_dispatch
 
 syscall_work:
     mov %rsp, %rdi

@@ -100,6 +100,27 @@ void fpu_save_copy(void *area)
         __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
 }
 
+/* To an image in the standard format, with all components. */
+void fpu_save_standard(void *area)
+{
+    if (!x86.xsave) {
+        __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+        return;
+    }
+    memset((char *)area + 512, 0, 64);
+    __asm__ volatile("xsave64 (%0)" : : "r"(area), FEATURE_MASK : "memory");
+}
+
+u32 fpu_mxcsr_mask(void)
+{
+    static u8 area[512] __aligned(16); /* every processor writes the same */
+    u32 mask;
+
+    __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+    mask = *(u32 *)(area + 28);
+    return mask ? mask : 0xffbf;
+}
+
 void fpu_restore(const void *area)
 {
     if (likely(x86.xsave))

@@ -86,7 +86,7 @@ __init int arch_smp_start(struct cpu *cpu)
     if (!placed)
         place_trampoline();
     placed = true;
-    cpu->kernel_stack = cpu->arch->tss.rsp[0] = (vaddr_t)fpu_area(cpu->idle);
+    cpu->kernel_stack = cpu->arch->tss.rsp[0] = (vaddr_t)syscall_gate(cpu->idle);
     secondary_stack = (vaddr_t)thread_frame(cpu->idle);
     secondary_page_table = arch_kernel_page_table();
     __atomic_store_n(&secondary_cpu, cpu, __ATOMIC_RELEASE);

@@ -6,6 +6,7 @@
 #include <arch/x86.h>
 #include <vellum/error.h>
 #include <vellum/process.h>
+#include <vellum/ptrace.h>
 #include <vellum/string.h>
 #include <vellum/syscall.h>
 #include <vellum/thread.h>
@@ -20,7 +21,7 @@ void enter_user(struct trap_frame *frame) __noreturn;
 
 struct trap_frame *thread_frame(struct thread *thread)
 {
-    return (struct trap_frame *)fpu_area(thread) - 1;
+    return (struct trap_frame *)syscall_gate(thread) - 1;
 }
 
 /* ---- FS and GS base ------------------------------------------------------------------------------- */
@@ -48,6 +49,17 @@ static void load_gs_base(u64 base)
         __asm__ volatile("swapgs; wrgsbase %0; swapgs" : : "r"(base));
     else
         wrmsr(MSR_KERNEL_GS_BASE, base);
+}
+
+void thread_bases_save(struct thread *t)
+{
+    read_bases(&t->arch);
+}
+
+void thread_bases_load(struct thread *t, u64 fs_base, u64 gs_base)
+{
+    load_fs_base(t->arch.fs_base = fs_base);
+    load_gs_base(t->arch.gs_base = gs_base);
 }
 
 SYSCALL_DEFINE2(arch_prctl, int, option, unsigned long, address)
@@ -84,6 +96,8 @@ static void save_user_registers(struct thread *prev)
 {
     fpu_save(fpu_area(prev));
     read_bases(&prev->arch);
+    if (unlikely(prev->arch.user < 0))
+        debug_registers_off();
 }
 
 static void load_user_registers(struct cpu *cpu, struct thread *prev, struct thread *next)
@@ -97,6 +111,8 @@ static void load_user_registers(struct cpu *cpu, struct thread *prev, struct thr
         load_fs_base(next->arch.fs_base);
     if (!prev->arch.user || prev->arch.gs_base != next->arch.gs_base)
         load_gs_base(next->arch.gs_base);
+    if (unlikely(next->arch.user < 0))
+        debug_registers_load(next);
 }
 
 struct thread *arch_switch(struct thread *prev, struct thread *next)
@@ -108,7 +124,7 @@ struct thread *arch_switch(struct thread *prev, struct thread *next)
     if (next->arch.user)
         load_user_registers(cpu, prev, next);
     cpu->thread = next;
-    cpu->kernel_stack = cpu->arch->tss.rsp[0] = (vaddr_t)fpu_area(next);
+    cpu->kernel_stack = cpu->arch->tss.rsp[0] = (vaddr_t)syscall_gate(next);
     return switch_stack(prev, next);
 }
 
@@ -128,7 +144,7 @@ void arch_thread_start_kernel(struct thread *thread, void (*entry)(void *), void
 {
     struct switch_frame *frame = first_frame(thread, start_kernel_thread);
 
-    thread->arch.user = false;
+    thread->arch.user = 0;
     frame->rbx = (u64)entry;
     frame->r12 = (u64)arg;
 }
@@ -146,11 +162,12 @@ int arch_thread_fork(struct thread *child, struct thread *parent, const struct t
     child->arch.fs_base = set_tls ? tls : parent->arch.fs_base;
     child->arch.gs_base = parent->arch.gs_base;
     child->arch.fpu_cpu = NULL;
-    child->arch.user = true;
+    child->arch.user = 1;
     *copy = *frame;
     copy->rax = 0;
     if (sp)
         copy->rsp = sp;
+    syscall_gate(child)->limit = SYSCALL_MAX;
     first_frame(child, start_user_thread);
     return 0;
 }
@@ -181,7 +198,13 @@ void arch_exec_start(struct trap_frame *frame, vaddr_t entry, vaddr_t sp)
     fpu_reset();
     if (!thread->arch.user) /* the header of the area; what was there was stack of somebody */
         memset((char *)fpu_area(thread) + 512, 0, min(fpu_area_size - 512, 64U));
-    thread->arch.user = true;
+    if (!thread->arch.user)
+        syscall_gate(thread)->limit = SYSCALL_MAX;
+    if (thread->arch.user < 0) {
+        memset(thread->tracee->arch.debug, 0, sizeof(thread->tracee->arch.debug));
+        debug_registers_off();
+    }
+    thread->arch.user = 1;
     thread->cpu->arch->fpu_owner = thread;
     thread->arch.fpu_cpu = thread->cpu;
     load_fs_base(thread->arch.fs_base = 0);

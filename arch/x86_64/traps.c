@@ -161,6 +161,7 @@ static void debug_trap(struct trap_frame *frame)
         frame->eflags &= ~EFLAGS_TF; /* nothing in the kernel asks for it */
         return;
     }
+    debug_registers_hit(frame, dr6);
     irq_enable();
     trap_exception(frame, SIGTRAP,
                    dr6 & BIT(14) ? TRAP_TRACE

@@ -52,6 +52,7 @@
  * <arch/frame.h>                    struct trap_frame: the user's (or interrupted kernel's) registers
  *   struct arch_thread              what a thread keeps of the machine: kernel stack pointer,
  *                                   FPU/vector area, TLS register
+ *   struct arch_tracee              what there is besides for a thread that is traced
  */
 #ifndef VELLUM_ARCH_H
 #define VELLUM_ARCH_H
@@ -230,6 +231,27 @@ int arch_signal_push(struct trap_frame *frame, const struct signal_delivery *del
  * have forged. */
 struct signal_restore;
 int arch_signal_return(struct trap_frame *frame, struct signal_restore *restore);
+
+/* ---- debuggers ------------------------------------------------------------------------------------ */
+
+/* Let all system calls of a thread take the slow way, by ptrace_syscall_enter(), or no longer. */
+void arch_hold_syscalls(struct thread *thread, bool hold);
+/* The current thread stops for its tracer: note in t->tracee what of its registers the frame has not,
+ * and put it back when it goes on, as the tracer has left it. */
+void arch_tracee_save(struct thread *t);
+void arch_tracee_load(struct thread *t);
+size_t arch_vectors_size(void); /* of t->tracee->vectors, bytes; aligned to 64 */
+/* Stop a stopped thread after each instruction in user mode, or no longer. False: no machine for it. */
+bool arch_single_step(struct thread *t, bool on);
+bool arch_is_stepping(const struct thread *t);
+void arch_forget_stepping(struct thread *child); /* a copy of the current one, which may be stepping */
+/* Registers of a stopped thread as core files and PTRACE_GETREGSET have them. type: NT_*; the size is
+ * 0 if there is no such set. set: the first n bytes, a multiple of 8. 0 or -errno */
+size_t arch_regset_size(unsigned type);
+void arch_regset_get(struct thread *t, unsigned type, void *buffer);
+int arch_regset_set(struct thread *t, unsigned type, const void *buffer, size_t n);
+/* Requests that only this machine has (PTRACE_PEEKUSR, PTRACE_GETREGS ...): -EIO if unknown. */
+long arch_ptrace(struct thread *t, long request, unsigned long address, unsigned long data);
 
 /* Print registers of a frame through printk. */
 void arch_print_frame(const struct trap_frame *frame);

@@ -29,14 +29,22 @@ struct process {
     /* Family. [T] tree_lock, a spinlock taken with interrupts off */
     struct process *parent; /* [T] who waits for it; itself: init */
     pid_t parent_pid;       /* [T], read without */
+    pid_t maker;            /* [i] the thread that made it: who traces it with PTRACE_TRACEME */
     struct list children;   /* [T] live ones, by sibling */
     struct list zombies;    /* [T] dead ones not yet waited for, by sibling, in order of death */
     struct list sibling;    /* [T] in the parent's children or zombies */
+    struct list tracees;    /* [T] threads that its threads trace: tracee->link */
     struct list all_link;   /* [T] every process, in order of creation */
     int exit_signal;        /* [T] to the parent, usually SIGCHLD */
     int exit_code;          /* [T] as wait(2) shows it */
-    enum { PROCESS_LIVE, PROCESS_ZOMBIE, PROCESS_REAPED } state; /* [T] */
+    enum {
+        PROCESS_LIVE,
+        PROCESS_UNSEEN, /* dead, but its tracer, another than the parent, is to wait for it first */
+        PROCESS_ZOMBIE,
+        PROCESS_REAPED,
+    } state; /* [T] */
     bool is_subreaper, has_execed;
+    unsigned exec_count; /* [t] changes whenever the memory becomes another program's */
     struct wait_queue child_wait; /* parents sleep here for a change of a child */
 
     /* Groups. [T] */

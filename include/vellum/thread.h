@@ -23,6 +23,7 @@ struct mm;
 struct sched_class;
 struct wait_queue;
 struct completion;
+struct tracee;
 
 /* thread->state */
 enum {
@@ -42,8 +43,9 @@ enum {
     WORK_SIGNAL = 2,     /* a signal may be deliverable */
     WORK_KILLED = 4, /* a fatal signal is pending: killable sleeps end (kept with WORK_SIGNAL) */
     WORK_RESTORE_MASK = 8, /* saved_mask is to be restored if no handler runs (sigsuspend ...) */
-    WORK_TRACE = 16,       /* report system call entry and exit */
+    WORK_TRACE = 16,       /* a debugger may want to see the system call's exit */
     WORK_CHILD_TID = 32,   /* a new thread stores its id at child_tid (CLONE_CHILD_SETTID) */
+    WORK_TRAP = 64,        /* a debugger wants it to stop: tracee->trap */
 };
 
 /* What a thread has read and written (proc(5), PID/io). */
@@ -124,6 +126,7 @@ struct thread {
     void *fault_hint;              /* [t] mm's: last VMA found, valid for mm->sequence */
     u64 fault_hint_sequence;
     void *journal_info;     /* [t] */
+    struct tracee *tracee;  /* [s] NULL: was never traced */
     struct held_locks held; /* [t] of debug builds */
 };
 /* [t] this thread only  [i] constant after creation  [a] atomic  [w] wake_lock */

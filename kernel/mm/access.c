@@ -76,6 +76,8 @@ size_t mm_access(struct mm *mm, vaddr_t address, void *buffer, size_t n, bool wr
         page_put(page);
         done += bytes;
     }
+    if (write && force && done)
+        arch_icache_sync(); /* it may have been code: a breakpoint */
     return done;
 }
 

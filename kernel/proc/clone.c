@@ -9,7 +9,7 @@
  * was handled, so that a signal to a process group reaches the parent and the child, or both of them
  * as one.
  */
-#include "internal.h"
+#include "ptrace.h"
 #include <vellum/alloc.h>
 #include <vellum/mm.h>
 #include <vellum/string.h>
@@ -138,6 +138,7 @@ static void join_family(struct process *p, struct thread *leader, const struct c
     p->thread_count = 1;
     p->parent = parent;
     p->parent_pid = parent->pid;
+    p->maker = current->tid;
     list_add_tail(&p->sibling, &parent->children);
     list_add_tail(&p->all_link, &all_processes);
     groups_inherit(p, self);
@@ -186,8 +187,11 @@ static int publish(struct thread *t, const struct clone_args_k *args)
         ref_get(&t->refs); /* the process's */
         join_family(t->process, t, args);
     }
-    if (!error)
+    if (!error) {
         this_cpu()->counters.forks++;
+        if (unlikely(t->tracee))
+            ptrace_inherit(t);
+    }
 out:
     spin_unlock_irqrestore(&tree_lock, flags);
     return error;
@@ -252,14 +256,32 @@ static void discard_child(struct thread *t)
 /* Until the child has left our memory. If we are killed it goes on without us. */
 static void wait_for_vfork(struct thread *child, struct completion *done)
 {
+    pid_t tid = child->tid;
     unsigned long flags;
 
     if (wait_for_completion_killable(done) != 0) {
         flags = spin_lock_irqsave(&child->process->lock);
         child->vfork_done = NULL;
         spin_unlock_irqrestore(&child->process->lock, flags);
+    } else if (unlikely(current->tracee)) {
+        ptrace_event(PTRACE_EVENT_VFORK_DONE, tid);
     }
     thread_put(child);
+}
+
+/* A new thread is stepped and watched, if at all, by its own tracer. *event: what ours is told. */
+static int prepare_tracing(struct thread *child, const struct clone_args_k *args, int *event)
+{
+    u64 flags = args->flags;
+
+    arch_forget_stepping(child);
+    if (!(flags & CLONE_UNTRACED))
+        *event = flags & CLONE_VFORK            ? PTRACE_EVENT_VFORK
+                 : args->exit_signal != SIGCHLD ? PTRACE_EVENT_CLONE
+                                                : PTRACE_EVENT_FORK;
+    if (!ptrace_wants_event(*event))
+        *event = 0;
+    return *event || (flags & CLONE_PTRACE) ? tracee_make(child) : 0;
 }
 
 long process_clone(const struct clone_args_k *args, const struct trap_frame *frame)
@@ -267,13 +289,17 @@ long process_clone(const struct clone_args_k *args, const struct trap_frame *fra
     struct completion vfork_done;
     struct thread *child;
     pid_t tid;
-    int error = check_flags(args);
+    int error = check_flags(args), event = 0;
 
     if (error || (error = charge_user()) != 0)
         return error;
     child = make_child(args, frame);
     if (is_err(child)) {
         error = ptr_err(child);
+        goto uncharge;
+    }
+    if (unlikely(current->tracee) && (error = prepare_tracing(child, args, &event)) != 0) {
+        discard_child(child);
         goto uncharge;
     }
     if (args->flags & CLONE_CHILD_SETTID) {
@@ -294,6 +320,8 @@ long process_clone(const struct clone_args_k *args, const struct trap_frame *fra
     if (args->flags & CLONE_PARENT_SETTID) /* too late to fail, and Linux does not tell either */
         (void)put_user(tid, (pid_t __user *)args->parent_tid);
     wake_new_thread(child);
+    if (unlikely(event))
+        ptrace_event(event, tid);
     if (args->flags & CLONE_VFORK)
         wait_for_vfork(child, &vfork_done);
     return tid;

@@ -17,7 +17,7 @@
  *     ERESTARTNOHAND             restart           EINTR               EINTR
  *     ERESTART_RESTARTBLOCK      restart_syscall   EINTR               EINTR
  */
-#include "internal.h"
+#include "ptrace.h"
 #include <vellum/mm.h>
 #include <vellum/string.h>
 #include <vellum/uaccess.h>
@@ -75,19 +75,23 @@ static void stop_start(struct process *p, int signo)
     p->group_stop_signal = signo;
     p->continue_report = p->continue_notify = false;
     p->stop_pending = p->thread_count;
-    list_for_each_entry(t, &p->threads, thread_link)
+    list_for_each_entry(t, &p->threads, thread_link) {
+        if (unlikely(t->tracee))
+            ptrace_group_changed(t, true);
         if (t != current)
             signal_wake(t, false);
+    }
 }
 
 void signal_stop_current(struct sighand *s, unsigned long flags)
 {
     struct process *p = current->process;
     int signo = p->group_stop_signal;
-    bool last = p->stop_pending > 0 && --p->stop_pending == 0;
+    bool last;
 
-    if (last)
-        p->stop_report = signo;
+    if (unlikely(current->tracee) && ptrace_group_stop(s, flags))
+        return;
+    last = signal_take_part(p, current);
     __atomic_store_n(&current->state, TASK_STOPPED, __ATOMIC_SEQ_CST);
     sighand_unlock(s, flags);
     if (last) {
@@ -223,13 +227,18 @@ again:
             tell_continued(p);
             goto again;
         }
-        if (unlikely(p->group_stop_signal)) {
+        if (unlikely(p->group_stop_signal) && signal_stop_applies(t)) {
             signal_stop_current(s, flags);
             goto again;
         }
         d->signo = signal_take(~t->blocked, &d->info);
         if (!d->signo)
             break;
+        if (unlikely(t->tracee) && d->signo != SIGKILL) {
+            d->signo = ptrace_signal(s, &flags, &d->info);
+            if (!d->signo || p->group_exiting)
+                continue;
+        }
         bit = signal_bit(d->signo);
         if (s->ignored & bit)
             continue;
@@ -289,8 +298,11 @@ void user_return_work(struct trap_frame *frame)
     irq_enable();
     if (work & WORK_RESCHEDULE)
         schedule();
-    if (unlikely(work & WORK_CHILD_TID))
-        store_child_tid(t);
+    if (unlikely(work & (WORK_CHILD_TID | WORK_TRACE | WORK_TRAP))) {
+        if (work & WORK_CHILD_TID)
+            store_child_tid(t);
+        ptrace_work(frame, work);
+    }
     if (work & (WORK_SIGNAL | WORK_KILLED | WORK_RESTORE_MASK))
         deliver(frame);
     irq_disable();

@@ -15,6 +15,7 @@
  * After the line there is no program left to return an error to: what goes wrong there kills.
  */
 #include "exec.h"
+#include "ptrace.h"
 #include <vellum/alloc.h>
 #include <vellum/format.h>
 #include <vellum/string.h>
@@ -99,6 +100,8 @@ static void become_leader(struct process *p)
         return;
     flags = spin_lock_irqsave(&tree_lock);
     tid_take_over(t, old);
+    if (unlikely(old->tracee))
+        ptrace_forget(old);
     ref_get(&t->refs);
     spin_lock(&p->lock);
     p->leader = t;
@@ -151,6 +154,7 @@ static void reset_attributes(struct process *p, struct exec *e)
     set_comm(e->name);
     p->keep_capabilities = false;
     p->has_execed = true;
+    p->exec_count++;
     p->exit_signal = SIGCHLD;
     cred_commit(e->cred);
     e->cred = NULL;
@@ -165,6 +169,7 @@ static int replace_program(struct exec *e)
     struct process *p = current->process;
     struct trap_frame *frame = thread_frame(current);
     vaddr_t sp, entry = elf_entry(e);
+    pid_t old_tid = current->tid;
     int error = unshare(p);
 
     if (!error)
@@ -179,6 +184,8 @@ static int replace_program(struct exec *e)
         (e->interpreter.file && elf_clear_tails(&e->interpreter)))
         process_exit_group(SIGSEGV);
     arch_exec_start(frame, entry, sp);
+    if (unlikely(current->tracee))
+        ptrace_exec_event(old_tid);
     return 0;
 }
 
@@ -196,6 +203,8 @@ static int load(struct exec *e)
     if (error)
         return error;
     nosuid = (e->file->path.mount->flags | e->file->inode->sb->flags) & MS_NOSUID;
+    if (unlikely(current->tracee) && ptrace_is_unsafe())
+        nosuid = true;
     e->cred = cred_for_exec(e->file->inode, nosuid, &e->secure);
     if (is_err(e->cred)) {
         e->cred = NULL;

@@ -8,7 +8,7 @@
  * parent does not want to know, it is taken out of the tree at once. The thread's stack goes when
  * another thread runs (thread_reap()).
  */
-#include "internal.h"
+#include "ptrace.h"
 #include <vellum/futex.h>
 #include <vellum/mm.h>
 #include <vellum/printk.h>
@@ -19,32 +19,36 @@
 
 /* ---- telling the parent -------------------------------------------------------------------------------- */
 
-static void child_info(siginfo_t *info, struct process *p, int signo, int why, int status)
+static void child_info(siginfo_t *info, struct process *p, pid_t id, int signo, int why, int status)
 {
     const u64 tick = NSEC_PER_SEC / 100; /* clock_t is in hundredths (times(2)) */
 
     memset(info, 0, sizeof(*info));
     info->si_signo = signo;
     info->si_code = why;
-    info->si_pid = p->pid;
+    info->si_pid = id;
     info->si_uid = p->leader->cred->uid;
     info->si_status = status;
     info->si_utime = p->dead_threads.user_ns / tick;
     info->si_stime = p->dead_threads.system_ns / tick;
 }
 
-bool notify_parent(struct process *p, int why, int status)
+/* Does CLD_* tell of the end of a child? */
+static inline bool is_end(int why)
 {
-    struct process *parent = p->parent;
-    bool end = why != CLD_STOPPED && why != CLD_CONTINUED, unwanted = false;
-    int signo = end ? p->exit_signal : SIGCHLD;
+    return why == CLD_EXITED || why == CLD_KILLED || why == CLD_DUMPED;
+}
+
+bool notify_process(struct process *to, struct process *p, pid_t id, int signo, int why, int status)
+{
+    bool end = is_end(why), unwanted = false;
     struct sigaction_k action;
     struct sighand *s;
     unsigned long flags;
     siginfo_t info;
 
     assert(spin_held(&tree_lock));
-    s = sighand_lock(parent, &flags);
+    s = sighand_lock(to, &flags);
     if (signo == SIGCHLD) {
         bool ignored = s->ignored & signal_bit(SIGCHLD);
 
@@ -54,12 +58,18 @@ bool notify_parent(struct process *p, int why, int status)
             signo = 0;
     }
     if (signo > 0) {
-        child_info(&info, p, signo, why, status);
-        signal_send_locked(parent, NULL, signo, &info);
+        child_info(&info, p, id, signo, why, status);
+        signal_send_locked(to, NULL, signo, &info);
     }
     sighand_unlock(s, flags);
-    wake_up_all(&parent->child_wait);
+    wake_up_all(&to->child_wait);
     return unwanted;
+}
+
+bool notify_parent(struct process *p, int why, int status)
+{
+    return notify_process(p->parent, p, p->pid, is_end(why) ? p->exit_signal : SIGCHLD, why,
+                          status);
 }
 
 static bool notify_end(struct process *p)
@@ -76,6 +86,8 @@ void process_unlink(struct process *p)
     struct thread *leader = p->leader;
 
     assert(spin_held(&tree_lock) && p->state == PROCESS_ZOMBIE);
+    if (unlikely(leader->tracee))
+        ptrace_forget(leader);
     p->state = PROCESS_REAPED;
     list_del(&p->sibling);
     list_del(&p->all_link);
@@ -147,18 +159,26 @@ static void give_children_away(struct process *p, struct list *dead)
     }
 }
 
-/* The last thread is leaving; => tree_lock. Processes to be put are added to `dead`. */
-static void become_zombie(struct process *p, struct list *dead)
+void process_to_parent(struct process *p, struct list *dead)
 {
-    give_children_away(p, dead);
-    if (p->parent->group != p->group && p->parent->session == p->session)
-        rouse_orphans(p->group, p);
     p->state = PROCESS_ZOMBIE;
     list_move_tail(&p->sibling, &p->parent->zombies);
     if (notify_end(p)) {
         process_unlink(p);
         list_add_tail(&p->sibling, dead);
     }
+}
+
+/* The last thread is leaving; => tree_lock. Processes to be put are added to `dead`. */
+static void become_zombie(struct process *p, struct list *dead)
+{
+    give_children_away(p, dead);
+    if (p->parent->group != p->group && p->parent->session == p->session)
+        rouse_orphans(p->group, p);
+    if (unlikely(p->leader->tracee) && ptrace_process_left(p))
+        p->state = PROCESS_UNSEEN;
+    else
+        process_to_parent(p, dead);
 }
 
 static void add_usage(struct process *p, struct thread *t)
@@ -175,7 +195,7 @@ static void leave_process(struct process *p, struct thread *t, int code)
     struct process *d, *next;
     unsigned long flags = spin_lock_irqsave(&tree_lock), inner;
     struct sighand *s = sighand_lock(p, &inner);
-    bool last;
+    bool last, kept = false;
 
     spin_lock(&p->lock);
     list_del(&t->thread_link);
@@ -188,7 +208,11 @@ static void leave_process(struct process *p, struct thread *t, int code)
         wake_thread(p->exec_thread);
     sighand_unlock(s, inner);
     add_usage(p, t);
-    if (t != p->leader) {
+    if (unlikely(t->tracee))
+        kept = ptrace_thread_left(t, p->group_exiting ? p->group_exit_code : code);
+    if (unlikely(!list_empty(&p->tracees)))
+        ptrace_release_all(t, &dead);
+    if (t != p->leader && !kept) {
         tid_detach(t);
         atomic_dec(&t->cred->user->processes);
     }
@@ -257,8 +281,8 @@ static bool begin_exit(struct process *p, struct thread *t)
     signal_set_mask(~0UL);
     flags = spin_lock_irqsave(&p->sighand->lock);
     last = --p->thread_count == 0;
-    if (p->group_stop_signal && p->stop_pending > 0 && --p->stop_pending == 0 && !last)
-        p->stop_report = p->group_stop_signal;
+    if (p->group_stop_signal)
+        signal_take_part(p, t);
     spin_unlock_irqrestore(&p->sighand->lock, flags);
     return last;
 }
@@ -269,6 +293,8 @@ void thread_exit(int code)
     struct process *p = t->process;
 
     if (p) {
+        if (unlikely(t->tracee))
+            ptrace_exit_event(p->group_exiting ? p->group_exit_code : code);
         if (begin_exit(p, t)) {
             int reason = p->group_exiting ? p->group_exit_code : code;
 

@@ -49,6 +49,11 @@ void kernel_stacks_trim(void); /* give back stacks that the caches do not hold; 
 /* The parent hears of p: SIGCHLD (as `why` CLD_*, with status) and a wake-up. For CLD_EXITED etc.
  * returns whether the parent does not want to wait: the caller reaps. => tree_lock held */
 bool notify_parent(struct process *p, int why, int status);
+/* The same to any process, about the thread `id` of p, with any signal. */
+bool notify_process(struct process *to, struct process *p, pid_t id, int signo, int why,
+                    int status);
+/* A dead process is shown to its parent, at last: if that does not care it is added to `dead`. */
+void process_to_parent(struct process *p, struct list *dead);
 /* Take a zombie out of the tree; => tree_lock. Then, without it: process_put(). */
 void process_unlink(struct process *p);
 /* Make all other threads of the current process die and wait until they have: 0, or -EINTR if the
@@ -82,6 +87,14 @@ void signal_queue_init(struct signal_queue *q);
 void signal_queue_flush(struct signal_queue *q); /* => the lock, or nobody else sees it */
 /* Drop the signals in mask from a queue. */
 void signal_queue_remove(struct signal_queue *q, signal_set mask);
+/* Let t look at its signals if there are any. => sighand lock */
+void signal_show(struct thread *t);
+/* t has stopped, or ends: returns whether with that the process has stopped. => sighand lock */
+bool signal_take_part(struct process *p, struct thread *t);
+/* Does the stop of its process concern t, which may have gone on for its tracer? => sighand lock */
+bool signal_stop_applies(struct thread *t);
+/* The nth of the signals waiting in a queue: false if there are fewer. => sighand lock */
+bool signal_queue_peek(const struct signal_queue *q, u64 n, siginfo_t *info);
 /* Let t look at its signals: kill also ends stops and killable sleeps. => sighand lock */
 void signal_wake(struct thread *t, bool kill);
 /* The process is to die with `code`, all its threads. => sighand lock */

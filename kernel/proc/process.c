@@ -51,6 +51,7 @@ struct process *process_alloc(struct process *parent)
     list_init(&p->threads);
     list_init(&p->children);
     list_init(&p->zombies);
+    list_init(&p->tracees);
     list_init(&p->sibling);
     wait_queue_init(&p->child_wait);
     signal_queue_init(&p->pending);

@@ -11,7 +11,7 @@
  * What does not wait for the receiver happens on sending: a signal that kills the process marks all
  * its threads, SIGCONT starts a stopped process, and stop and continue signals cancel each other.
  */
-#include "internal.h"
+#include "ptrace.h"
 #include <vellum/alloc.h>
 #include <vellum/string.h>
 #include <linux/eventpoll.h>
@@ -117,6 +117,19 @@ int signal_take(signal_set mask, siginfo_t *info)
     return signo;
 }
 
+/* Those of which no record could be kept are not shown. */
+bool signal_queue_peek(const struct signal_queue *q, u64 n, siginfo_t *info)
+{
+    struct queued_signal *s;
+
+    list_for_each_entry(s, &q->infos, link)
+        if (n-- == 0) {
+            *info = s->info;
+            return true;
+        }
+    return false;
+}
+
 int signal_dequeue(signal_set set, siginfo_t *info)
 {
     struct process *p = current->process;
@@ -140,16 +153,27 @@ signal_set signals_pending(void)
 
 /* ---- telling the thread -------------------------------------------------------------------------------- */
 
-void signal_recalc(struct thread *t)
+static inline bool has_signals(struct thread *t)
 {
     struct process *p = t->process;
-    signal_set deliverable = (t->pending.set | p->pending.set) & ~t->blocked;
 
     assert(spin_held(&p->sighand->lock));
-    if (deliverable || p->group_stop_signal || p->group_exiting || p->continue_notify)
+    return ((t->pending.set | p->pending.set) & ~t->blocked) || p->group_exiting ||
+           p->continue_notify || (unlikely(p->group_stop_signal) && signal_stop_applies(t));
+}
+
+void signal_recalc(struct thread *t)
+{
+    if (has_signals(t))
         __atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
-    else if (t == current && (t->work & WORK_SIGNAL))
+    else if (t == current && (t->work & (WORK_SIGNAL | WORK_TRAP)) == WORK_SIGNAL)
         __atomic_fetch_and(&t->work, ~WORK_SIGNAL, __ATOMIC_SEQ_CST);
+}
+
+void signal_show(struct thread *t)
+{
+    if (has_signals(t))
+        __atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
 }
 
 void signal_wake(struct thread *t, bool kill)
@@ -157,6 +181,8 @@ void signal_wake(struct thread *t, bool kill)
     u32 work = WORK_SIGNAL | (kill ? WORK_KILLED : 0);
     int states = TASK_INTERRUPTIBLE | (kill ? TASK_KILLABLE | TASK_STOPPED | TASK_TRACED : 0);
 
+    if (kill && unlikely(t->tracee) && t->tracee->frozen)
+        states &= ~TASK_TRACED; /* its tracer looks at it, and wakes it then */
     __atomic_fetch_or(&t->work, work, __ATOMIC_SEQ_CST);
     if (t == current)
         return;
@@ -195,8 +221,10 @@ static bool is_ignored(struct process *p, struct thread *t, int signo)
     if ((t->blocked | t->awaited) & bit)
         return false;
     if (p == init_process && is_default)
-        return true;
-    return is_default ? bit & SIGNALS_IGNORED_BY_DEFAULT : s->ignored & bit;
+        return !is_traced(t) || signo == SIGKILL;
+    if (is_default ? !(bit & SIGNALS_IGNORED_BY_DEFAULT) : !(s->ignored & bit))
+        return false;
+    return !is_traced(t) || signo == SIGKILL; /* a tracer sees all */
 }
 
 /* SIGCONT starts a stopped process, whatever is then done with the signal itself. */
@@ -219,6 +247,8 @@ static void continue_process(struct process *p)
     list_for_each_entry(t, &p->threads, thread_link) {
         __atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
         wake_thread_state(t, TASK_STOPPED);
+        if (unlikely(t->tracee))
+            ptrace_group_changed(t, false);
     }
 }
 
@@ -293,7 +323,17 @@ static bool kills(struct process *p, struct thread *t, int signo)
         return false; /* a core dump is the receiver's own business */
     if ((s->caught | s->ignored) & bit)
         return false;
-    return signo == SIGKILL || !((t->blocked | t->awaited) & bit);
+    return signo == SIGKILL || (!((t->blocked | t->awaited) & bit) && !is_traced(t));
+}
+
+/* Threads that are ending may be stopped for their tracers a last time. */
+static void wake_from_exit_events(struct process *p)
+{
+    struct thread *t;
+
+    list_for_each_entry(t, &p->threads, thread_link)
+        if (is_traced(t))
+            signal_wake(t, true);
 }
 
 int signal_send_locked(struct process *p, struct thread *t, int signo, const siginfo_t *info)
@@ -303,8 +343,11 @@ int signal_send_locked(struct process *p, struct thread *t, int signo, const sig
     int error;
 
     assert(spin_held(&p->sighand->lock));
-    if (p->thread_count == 0 || p->group_exiting)
+    if (p->thread_count == 0 || p->group_exiting) {
+        if (signo == SIGKILL)
+            wake_from_exit_events(p);
         return 0;
+    }
     if (!main)
         main = current->process == p ? current
                : p->leader->state != TASK_DEAD

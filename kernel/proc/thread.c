@@ -7,7 +7,7 @@
  * by number. The last reference frees the structure; the stack goes already with the first. In turn a
  * thread keeps its process from being freed.
  */
-#include "internal.h"
+#include "ptrace.h"
 #include <vellum/alloc.h>
 #include <vellum/string.h>
 #include <vellum/time.h>
@@ -71,6 +71,7 @@ struct thread *thread_copy(struct process *process)
     t->nofault = 0;
     t->fault_hint = NULL;
     t->journal_info = NULL;
+    t->tracee = NULL;
     return t;
 }
 
@@ -93,6 +94,8 @@ void thread_put(struct thread *t)
     if (!ref_put(&t->refs))
         return;
     cred_put(t->cred);
+    if (unlikely(t->tracee))
+        tracee_free(t->tracee);
     if (t->process)
         process_put(t->process);
     object_free(thread_cache, t);

@@ -5,8 +5,11 @@
  * A parent keeps its dead children in a list of their own, so the usual question - has any child
  * ended? - needs no search, nor does the question about one child. Only stopped and continued
  * children are looked for among the living.
+ *
+ * A debugger waits in the same way for the threads that it traces (ptrace(2)), each of which it hears
+ * of whenever it stops.
  */
-#include "internal.h"
+#include "ptrace.h"
 #include <vellum/string.h>
 #include <vellum/syscall.h>
 #include <vellum/uaccess.h>
@@ -23,6 +26,7 @@ struct wait_request {
     int code;   /* CLD_* */
     int status; /* as wait4(2) shows it */
     struct usage usage;
+    struct thread *stopped; /* a thread that is traced, with a reference */
 };
 
 static bool eligible(const struct process *child, const struct wait_request *r)
@@ -65,6 +69,12 @@ static void take_zombie(struct wait_request *r, struct process *child, struct pr
     *reaped = child;
 }
 
+/* Then each of its threads tells us of its stop. => tree_lock */
+static bool is_traced_by_us(const struct thread *t)
+{
+    return is_traced(t) && t->tracee->tracer->process == current->process;
+}
+
 /* A living child that has stopped or gone on since anybody asked last? => tree_lock */
 static bool take_change(struct wait_request *r, struct process *child)
 {
@@ -75,7 +85,7 @@ static bool take_change(struct wait_request *r, struct process *child)
     if (!(r->options & (WSTOPPED | WCONTINUED)))
         return false;
     s = sighand_lock(child, &flags);
-    if ((r->options & WSTOPPED) && child->stop_report) {
+    if ((r->options & WSTOPPED) && child->stop_report && !is_traced_by_us(child->leader)) {
         answer(r, child, CLD_STOPPED, child->stop_report << 8 | 0x7f);
         if (!(r->options & WNOWAIT))
             child->stop_report = 0;
@@ -100,6 +110,102 @@ static int look_at(struct wait_request *r, struct process *child, struct process
     return 1;
 }
 
+/* ---- what we trace ---------------------------------------------------------------------------------- */
+
+static bool tracee_eligible(const struct tracee *tr, const struct wait_request *r)
+{
+    if (r->which == P_PID && tr->thread->tid != r->id)
+        return false;
+    if (r->which == P_PGID && tr->thread->process->pgrp != r->id)
+        return false;
+    return !(r->options & __WNOTHREAD) || tr->tracer == current;
+}
+
+static void answer_thread(struct wait_request *r, struct thread *t, int code, int status)
+{
+    r->pid = t->tid;
+    r->uid = t->cred->uid;
+    r->code = code;
+    r->status = status;
+}
+
+/* It has stopped, and nobody has asked yet? */
+static bool take_stop(struct wait_request *r, struct tracee *tr)
+{
+    struct thread *t = tr->thread;
+    unsigned long flags;
+    struct sighand *s = sighand_lock(t->process, &flags);
+    bool found = tr->code && !tr->listening && t->state == TASK_TRACED;
+
+    if (found) {
+        answer_thread(r, t, CLD_TRAPPED, tr->code << 8 | 0x7f);
+        if (!(r->options & WNOWAIT))
+            tr->code = 0;
+        ref_get(&t->refs);
+        r->stopped = t;
+    }
+    sighand_unlock(s, flags);
+    return found;
+}
+
+/* It has ended? Its parent comes after us. */
+static bool take_end(struct wait_request *r, struct tracee *tr, int status, struct process **reaped)
+{
+    struct list dead = LIST_INIT(dead);
+    int signo = status & 0x7f;
+
+    if (!(r->options & WEXITED))
+        return false;
+    answer_thread(r, tr->thread,
+                  !signo          ? CLD_EXITED
+                  : status & 0x80 ? CLD_DUMPED
+                                  : CLD_KILLED,
+                  status);
+    r->usage = tr->thread->process->dead_threads;
+    if (r->options & WNOWAIT)
+        return true;
+    ptrace_reap(tr, &dead);
+    if (!list_empty(&dead))
+        *reaped = list_first_entry(&dead, struct process, sibling);
+    return true;
+}
+
+/* As scan(), `result` of which had nothing to tell of our children. */
+static int scan_tracees(struct wait_request *r, struct process **reaped, int result)
+{
+    struct tracee *tr;
+
+    list_for_each_entry(tr, &current->process->tracees, link) {
+        struct process *p = tr->thread->process;
+
+        if (!tracee_eligible(tr, r))
+            continue;
+        result = 0;
+        if (tr->zombie) {
+            if (take_end(r, tr, tr->exit_code, reaped))
+                return 1;
+        } else if (p->state == PROCESS_UNSEEN && tr->thread == p->leader) {
+            if (take_end(r, tr, p->exit_code, reaped))
+                return 1;
+        } else if (take_stop(r, tr)) {
+            return 1;
+        }
+    }
+    return result;
+}
+
+/* ---- the search --------------------------------------------------------------------------------------- */
+
+static int scan_child(struct wait_request *r, struct process **reaped)
+{
+    struct process *child = pid_lookup(r->id);
+
+    if (!child || child->parent != current->process || child == current->process ||
+        !eligible(child, r))
+        return -ECHILD;
+    return look_at(r, child, reaped);
+}
+
 /* 1: found, r is filled in. 0: not yet. -ECHILD: there is nothing to wait for. => tree_lock */
 static int scan(struct wait_request *r, struct process **reaped)
 {
@@ -107,10 +213,8 @@ static int scan(struct wait_request *r, struct process **reaped)
     int result = -ECHILD;
 
     if (r->which == P_PID) {
-        child = pid_lookup(r->id);
-        if (!child || child->parent != self || child == self || !eligible(child, r))
-            return -ECHILD;
-        return look_at(r, child, reaped);
+        result = scan_child(r, reaped);
+        goto tracees;
     }
     list_for_each_entry(child, &self->zombies, sibling) {
         if (!eligible(child, r))
@@ -128,6 +232,9 @@ static int scan(struct wait_request *r, struct process **reaped)
         if (!(r->options & (WSTOPPED | WCONTINUED)))
             break;
     }
+tracees:
+    if (unlikely(!list_empty(&self->tracees)) && result <= 0)
+        return scan_tracees(r, reaped, result);
     return result;
 }
 
@@ -141,6 +248,10 @@ static int try_once(struct wait_request *r)
     if (reaped) {
         process_put(reaped);
         kernel_stacks_trim();
+    }
+    if (unlikely(r->stopped)) {
+        process_usage(r->stopped->process, &r->usage);
+        thread_put(r->stopped);
     }
     return result;
 }
@@ -213,6 +324,7 @@ static int info_status(const struct wait_request *r)
     case CLD_EXITED:
         return r->status >> 8;
     case CLD_STOPPED:
+    case CLD_TRAPPED:
         return r->status >> 8;
     case CLD_CONTINUED:
         return SIGCONT;

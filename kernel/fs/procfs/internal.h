@@ -92,6 +92,7 @@ struct inode *proc_root_lookup(struct super_block *sb, struct proc_inode *dir, c
 int proc_root_read_dir(struct proc_inode *dir, struct dir_context *ctx);
 extern const struct proc_entry process_directory; /* process.c: a directory entry for any PID */
 extern const struct proc_entry sys_entries[];     /* sys.c */
+extern const struct file_ops proc_mem_ops;        /* mem.c: /proc/PID/mem */
 
 #define SHOW(name)  int name(struct seq_file *m, struct proc_inode *pi)
 #define WRITE(name) ssize_t name(struct proc_inode *pi, char *text, size_t n)

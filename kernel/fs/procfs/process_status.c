@@ -4,6 +4,7 @@
  */
 #include "snapshot.h"
 #include <vellum/bitmap.h>
+#include <vellum/ptrace.h>
 
 static const char *state_name(char state)
 {
@@ -105,7 +106,8 @@ static void show_affinity(struct seq_file *m, struct thread *t)
     seq_puts(m, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
 }
 
-static void show_head(struct seq_file *m, struct process *p, const struct snapshot *s)
+static void show_head(struct seq_file *m, struct process *p, struct thread *t,
+                      const struct snapshot *s)
 {
     struct fs_context *fs = process_fs_context(p);
 
@@ -115,8 +117,8 @@ static void show_head(struct seq_file *m, struct process *p, const struct snapsh
         seq_printf(m, "\nUmask:\t%04o", fs->umask);
         fs_context_put(fs);
     }
-    seq_printf(m, "\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
-               state_name(s->state), s->tgid, s->pid, s->ppid);
+    seq_printf(m, "\nState:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n",
+               state_name(s->state), s->tgid, s->pid, s->ppid, ptrace_tracer(t));
 }
 
 static unsigned descriptor_slots(struct process *p)
@@ -142,7 +144,7 @@ int proc_show_status(struct seq_file *m, struct proc_inode *pi)
         return -ESRCH;
     c = pi->thread ? thread_cred(t) : process_cred(p);
     snapshot_take(&s, pi, t);
-    show_head(m, p, &s);
+    show_head(m, p, t, &s);
     show_credentials(m, c, descriptor_slots(p));
     show_numbers(m, &s);
     show_memory(m, &s);

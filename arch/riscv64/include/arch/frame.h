@@ -21,9 +21,15 @@ struct trap_frame {
     long syscall;                 /* number, or -1: valid while the frame is whole, as above */
     unsigned long cause, address; /* scause, stval: of exceptions taken in the kernel */
     struct thread *thread;        /* whose it is; a user frame has it always */
-    unsigned long unused;
+    /* Of a user frame: numbers from here on take the slow way. SYSCALL_MAX, or 0 if a debugger wants to
+     * see all. */
+    unsigned long syscall_limit;
     /* Of a trap in the kernel: looks like what a called function pushes, for backtraces. */
     unsigned long caller_frame_pointer, caller_pc;
+};
+
+/* What a traced thread has besides: nothing. */
+struct arch_tracee {
 };
 
 struct arch_thread {

@@ -4,8 +4,8 @@
  * keeps of the machine.
  *
  * The top of a kernel stack, seen from above: the vector state that XSAVE writes, as large as the
- * processor wants it (fpu_area_size); then the frame of user mode; then what the kernel's
- * functions push.
+ * processor wants it (fpu_area_size); a struct syscall_gate; then the frame of user mode; then
+ * what the kernel's functions push.
  */
 #ifndef ARCH_FRAME_H
 #define ARCH_FRAME_H
@@ -27,7 +27,15 @@ struct arch_thread {
     vaddr_t sp;           /* [t] where the switched-out thread's registers lie */
     u64 fs_base, gs_base; /* [t] user's; in the registers while the thread runs */
     struct cpu *fpu_cpu;  /* [t] where its vector state was last in registers */
-    bool user;            /* [t] has a user mode: vector state and the two bases */
+    s8 user; /* [t] nonzero: has a user mode, vector state and the two bases; negative: and debug
+              * registers, in tracee->arch */
+};
+
+/* What a traced thread has besides, while it is stopped. */
+struct arch_tracee {
+    u64 fs_base, gs_base;
+    u64 debug[8]; /* DR0 to DR7: 4 and 5 are not there, 6 is what the last traps said */
+    bool stepping, forced_tf; /* forced: the program itself has not set TF */
 };
 
 #endif

@@ -239,6 +239,8 @@ void fpu_save(void *area);
 void fpu_save_copy(void *area);
 void fpu_restore(const void *area);
 void fpu_reset(void);
+void fpu_save_standard(void *area);
+u32 fpu_mxcsr_mask(void); /* of bits that may be set */
 int fpu_save_user(void __user *to);
 int fpu_restore_user(const void __user *from, u64 features);
 
@@ -295,9 +297,28 @@ void early_console(void); /* devices.c: printk to the first UART, polled */
 
 #include <vellum/thread.h>
 
+/* ---- debuggers: ptrace.c, thread.c => interrupts off, t is current -------------------------------------------- */
+
+void debug_registers_load(struct thread *t);
+void debug_registers_off(void);
+void debug_registers_hit(struct trap_frame *frame, u64 dr6);
+void thread_bases_save(struct thread *t); /* to t->arch */
+void thread_bases_load(struct thread *t, u64 fs_base, u64 gs_base);
+
 static inline void *fpu_area(struct thread *thread)
 {
     return (void *)(thread->stack + KERNEL_STACK_SIZE - fpu_area_size);
+}
+
+/* Below the vector state, just above the frame of user mode, where system call entry looks. */
+struct syscall_gate {
+    u64 limit; /* numbers from here on take the slow way: SYSCALL_MAX, or 0 if a debugger wants all */
+    u64 unused; /* keeps the stack aligned */
+};
+
+static inline struct syscall_gate *syscall_gate(struct thread *thread)
+{
+    return (struct syscall_gate *)fpu_area(thread) - 1;
 }
 
 #endif
