@@ -15,6 +15,7 @@ static void handler(int signal)
 
 static void errors(void)
 {
+    NEED_TRACING();
     CHECK_FAIL(trace(PTRACE_ATTACH, 0x3fffffff, 0, 0), ESRCH, "nobody there to attach to");
     CHECK_FAIL(trace(PTRACE_ATTACH, getpid(), 0, 0), EPERM, "one cannot trace oneself");
     CHECK_FAIL(trace(PTRACE_CONT, getppid(), 0, 0), ESRCH, "one who is not traced");
@@ -46,6 +47,7 @@ static void errors(void)
 
 static void memory(void)
 {
+    NEED_TRACING();
     pid_t child = TRACEE(_exit(variable == 0x42 && text[0] == 'R' ? 7 : 8));
     unsigned long value, *bad = unmapped_page();
     CHECK_EQ(word(child, &variable), 0x1122334455667788, "PTRACE_PEEKDATA");
@@ -85,6 +87,7 @@ static void memory(void)
 /* Shared and private file mappings: a poke never reaches a file that is mapped privately. */
 static void file_mappings(void)
 {
+    NEED_TRACING();
     write_file("f", "contents of file", 0600);
     int fd = open("f", O_RDWR), ro = open("f", O_RDONLY);
     volatile char *private = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -109,6 +112,7 @@ static void file_mappings(void)
 
 static void system_calls(void)
 {
+    NEED_TRACING();
     pid_t child =
         TRACEE(syscall(SYS_getpriority, 1234, 5); errno = 0; _exit(syscall(SYS_getppid) == 4242));
     struct ptrace_syscall_info info;
@@ -162,6 +166,7 @@ static void system_calls(void)
 /* Another call, or none, in the place of one. */
 static void changed_calls(void)
 {
+    NEED_TRACING();
     pid_t child = TRACEE(long a = syscall(SYS_getppid), b = syscall(SYS_getppid);
                          _exit(a == getpid() && b < 0));
     struct user_regs_struct r;
@@ -187,6 +192,7 @@ static void changed_calls(void)
 
 static void signals(void)
 {
+    NEED_TRACING();
     pid_t child = TRACEE(handle_flags(SIGUSR1, handler, 0); handle_flags(SIGUSR2, handler, 0);
                          raise(SIGUSR1); int first = handled; handled = 0; raise(SIGUSR1);
                          int second = handled; raise(SIGUSR1); int third = handled; raise(SIGTERM);
@@ -251,6 +257,7 @@ static int vfork_child(void)
 
 static void events(void)
 {
+    NEED_TRACING();
     pid_t child = TRACEE(pid_t pid = fork(); if (pid == 0) _exit(4); waitpid(pid, NULL, 0);
                          pid = vfork_child(); waitpid(pid, NULL, 0); pthread_t thread;
                          pthread_create(&thread, NULL, thread_body, NULL);
@@ -299,6 +306,7 @@ static void events(void)
 
 static void exec_event(void)
 {
+    NEED_TRACING();
     if (!can_exec_self())
         return;
     pid_t child = TRACEE(execl("/bin/true", "true", NULL); execl("/bin/busybox", "true", NULL));
@@ -319,6 +327,7 @@ static void exec_event(void)
 
 static void permissions(void)
 {
+    NEED_TRACING();
     NEED_ROOT();
     pid_t child = CHILD(for (;;) pause());
     CHECK_EQ(IN_CHILD({

@@ -30,6 +30,12 @@
 #define BREAKPOINT_SIZE 0
 #endif
 
+#define NEED_TRACING()                                                                             \
+    do {                                                                                           \
+        if (qemu_user_lacks(__func__))                                                             \
+            return;                                                                                \
+    } while (0)
+
 /* Raw: glibc's own peeks hide errors. */
 static CHECK_USED long trace(long request, pid_t pid, unsigned long address, unsigned long data)
 {
