@@ -20,6 +20,7 @@ PARTS = {
     "unit": ["unit.run_unit"],
     "abi": ["abi.run_abi"],
     "boot": ["boot.commands", "boot.machines", "boot.terminal", "boot.programs", "boot.mistakes"],
+    "debian": ["debian.run_debian"],
     "stress": ["stress.run_stress"],
     "bench": ["bench.run_bench"],
 }

@@ -1,0 +1,21 @@
+# Regular expressions, files, processes and signals in Perl.
+use strict; use warnings; $| = 1;
+my $t = "2024-02-29 and 1999-12-31, key=value; other = 'quoted text'";
+print join("|", $t =~ /(\d{4})-(\d\d)-(\d\d)/g), "\n";
+(my $u = $t) =~ s/(?<y>\d{4})-(?<m>\d\d)-(?<d>\d\d)/$+{d}.$+{m}.$+{y}/g; print "$u\n";
+my %h = $t =~ /(\w+)\s*=\s*('[^']*'|\w+)/g; print "$_ -> $h{$_}\n" for sort keys %h;
+print "balanced\n" if "a(b(c)d)e" =~ /^[^()]*(\((?:[^()]++|(?1))*\))[^()]*$/;
+my @w = map { ucfirst } grep { length > 3 } split /\W+/, "the quick brown fox jumps"; print "@w\n";
+open my $f, '>', 'file' or die $!; printf $f "%d %s\n", $_, 'x' x $_ for 1 .. 50; close $f;
+open $f, '+<', 'file' or die $!; seek $f, 10, 0; read $f, my $buf, 12; print tell($f), " ", unpack('H*', $buf), "\n"; truncate $f, 100; close $f;
+print -s 'file', " ", (-d '.' ? 'dir' : 'no'), " ", (-x '/bin/sh' ? 'x' : '-'), "\n";
+mkdir 'd' or die; rename 'file', 'd/f'; symlink 'f', 'd/l'; opendir my $d, 'd'; print join(',', sort grep !/^\./, readdir $d), " ", readlink 'd/l', "\n";
+chmod 0640, 'd/f'; utime 1000, 2000, 'd/f'; my @s = stat 'd/f'; printf "%o %d %d\n", $s[2] & 07777, @s[8, 9];
+my $pid = fork // die; if (!$pid) { print "child\n"; exit 42 } waitpid $pid, 0; print "status ", $? >> 8, "\n";
+pipe my $r, my $w; if (!fork) { close $r; print $w "$_\n" for 1 .. 1000; exit } close $w; my $sum = 0; $sum += $_ while <$r>; wait; print "sum $sum\n";
+my $out = `echo from a shell; exit 3`; print $out, $? >> 8, "\n"; open my $p, '-|', 'sort', '-rn', 'd/f'; print scalar <$p>; close $p;
+local $SIG{ALRM} = sub { die "alarm\n" }; eval { alarm 1; select undef, undef, undef, 30; }; print $@;
+local $SIG{CHLD} = sub { print "CHLD\n" }; if (!fork) { exit } 1 while wait != -1; $SIG{CHLD} = 'DEFAULT';
+local $SIG{USR1} = sub { print "USR1\n" }; kill USR1 => $$; my @k; for my $i (1 .. 5) { my $c = fork; if (!$c) { exit $i } push @k, $c } print join(",", map { waitpid $_, 0; $? >> 8 } @k), "\n";
+use Fcntl qw(:flock); open my $l, '>', 'lock'; flock $l, LOCK_EX; print flock($l, LOCK_UN) ? "lock\n" : "no\n"; print sprintf("%.15g %s\n", 1 / 3, 2**53 + 1);
+print "@{[sort { $b <=> $a } 3, 11, 2]} ", join('', reverse 'a' .. 'e'), " ", lc "ÄB", "\n"; print eval { die { code => 7 } } // $@->{code}, "\n";
