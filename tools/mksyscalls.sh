@@ -16,6 +16,11 @@ echo '#include <asm/unistd.h>'
 echo '#include <linux/unistd.h>'
 numbers=$(echo '#include <asm/unistd.h>' | $KCC -isystem "$UAPI" -nostdinc -E -dM - |
     sed -nE 's/^#define __NR_([a-z0-9_]+) .*/\1/p' | grep -vE '^(syscalls|arch_specific_syscall)$' | sort)
+# Calls that are newer than the header, where they belong to the machine.
+has() { printf '%s\n' "$calls" | grep -qx "$1" && ! printf '%s\n' "$numbers" | grep -qx "$1"; }
+newer=
+if has riscv_hwprobe; then newer="[__NR_arch_specific_syscall + 14] = sys_riscv_hwprobe,"; fi
+[ -z "$newer" ] || echo 'extern syscall_fn sys_riscv_hwprobe;'
 for n in $numbers; do
     if printf '%s\n' "$calls" | grep -qx "$n"; then echo "extern syscall_fn sys_$n;"; fi
 done
@@ -23,6 +28,7 @@ echo 'syscall_fn *const syscall_table[SYSCALL_MAX] = {'
 for n in $numbers; do
     if printf '%s\n' "$calls" | grep -qx "$n"; then echo "    [__NR_$n] = sys_$n,"; fi
 done
+[ -z "$newer" ] || echo "    $newer"
 echo '};'
 echo 'const char *const syscall_names[SYSCALL_MAX] = {'
 for n in $numbers; do echo "    [__NR_$n] = \"$n\","; done

@@ -94,6 +94,7 @@ extern paddr_t early_uart_registers; /* page that must stay mapped, or 0 */
 /* sbi.c: 0 or a negative errno */
 void sbi_init(void);
 bool sbi_has(long extension);
+u64 sbi_machine_id(unsigned which); /* mvendorid, marchid, mimpid */
 int sbi_hart_start(u64 hart, paddr_t entry, u64 argument);
 int sbi_set_timer(u64 deadline);
 int sbi_send_ipi(const cpumask_t *mask);

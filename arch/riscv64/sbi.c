@@ -10,6 +10,7 @@
 enum {
     SBI_BASE = 0x10,
     SBI_BASE_PROBE = 3,
+    SBI_BASE_MACHINE_ID = 4, /* and the two that follow */
     SBI_TIME = 0x54494d45,
     SBI_IPI = 0x735049,
     SBI_RFENCE = 0x52464e43,
@@ -61,6 +62,13 @@ bool sbi_has(long extension)
     struct sbi_result r = sbi_call(SBI_BASE, SBI_BASE_PROBE, (u64)extension, 0, 0, 0);
 
     return r.error == 0 && r.value != 0;
+}
+
+u64 sbi_machine_id(unsigned which)
+{
+    struct sbi_result r = sbi_call(SBI_BASE, SBI_BASE_MACHINE_ID + which, 0, 0, 0, 0);
+
+    return r.error ? 0 : (u64)r.value;
 }
 
 /* The only call that may come before the console; and firmware may not have it. */

@@ -149,6 +149,11 @@ vaddr_t frame_pc(const struct trap_frame *frame)
     return frame->regs.pc;
 }
 
+void frame_set_pc(struct trap_frame *frame, vaddr_t pc)
+{
+    frame->regs.pc = pc;
+}
+
 vaddr_t frame_sp(const struct trap_frame *frame)
 {
     return frame->regs.sp;

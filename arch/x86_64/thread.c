@@ -230,6 +230,11 @@ vaddr_t frame_pc(const struct trap_frame *frame)
     return frame->rip;
 }
 
+void frame_set_pc(struct trap_frame *frame, vaddr_t pc)
+{
+    frame->rip = min(pc, USER_END); /* never one that is not canonical: entry.S */
+}
+
 vaddr_t frame_sp(const struct trap_frame *frame)
 {
     return frame->rsp;

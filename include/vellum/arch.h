@@ -21,6 +21,8 @@
  *   ARCH_NAME                       "x86_64", "riscv64": what uname(2) reports
  *   ARCH_CLOCK_NAME                 Linux's name for what arch_cycles() reads
  *   ELF_ARCH ELF_PLATFORM           e_machine; AT_PLATFORM string or NULL
+ *   ARCH_INTERRUPT_SYNCS_CORE       returning from an interrupt to user mode makes the processor fetch
+ *                                   instructions anew
  *   ARCH_CLONE_TLS_FIRST            clone(2)'s last arguments are tls, child_tid, not child_tid, tls
  *   bool irqs_enabled(void); unsigned long irq_save(void); void irq_restore(unsigned long);
  *   void irq_disable(void); void irq_enable(void);
@@ -205,6 +207,7 @@ void arch_enter_user(void) __noreturn;
 bool frame_is_user(const struct trap_frame *frame);
 vaddr_t frame_pc(const struct trap_frame *frame);
 vaddr_t frame_sp(const struct trap_frame *frame);
+void frame_set_pc(struct trap_frame *frame, vaddr_t pc); /* pc < USER_END; of a user frame */
 /* If the instruction at the frame's pc is listed in the exception table (a user copy), continue at
  * its fix-up and return true. */
 bool frame_fixup(struct trap_frame *frame);

@@ -9,8 +9,9 @@
 
 /* Wake up to n threads that wait at a user address of the current process. */
 int futex_wake_address(vaddr_t address, int n);
-/* The current thread ends or execs: mark the robust futexes it holds as ownerless and wake one waiter
- * of each (set_robust_list(2)). => has its memory still */
-void futex_exit_robust(void);
+/* The current thread ends, or has begun exec: it loses the robust futexes that it holds, which are
+ * marked (set_robust_list(2)), and those with priority inheritance that others wait for.
+ * => has its memory still */
+void futex_exit(void);
 
 #endif

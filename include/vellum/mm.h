@@ -43,6 +43,7 @@ struct mapping_set {
     struct rwlock lock;  /* taken after mm->lock and page lock, before page-table locks */
     struct rb_root tree; /* [lock] interval tree of vma->file_node by page index */
     atomic_t writable;   /* shared mappings that may be written */
+    u64 id;              /* [a] never used twice: names it to futexes; 0: not given yet */
 };
 void mapping_set_init(struct mapping_set *set);
 
@@ -122,6 +123,7 @@ struct mm {
     u32 lock_future; /* [m] VM_LOCKED if mlockall(MCL_FUTURE) */
     int dumpable;
     u32 coredump_filter; /* core(5); kept by fork and exec */
+    u32 membarrier;      /* [a] MEMBARRIER_CMD_REGISTER_* that were given */
 };
 #define COREDUMP_FILTER_MASK    0x1ff
 #define COREDUMP_FILTER_DEFAULT 0x33

@@ -74,6 +74,15 @@ int sched_set_policy(struct thread *t, int policy, int nice, int rt_priority);
  * whether it did. => fn takes no lock; t stays */
 bool sched_look_asleep(struct thread *t, void (*fn)(struct thread *t, void *arg), void *arg);
 
+/* How urgent a thread is by its own policy: 1 .. 40 for nice 19 .. -20, 41 .. 139 for real-time. */
+#define URGENCY_NICE_MAX 40
+static inline int sched_urgency(const struct thread *t)
+{
+    return t->rt_priority ? URGENCY_NICE_MAX + t->rt_priority : 20 - t->nice;
+}
+/* t runs at least with this urgency from now on; 0: only with its own. => pi_guard (inherit.h) */
+void sched_inherit(struct thread *t, int urgency);
+
 /* Exact run time of a thread up to now, ns. */
 u64 thread_run_time(struct thread *t);
 /* run_time divided into user and system in the ratio of the tick's samples. */

@@ -20,6 +20,7 @@
  *   page-table lock, page cache lock    kernel/mm, kernel/fs
  *   object cache, frame allocator       kernel/mm
  *   wait queue lock                     kernel/sync
+ *   futex buckets (lower address first), then pi_guard (inherit.h)   kernel/ipc, kernel/sched
  *   thread->wake_lock, run queue lock   kernel/sched   (two run queues: lower CPU number first)
  *   timer queue, console, log           kernel/time, kernel/dev
  */

@@ -24,6 +24,7 @@ struct sched_class;
 struct wait_queue;
 struct completion;
 struct tracee;
+struct pi_waiter;
 
 /* thread->state */
 enum {
@@ -46,6 +47,7 @@ enum {
     WORK_TRACE = 16,       /* a debugger may want to see the system call's exit */
     WORK_CHILD_TID = 32,   /* a new thread stores its id at child_tid (CLONE_CHILD_SETTID) */
     WORK_TRAP = 64,        /* a debugger wants it to stop: tracee->trap */
+    WORK_RSEQ = 128,       /* it ran elsewhere or others ran meanwhile: rseq_resume() */
 };
 
 /* What a thread has read and written (proc(5), PID/io). */
@@ -87,11 +89,13 @@ struct thread {
     int policy;                            /* [r] SCHED_* */
     int nice;                              /* [r] -20 .. 19 */
     int rt_priority;                       /* [r] 1 .. 99, or 0 */
-    cpumask_t affinity;                    /* [r] */
-    u64 slice_left;                        /* [r] ns */
-    struct list run_link;                  /* [r] for list-based classes */
-    struct rb_node run_node;               /* [r] for tree-based classes */
-    spinlock_t wake_lock;                  /* serialises wake-ups; see kernel/sched/core.c */
+    bool reset_on_fork;                    /* [r] children do not inherit policy and priority */
+    int queue_priority; /* [r] rt_priority, or what is inherited if that is more; 0: no real-time */
+    cpumask_t affinity; /* [r] */
+    u64 slice_left;     /* [r] ns */
+    struct list run_link;    /* [r] for list-based classes */
+    struct rb_node run_node; /* [r] for tree-based classes */
+    spinlock_t wake_lock;    /* serialises wake-ups; see kernel/sched/core.c */
 
     /* Accounting. [t], written with the run queue lock, read by others as they are. */
     u64 run_started;              /* arch_cycles() when it was last switched to */
@@ -128,6 +132,16 @@ struct thread {
     void *journal_info;     /* [t] */
     struct tracee *tracee;  /* [s] NULL: was never traced */
     struct held_locks held; /* [t] of debug builds */
+
+    /* Priority inheritance: inherit.h. [p] pi_guard */
+    struct list pi_held;          /* [p] struct pi_lock that others wait for */
+    struct pi_waiter *pi_waiting; /* [p] for what it waits, or NULL */
+    int inherited;                /* [p] and [r] to change: urgency lent by waiters; 0: none */
+    bool pi_closed;               /* [a] it ends: it cannot be made an owner any more */
+
+    vaddr_t rseq;       /* [t] rseq(2): the user's struct, 0: not registered */
+    u32 rseq_signature; /* [t] */
+    u32 rseq_cpu;       /* [t] the processor's number as it was stored there last */
 };
 /* [t] this thread only  [i] constant after creation  [a] atomic  [w] wake_lock */
 

@@ -7,6 +7,7 @@
 
 #include <vellum/cpu.h>
 #include <vellum/rbtree.h>
+#include <vellum/wait.h>
 #include <linux/time.h>
 #include <linux/time_types.h>
 
@@ -90,6 +91,9 @@ static inline ktime_t ktime_after(u64 ns)
 
     return ns >= KTIME_MAX - now ? KTIME_MAX : now + ns;
 }
+
+/* Who sleeps until a time of the wall clock queues here too: woken when the clock is set. */
+extern struct wait_queue clock_was_set;
 
 /* Sleep for ns. => may sleep */
 void sleep_ns(u64 ns);

@@ -9,41 +9,25 @@
  * sleeper; the lock also keeps the sleeper from being woken before it stands in the queue.
  *
  * A key is what makes two addresses the same word: for private memory the address space and the
- * address, for shared mappings the file (or shared memory object) and the offset in it.
+ * address, for shared mappings the number of the mapped object and the offset in it. Objects are
+ * numbered when a futex in them is used first, and numbers are never used again: a key needs no
+ * reference.
  */
-#include <vellum/futex.h>
+#include "futex.h"
 #include <vellum/hash.h>
 #include <vellum/mm.h>
 #include <vellum/process.h>
 #include <vellum/syscall.h>
 #include <vellum/time.h>
 #include <vellum/uaccess.h>
-#include <linux/futex.h>
 
-#define HASH_BITS         8
-#define ROBUST_LIST_LIMIT 2048 /* entries looked at: a program may have made a loop */
+#define HASH_BITS 8
 
-struct futex_key {
-    const void *object; /* struct mm, or what is mapped */
-    u64 offset;
-};
+static struct futex_bucket buckets[1 << HASH_BITS];
 
-struct waiter {
-    struct list link; /* [bucket lock]; list_empty: woken */
-    struct thread *thread;
-    struct futex_key key; /* [bucket lock] */
-    u32 bits;
-};
-
-struct bucket {
-    spinlock_t lock;
-    struct list waiters;
-};
-static struct bucket buckets[1 << HASH_BITS];
-
-static struct bucket *bucket_of(const struct futex_key *key)
+struct futex_bucket *futex_bucket(const struct futex_key *key)
 {
-    struct bucket *b = &buckets[hash_u64(hash_mix((u64)key->object, key->offset), HASH_BITS)];
+    struct futex_bucket *b = &buckets[hash_u64(hash_mix(key->object, key->offset), HASH_BITS)];
 
     if (unlikely(!READ_ONCE(b->waiters.next))) { /* never used before */
         spin_lock(&b->lock);
@@ -54,12 +38,22 @@ static struct bucket *bucket_of(const struct futex_key *key)
     return b;
 }
 
-static inline bool same_key(const struct futex_key *a, const struct futex_key *b)
+/* ---- keys ----------------------------------------------------------------------------------------- */
+
+static u64 object_number(struct mapping_set *set)
 {
-    return a->offset == b->offset && a->object == b->object;
+    static u64 last;
+    u64 id = READ_ONCE(set->id), none = 0;
+
+    if (likely(id))
+        return id;
+    id = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+    if (__atomic_compare_exchange_n(&set->id, &none, id, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return id;
+    return none; /* somebody else has numbered it just now */
 }
 
-static int make_key(vaddr_t address, bool private, struct futex_key *key)
+int futex_key(vaddr_t address, bool private, struct futex_key *key)
 {
     struct mm *mm = current->mm;
     struct vma *vma;
@@ -69,7 +63,7 @@ static int make_key(vaddr_t address, bool private, struct futex_key *key)
         return -EINVAL;
     if (!user_range_ok((void __user *)address, sizeof(u32)))
         return -EFAULT;
-    *key = (struct futex_key){mm, address};
+    *key = (struct futex_key){(u64)mm, address};
     if (private)
         return 0;
     read_lock(&mm->lock);
@@ -77,30 +71,108 @@ static int make_key(vaddr_t address, bool private, struct futex_key *key)
     if (!vma)
         error = -EFAULT;
     else if ((vma->flags & VM_SHARED) && vma->mappings)
-        *key =
-            (struct futex_key){vma->mappings, (vma->offset << PAGE_SHIFT) + (address - vma->start)};
+        *key = (struct futex_key){object_number(vma->mappings),
+                                  (vma->offset << PAGE_SHIFT) + (address - vma->start)};
     read_unlock(&mm->lock);
     return error;
 }
 
-/* ---- waking --------------------------------------------------------------------------------------------- */
+/* ---- the word --------------------------------------------------------------------------------------- */
 
-static void wake_waiter(struct waiter *w)
+int futex_peek(vaddr_t address, u32 *value)
+{
+    int error;
+
+    nofault_begin();
+    error = get_user(*value, (u32 __user *)address);
+    nofault_end();
+    return error;
+}
+
+int futex_replace(vaddr_t address, u32 *old, u32 new)
+{
+    u32 seen;
+    int error;
+
+    nofault_begin();
+    error = arch_cmpxchg_user_32((u32 *)address, *old, new, &seen);
+    nofault_end();
+    if (error)
+        return -EFAULT;
+    if (seen == *old)
+        return 0;
+    *old = seen;
+    return -EAGAIN;
+}
+
+int futex_fault_in(vaddr_t address, bool write)
+{
+    u32 value, seen;
+
+    if (get_user(value, (u32 __user *)address))
+        return -EFAULT;
+    return write && arch_cmpxchg_user_32((u32 *)address, value, value, &seen) ? -EFAULT : 0;
+}
+
+/* ---- queues ----------------------------------------------------------------------------------------- */
+
+void futex_lock_two(struct futex_bucket *a, struct futex_bucket *b)
+{
+    spin_lock(a < b ? &a->lock : &b->lock);
+    if (a != b)
+        spin_lock(a < b ? &b->lock : &a->lock);
+}
+
+void futex_unlock_two(struct futex_bucket *a, struct futex_bucket *b)
+{
+    if (a != b)
+        spin_unlock(&b->lock);
+    spin_unlock(&a->lock);
+}
+
+struct futex_bucket *futex_lock_waiter(struct futex_waiter *w)
+{
+    for (;;) {
+        struct futex_bucket *b = READ_ONCE(w->bucket);
+
+        spin_lock(&b->lock);
+        if (likely(b == w->bucket))
+            return b;
+        spin_unlock(&b->lock); /* it was moved to another one */
+    }
+}
+
+void futex_queue(struct futex_bucket *b, struct futex_waiter *w)
+{
+    int priority = w->thread->rt_priority;
+    struct futex_waiter *other;
+
+    WRITE_ONCE(w->bucket, b);
+    if (unlikely(priority))
+        list_for_each_entry(other, &b->waiters, link)
+            if (other->thread->rt_priority < priority) {
+                list_add_tail(&w->link, &other->link);
+                return;
+            }
+    list_add_tail(&w->link, &b->waiters);
+}
+
+void futex_wake_waiter(struct futex_waiter *w)
 {
     struct thread *t = w->thread;
 
     ref_get(&t->refs);
     list_del(&w->link);
     /* From here on the waiter may return and take its stack with it. */
-    __atomic_store_n(&w->link.next, &w->link, __ATOMIC_RELEASE);
+    __atomic_store_n(&w->done, true, __ATOMIC_RELEASE);
     wake_thread(t);
     thread_put(t);
 }
 
-static int wake(const struct futex_key *key, int n, u32 bits)
+int futex_wake(const struct futex_key *key, int n, u32 bits)
 {
-    struct bucket *b = bucket_of(key);
-    struct waiter *w, *next;
+    struct futex_bucket *b = futex_bucket(key);
+    struct futex_waiter *w, *next;
     int woken = 0;
 
     smp_fence(); /* the word was written before; the queue is read after */
@@ -108,9 +180,15 @@ static int wake(const struct futex_key *key, int n, u32 bits)
         return 0;
     spin_lock(&b->lock);
     list_for_each_entry_safe(w, next, &b->waiters, link) {
-        if (!same_key(&w->key, key) || !(w->bits & bits))
+        if (!futex_same(&w->key, key))
             continue;
-        wake_waiter(w);
+        if (unlikely(w->pi || w->target)) {
+            woken = -EINVAL;
+            break;
+        }
+        if (!(w->bits & bits))
+            continue;
+        futex_wake_waiter(w);
         if (++woken >= n)
             break;
     }
@@ -121,236 +199,222 @@ static int wake(const struct futex_key *key, int n, u32 bits)
 int futex_wake_address(vaddr_t address, int n)
 {
     struct futex_key key;
-    int error = make_key(address, false, &key), woken;
+    int error = futex_key(address, false, &key);
 
-    if (error)
-        return error;
-    woken = wake(&key, n, FUTEX_BITSET_MATCH_ANY);
-    return woken;
+    return error ? error : futex_wake(&key, n, FUTEX_BITSET_MATCH_ANY);
 }
 
-/* ---- waiting --------------------------------------------------------------------------------------------- */
+/* ---- waiting ---------------------------------------------------------------------------------------- */
 
-/* Stand in the queue if *address is still value: 0, or -EAGAIN, -EFAULT. The thread's state is then
- * that of a sleeper. */
-static int enqueue(struct waiter *w, vaddr_t address, u32 value)
+int futex_enqueue(struct futex_waiter *w, vaddr_t address, u32 value)
 {
-    struct bucket *b = bucket_of(&w->key);
+    struct futex_bucket *b = futex_bucket(&w->key);
     u32 seen;
-    int error;
 
     for (;;) {
         spin_lock(&b->lock);
-        nofault_begin();
-        error = get_user(seen, (u32 __user *)address);
-        nofault_end();
-        if (likely(error == 0))
+        if (likely(futex_peek(address, &seen) == 0))
             break;
         spin_unlock(&b->lock); /* bring the page in, where one may sleep */
-        if (get_user(seen, (u32 __user *)address))
+        if (futex_fault_in(address, false))
             return -EFAULT;
     }
     if (seen != value) {
         spin_unlock(&b->lock);
         return -EAGAIN;
     }
-    list_add_tail(&w->link, &b->waiters);
+    futex_queue(b, w);
     __atomic_store_n(&current->state, TASK_INTERRUPTIBLE, __ATOMIC_SEQ_CST);
     spin_unlock(&b->lock);
     return 0;
 }
 
-static inline bool was_woken(struct waiter *w)
+static bool any_done(const struct futex_waiter *waiters, unsigned n)
 {
-    return __atomic_load_n(&w->link.next, __ATOMIC_ACQUIRE) == &w->link;
+    for (unsigned i = 0; i < n; i++)
+        if (futex_done(&waiters[i]))
+            return true;
+    return false;
 }
 
-/* Leave the queue. Returns whether somebody had woken us. */
-static bool dequeue(struct waiter *w)
+static ktime_t to_monotonic(const struct futex_deadline *d)
 {
-    struct bucket *b;
+    s64 offset = ktime_real_offset();
+
+    if (!d->real || d->at == KTIME_MAX)
+        return d->at;
+    return (s64)d->at > offset ? d->at - offset : 0;
+}
+
+int futex_sleep(const struct futex_waiter *waiters, unsigned n, const struct futex_deadline *d)
+{
+    bool by_wall_clock = d->real && d->at != KTIME_MAX;
+    int result = 0;
+    WAIT_ENTRY(entry);
+
+    if (unlikely(by_wall_clock)) /* setting the clock wakes us */
+        wait_add(&clock_was_set, &entry);
+    while (!any_done(waiters, n)) {
+        if (signal_pending()) {
+            result = -EINTR;
+            break;
+        }
+        if (schedule_until(to_monotonic(d)) != 0) {
+            result = -ETIMEDOUT;
+            break;
+        }
+        if (any_done(waiters, n))
+            break;
+        __atomic_store_n(&current->state, TASK_INTERRUPTIBLE, __ATOMIC_SEQ_CST);
+    }
+    __atomic_store_n(&current->state, TASK_RUNNING, __ATOMIC_RELEASE);
+    if (unlikely(by_wall_clock))
+        wait_remove(&clock_was_set, &entry);
+    return result;
+}
+
+bool futex_dequeue(struct futex_waiter *w)
+{
+    struct futex_bucket *b;
     bool woken;
 
-    __atomic_store_n(&current->state, TASK_RUNNING, __ATOMIC_RELEASE);
-    if (was_woken(w))
+    if (futex_done(w))
         return true;
-    b = bucket_of(&w->key);
-    spin_lock(&b->lock);
-    woken = was_woken(w);
+    b = futex_lock_waiter(w);
+    woken = w->done;
     if (!woken)
         list_del(&w->link);
     spin_unlock(&b->lock);
     return woken;
 }
 
-static long wait(vaddr_t address, bool private, u32 value, ktime_t deadline, u32 bits)
+static long wait(vaddr_t address, bool private, u32 value, const struct futex_deadline *d, u32 bits)
 {
-    struct waiter w = {.thread = current, .bits = bits};
-    int error = make_key(address, private, &w.key), slept = 0;
+    struct futex_waiter w = {.thread = current, .bits = bits};
+    int error = futex_key(address, private, &w.key);
 
     if (error)
         return error;
-    error = enqueue(&w, address, value);
+    error = futex_enqueue(&w, address, value);
     if (error)
         return error;
-    while (!was_woken(&w) && !signal_pending() && slept == 0) {
-        slept = schedule_until(deadline);
-        if (slept == 0 && !was_woken(&w))
-            __atomic_store_n(&current->state, TASK_INTERRUPTIBLE, __ATOMIC_SEQ_CST);
-    }
-    if (dequeue(&w))
+    error = futex_sleep(&w, 1, d);
+    if (futex_dequeue(&w))
         return 0;
-    return slept ? -ETIMEDOUT : -ERESTARTSYS;
+    return error == -EINTR ? -ERESTARTSYS : error;
 }
+
+/* With a time-out a restart must not begin it anew. */
+static long wait_restartable(vaddr_t address, bool private, u32 value,
+                             const struct futex_deadline *d, u32 bits);
 
 static long wait_again(struct restart_block *r)
 {
-    long result = wait(r->arg[0], r->arg[3] >> 32, r->arg[1], r->arg[2], (u32)r->arg[3]);
+    struct futex_deadline d = {.at = r->arg[2], .real = r->arg[3] >> 33 & 1};
 
-    return result == -ERESTARTSYS ? -ERESTART_RESTARTBLOCK : result;
+    return wait_restartable(r->arg[0], r->arg[3] >> 32 & 1, r->arg[1], &d, (u32)r->arg[3]);
 }
 
-/* With a relative time-out a restart must not begin it anew. */
-static long wait_restartable(vaddr_t address, bool private, u32 value, ktime_t deadline, u32 bits)
+static long wait_restartable(vaddr_t address, bool private, u32 value,
+                             const struct futex_deadline *d, u32 bits)
 {
-    long result = wait(address, private, value, deadline, bits);
+    long result = wait(address, private, value, d, bits);
 
-    if (result != -ERESTARTSYS || deadline == KTIME_MAX)
+    if (likely(result != -ERESTARTSYS || d->at == KTIME_MAX))
         return result;
     current->restart = (struct restart_block){
         .fn = wait_again,
-        .arg = {address, value, deadline, (u64) private << 32 | bits},
+        .arg = {address, value, d->at, (u64)d->real << 33 | (u64) private << 32 | bits},
     };
     return -ERESTART_RESTARTBLOCK;
 }
 
-/* ---- robust futexes ------------------------------------------------------------------------------------------ */
+/* ---- the call --------------------------------------------------------------------------------------- */
 
-/* A lock that the dying thread holds: mark it, wake one who waits. */
-static int release_robust(vaddr_t address)
+/* FUTEX_WAIT's time is relative, the others' are absolute; FUTEX_LOCK_PI's is by the wall clock. */
+static int deadline_from_user(int op, const struct __kernel_timespec __user *uts,
+                              struct futex_deadline *d)
 {
-    u32 word, seen;
-
-    if (address % sizeof(u32) || get_user(word, (u32 __user *)address))
-        return -EFAULT;
-    for (;;) {
-        if ((word & FUTEX_TID_MASK) != (u32)current->tid)
-            return 0;
-        if (arch_cmpxchg_user_32((u32 *)address, word, (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED,
-                                 &seen))
-            return -EFAULT;
-        if (seen == word)
-            break;
-        word = seen;
-    }
-    if (word & FUTEX_WAITERS)
-        futex_wake_address(address, 1);
-    return 0;
-}
-
-void futex_exit_robust(void)
-{
-    struct robust_list_head head;
-    vaddr_t list = current->robust_list, entry;
-
-    current->robust_list = 0;
-    if (copy_from_user(&head, (void __user *)list, sizeof(head)))
-        return;
-    entry = (vaddr_t)head.list.next;
-    for (unsigned n = 0; n < ROBUST_LIST_LIMIT && (entry & ~1UL) != list; n++) {
-        vaddr_t next;
-        bool bad = get_user(next, (vaddr_t __user *)(entry & ~1UL)) != 0;
-
-        if (entry != (vaddr_t)head.list_op_pending &&
-            release_robust((entry & ~1UL) + head.futex_offset) != 0)
-            return;
-        if (bad)
-            return;
-        entry = next;
-    }
-    if (head.list_op_pending)
-        release_robust(((vaddr_t)head.list_op_pending & ~1UL) + head.futex_offset);
-}
-
-SYSCALL_DEFINE2(set_robust_list, vaddr_t, head, size_t, size)
-{
-    if (size != sizeof(struct robust_list_head))
-        return -EINVAL;
-    current->robust_list = head;
-    return 0;
-}
-
-SYSCALL_DEFINE3(get_robust_list, pid_t, tid, vaddr_t __user *, head, size_t __user *, size)
-{
-    struct thread *t = tid ? thread_find(tid) : NULL;
-    vaddr_t list;
-    int error = 0;
-
-    if (tid && !t)
-        return -ESRCH;
-    if (t && t->process != current->process && !capable(CAP_SYS_PTRACE))
-        error = -EPERM;
-    list = t ? t->robust_list : current->robust_list;
-    if (t)
-        thread_put(t);
-    if (error)
-        return error;
-    if (put_user(sizeof(struct robust_list_head), size))
-        return -EFAULT;
-    return put_user(list, head);
-}
-
-/* ---- the call ------------------------------------------------------------------------------------------------ */
-
-/* The time of a wait as a monotonic deadline. FUTEX_WAIT's is relative, FUTEX_WAIT_BITSET's absolute. */
-static int deadline_from_user(int op, const struct __kernel_timespec __user *uts, ktime_t *deadline)
-{
+    int command = op & FUTEX_CMD_MASK;
     struct __kernel_timespec ts;
-    ktime_t t;
 
-    *deadline = KTIME_MAX;
+    *d = (struct futex_deadline){KTIME_MAX, false};
     if (!uts)
         return 0;
     if (copy_from_user(&ts, uts, sizeof(ts)))
         return -EFAULT;
     if (!timespec_valid(&ts))
         return -EINVAL;
-    t = timespec_to_ns(&ts);
-    if ((op & FUTEX_CMD_MASK) == FUTEX_WAIT)
-        *deadline = ktime_after(t);
-    else if (!(op & FUTEX_CLOCK_REALTIME) || t == KTIME_MAX)
-        *deadline = t;
-    else
-        *deadline = (s64)t > ktime_real_offset() ? t - ktime_real_offset() : 0;
+    d->at = timespec_to_ns(&ts);
+    d->real = command == FUTEX_LOCK_PI || (op & FUTEX_CLOCK_REALTIME);
+    if (command == FUTEX_WAIT)
+        d->at = ktime_after(d->at);
     return 0;
+}
+
+/* The commands that wait. */
+static long wait_command(vaddr_t address, int op, u32 value,
+                         const struct __kernel_timespec __user *uts, vaddr_t address2, u32 bits)
+{
+    bool private = op & FUTEX_PRIVATE_FLAG;
+    struct futex_deadline d;
+    int error = deadline_from_user(op, uts, &d);
+
+    if (error)
+        return error;
+    switch (op & FUTEX_CMD_MASK) {
+    case FUTEX_WAIT:
+        return wait_restartable(address, private, value, &d, FUTEX_BITSET_MATCH_ANY);
+    case FUTEX_WAIT_BITSET:
+        return bits ? wait_restartable(address, private, value, &d, bits) : -EINVAL;
+    case FUTEX_WAIT_REQUEUE_PI:
+        return futex_wait_requeue_pi(address, private, value, &d, FUTEX_BITSET_MATCH_ANY, address2);
+    default: /* FUTEX_LOCK_PI, FUTEX_LOCK_PI2 */
+        return futex_lock_pi(address, private, &d, false);
+    }
+}
+
+static long wake_command(vaddr_t address, bool private, int n, u32 bits)
+{
+    struct futex_key key;
+    int error = bits ? futex_key(address, private, &key) : -EINVAL;
+
+    return error ? error : futex_wake(&key, max(n, 1), bits);
 }
 
 SYSCALL_DEFINE6(futex, vaddr_t, address, int, op, u32, value,
                 const struct __kernel_timespec __user *, uts, vaddr_t, address2, u32, value3)
 {
+    int command = op & FUTEX_CMD_MASK;
     bool private = op & FUTEX_PRIVATE_FLAG;
-    struct futex_key key;
-    ktime_t deadline;
-    u32 bits = FUTEX_BITSET_MATCH_ANY;
-    int error;
+    int value2 = (int)(unsigned long)uts; /* a number, for the commands that do not wait */
 
-    switch (op & FUTEX_CMD_MASK) {
-    case FUTEX_WAIT_BITSET:
-        bits = value3;
-        __attribute__((fallthrough));
-    case FUTEX_WAIT:
-        if (bits == 0)
-            return -EINVAL;
-        error = deadline_from_user(op, uts, &deadline);
-        return error ? error : wait_restartable(address, private, value, deadline, bits);
-    case FUTEX_WAKE_BITSET:
-        bits = value3;
-        __attribute__((fallthrough));
+    if (unlikely(op & FUTEX_CLOCK_REALTIME) && command != FUTEX_WAIT_BITSET &&
+        command != FUTEX_WAIT_REQUEUE_PI && command != FUTEX_LOCK_PI2)
+        return -ENOSYS;
+    switch (command) {
     case FUTEX_WAKE:
-        if (bits == 0)
-            return -EINVAL;
-        error = make_key(address, private, &key);
-        return error ? error : wake(&key, max((int)value, 1), bits);
+        return wake_command(address, private, value, FUTEX_BITSET_MATCH_ANY);
+    case FUTEX_WAIT:
+    case FUTEX_WAIT_BITSET:
+    case FUTEX_WAIT_REQUEUE_PI:
+    case FUTEX_LOCK_PI:
+    case FUTEX_LOCK_PI2:
+        return wait_command(address, op, value, uts, address2, value3);
+    case FUTEX_WAKE_BITSET:
+        return wake_command(address, private, value, value3);
+    case FUTEX_REQUEUE:
+        return futex_requeue(address, private, value, value2, address2, NULL);
+    case FUTEX_CMP_REQUEUE:
+        return futex_requeue(address, private, value, value2, address2, &value3);
+    case FUTEX_WAKE_OP:
+        return futex_wake_op(address, private, value, value2, address2, value3);
+    case FUTEX_TRYLOCK_PI:
+        return futex_lock_pi(address, private, &(struct futex_deadline){KTIME_MAX, false}, true);
+    case FUTEX_UNLOCK_PI:
+        return futex_unlock_pi(address, private);
+    case FUTEX_CMP_REQUEUE_PI:
+        return futex_cmp_requeue_pi(address, private, value, value2, address2, value3);
     }
     return -ENOSYS;
 }

@@ -174,6 +174,7 @@ void mapping_set_init(struct mapping_set *set)
     rwlock_init(&set->lock);
     set->tree = RB_ROOT;
     atomic_set(&set->writable, 0);
+    set->id = 0;
 }
 
 /* => mappings->lock */

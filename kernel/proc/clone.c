@@ -79,6 +79,10 @@ static int take_memory(struct thread *child, u64 flags)
         child->altstack = child->altstack_size = 0;
         child->altstack_flags = SS_DISABLE;
     }
+    if (flags & CLONE_VM)
+        child->rseq = 0;
+    else if (child->rseq)
+        child->work |= WORK_RSEQ; /* it may start on another processor */
     return 0;
 }
 

@@ -19,6 +19,7 @@
  */
 #include "ptrace.h"
 #include <vellum/mm.h>
+#include <vellum/rseq.h>
 #include <vellum/string.h>
 #include <vellum/uaccess.h>
 
@@ -184,6 +185,8 @@ static void run_handler(struct trap_frame *frame, struct signal_delivery *d)
     struct thread *t = current;
 
     restart_before_handler(frame, d->action.flags);
+    if (t->rseq)
+        rseq_resume(frame);
     d->mask = t->work & WORK_RESTORE_MASK ? t->saved_mask : t->blocked;
     d->sp = frame_place(frame, &d->action);
     fill_altstack(&d->altstack);
@@ -296,13 +299,17 @@ void user_return_work(struct trap_frame *frame)
     u32 work = t->work;
 
     irq_enable();
-    if (work & WORK_RESCHEDULE)
+    if (work & WORK_RESCHEDULE) {
         schedule();
+        work = t->work;
+    }
     if (unlikely(work & (WORK_CHILD_TID | WORK_TRACE | WORK_TRAP))) {
         if (work & WORK_CHILD_TID)
             store_child_tid(t);
         ptrace_work(frame, work);
     }
+    if (work & WORK_RSEQ)
+        rseq_resume(frame);
     if (work & (WORK_SIGNAL | WORK_KILLED | WORK_RESTORE_MASK))
         deliver(frame);
     irq_disable();

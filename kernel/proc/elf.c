@@ -23,6 +23,11 @@
 #include <linux/auxvec.h>
 #include <linux/elf.h>
 #include <linux/personality.h>
+#include <linux/rseq.h>
+
+#ifndef AT_RSEQ_FEATURE_SIZE /* newer than Linux 6.1's headers, and looked for by later libraries */
+enum { AT_RSEQ_FEATURE_SIZE = 27, AT_RSEQ_ALIGN = 28 };
+#endif
 
 #define SEGMENTS_SIZE_MAX 65536
 #define INTERPRETER_BASE                                                                           \
@@ -445,5 +450,7 @@ void elf_fill_auxv(const struct exec *e, vaddr_t random, vaddr_t platform, vaddr
     add(mm, AT_EXECFN, name);
     if (platform)
         add(mm, AT_PLATFORM, platform);
+    add(mm, AT_RSEQ_FEATURE_SIZE, offsetof(struct rseq, flags) + sizeof(u32));
+    add(mm, AT_RSEQ_ALIGN, __alignof__(struct rseq));
     add(mm, AT_NULL, 0);
 }

@@ -148,7 +148,8 @@ static void reset_attributes(struct process *p, struct exec *e)
     sighand_reset(p);
     t->altstack = t->altstack_size = 0;
     t->altstack_flags = SS_DISABLE;
-    t->robust_list = 0;
+    t->pi_closed = false;
+    t->rseq = 0;
     t->restart.fn = NULL;
     files_close_on_exec(t->files);
     set_comm(e->name);

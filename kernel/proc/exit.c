@@ -230,8 +230,7 @@ void thread_leave_memory(struct thread *t)
     struct process *p = t->process;
     unsigned long flags;
 
-    if (t->robust_list)
-        futex_exit_robust();
+    futex_exit();
     if (t->clear_child_tid) {
         if (atomic_read(&t->mm->users) > 1 && put_user(0, (pid_t __user *)t->clear_child_tid) == 0)
             futex_wake_address(t->clear_child_tid, 1);

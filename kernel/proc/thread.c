@@ -36,6 +36,7 @@ struct thread *thread_alloc(struct process *process)
     t->start_time = ktime_get();
     t->timer_slack = TIMER_SLACK_DEFAULT;
     list_init(&t->thread_link);
+    list_init(&t->pi_held);
     signal_queue_init(&t->pending);
     return t;
 }
@@ -72,6 +73,8 @@ struct thread *thread_copy(struct process *process)
     t->fault_hint = NULL;
     t->journal_info = NULL;
     t->tracee = NULL;
+    list_init(&t->pi_held);
+    t->pi_waiting = NULL;
     return t;
 }
 

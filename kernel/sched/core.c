@@ -20,9 +20,11 @@
 #include "run_queue.h"
 #include <linux/sched.h>
 #include <vellum/alloc.h>
+#include <vellum/inherit.h>
 #include <vellum/mm.h>
 #include <vellum/printk.h>
 #include <vellum/process.h>
+#include <vellum/rseq.h>
 #include <vellum/smp.h>
 #include <vellum/format.h>
 #include <vellum/time.h>
@@ -183,6 +185,7 @@ static void switch_to(struct run_queue *rq, struct thread *prev, struct thread *
     rq->running = next;
     rq->cpu->thread = next;
     rq->cpu->counters.switches++;
+    rseq_switched(prev);
     mm_switch(prev, next);
     schedule_tail(arch_switch(prev, next));
 }
@@ -352,6 +355,16 @@ bool sched_look_asleep(struct thread *t, void (*fn)(struct thread *t, void *arg)
     return asleep;
 }
 
+/* SCHED_RESET_ON_FORK (sched(7)): the child starts as an ordinary thread. */
+static void reset_policy(struct thread *child)
+{
+    if (child->rt_priority)
+        child->policy = SCHED_NORMAL;
+    child->nice = max(child->nice, 0);
+    child->rt_priority = 0;
+    child->reset_on_fork = false;
+}
+
 void sched_fork(struct thread *child, struct thread *parent)
 {
     spin_init(&child->wake_lock);
@@ -361,8 +374,12 @@ void sched_fork(struct thread *child, struct thread *parent)
     child->policy = parent->policy;
     child->nice = parent->nice;
     child->rt_priority = parent->rt_priority;
+    if (unlikely(parent->reset_on_fork))
+        reset_policy(child);
+    child->queue_priority = child->rt_priority;
+    child->inherited = 0;
     child->affinity = parent->affinity;
-    child->sched_class = parent->sched_class ? parent->sched_class : &fifo_class;
+    child->sched_class = child->rt_priority ? &realtime_class : &fifo_class;
     child->run_started = child->run_cycles = child->wait_cycles = 0;
     child->user_ticks = child->system_ticks = 0;
     child->preempt_count = 1; /* schedule_tail()'s caller enables */
@@ -567,26 +584,27 @@ int sched_set_affinity(struct thread *t, const cpumask_t *mask)
     return 0;
 }
 
-int sched_set_policy(struct thread *t, int policy, int nice, int rt_priority)
+/* Take t out of its queue while what decides its place changes. Returns whether it stood there.
+ * => interrupts off; both locks are held until place_changed() */
+static struct run_queue *place_changes(struct thread *t, bool *queued)
 {
-    const struct sched_class *class = sched_class_of(policy);
-    unsigned long flags;
     struct run_queue *rq;
-    bool queued;
 
-    if (!class)
-        return -EINVAL;
-    flags = irq_save();
     preempt_disable();
     spin_lock_raw(&t->wake_lock);
     rq = lock_queue_of(t);
-    queued = t->on_queue && rq->running != t;
-    if (queued)
+    *queued = t->on_queue && rq->running != t && rq->stray != t;
+    if (*queued)
         deactivate(rq, t);
-    t->sched_class = class;
-    t->policy = policy;
-    t->nice = nice;
-    t->rt_priority = rt_priority;
+    return rq;
+}
+
+static void place_changed(struct run_queue *rq, struct thread *t, bool queued)
+{
+    int urgency = max(sched_urgency(t), t->inherited);
+
+    t->queue_priority = max(urgency - URGENCY_NICE_MAX, 0);
+    t->sched_class = t->queue_priority ? &realtime_class : sched_class_of(t->policy);
     if (queued)
         activate(rq, t, false);
     else if (t->on_queue)
@@ -594,8 +612,37 @@ int sched_set_policy(struct thread *t, int policy, int nice, int rt_priority)
     spin_unlock_raw(&rq->lock);
     spin_unlock_raw(&t->wake_lock);
     preempt_enable_no_resched();
+}
+
+int sched_set_policy(struct thread *t, int policy, int nice, int rt_priority)
+{
+    unsigned long flags;
+    struct run_queue *rq;
+    bool queued;
+
+    if (!sched_class_of(policy))
+        return -EINVAL;
+    flags = irq_save();
+    rq = place_changes(t, &queued);
+    t->policy = policy;
+    t->nice = nice;
+    t->rt_priority = rt_priority;
+    place_changed(rq, t, queued);
     irq_restore(flags);
+    if (unlikely(READ_ONCE(t->pi_waiting)))
+        pi_thread_changed(t);
     return 0;
+}
+
+void sched_inherit(struct thread *t, int urgency)
+{
+    unsigned long flags = irq_save();
+    bool queued;
+    struct run_queue *rq = place_changes(t, &queued);
+
+    t->inherited = urgency;
+    place_changed(rq, t, queued);
+    irq_restore(flags);
 }
 
 /* ---- start ---------------------------------------------------------------------------------------------------- */

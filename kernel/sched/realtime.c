@@ -17,7 +17,7 @@ static void realtime_queue_init(struct run_queue *rq)
 
 static void insert(struct run_queue *rq, struct thread *t, bool front)
 {
-    unsigned p = t->rt_priority;
+    unsigned p = t->queue_priority;
 
     if (front)
         list_add(&t->run_link, &rq->realtime.queue[p]);
@@ -34,7 +34,7 @@ static void realtime_enqueue(struct run_queue *rq, struct thread *t, bool woken)
 
 static void realtime_dequeue(struct run_queue *rq, struct thread *t)
 {
-    unsigned p = t->rt_priority;
+    unsigned p = t->queue_priority;
 
     list_del(&t->run_link);
     if (list_empty(&rq->realtime.queue[p]))
@@ -84,7 +84,7 @@ static void realtime_yield(struct run_queue *rq, struct thread *t)
 
 static bool realtime_preempts(struct run_queue *rq, struct thread *running, struct thread *woken)
 {
-    return woken->rt_priority > running->rt_priority;
+    return woken->queue_priority > running->queue_priority;
 }
 
 static struct thread *realtime_steal(struct run_queue *rq, unsigned cpu)

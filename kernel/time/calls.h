@@ -5,11 +5,6 @@
 #ifndef KERNEL_TIME_CALLS_H
 #define KERNEL_TIME_CALLS_H
 
-#include <vellum/wait.h>
-
-/* Sleepers until a wall-clock time; woken when the clock is set. */
-extern struct wait_queue clock_was_set;
-
 /* After the real-time clock was set: timers on it get their new place, timerfds are told. */
 void clock_timers_move(void);
 void timerfds_clock_was_set(void);

@@ -10,7 +10,6 @@
 #include <vellum/syscall.h>
 #include <vellum/time.h>
 #include <vellum/uaccess.h>
-#include "calls.h"
 
 DEFINE_WAIT_QUEUE(clock_was_set);
 

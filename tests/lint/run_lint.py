@@ -78,7 +78,7 @@ def machine_in_its_room(_):
 # What only one of the machines has: its firmware's tables, its controllers, its start.
 MACHINE_ONLY = {
     "x86_64": {"acpi.c", "apic.c", "cpuinfo.c", "fpu.c", "pvh.c"},
-    "riscv64": {"firmware/main.c", "firmware/sbi.c", "icache.c", "sbi.c", "start.c"},
+    "riscv64": {"firmware/main.c", "firmware/sbi.c", "hwprobe.c", "icache.c", "sbi.c", "start.c"},
 }
 
 

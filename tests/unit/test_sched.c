@@ -38,7 +38,7 @@ static void thread_start(int i, const struct sched_class *class, int policy, int
 {
     threads[i].sched_class = class;
     threads[i].policy = policy;
-    threads[i].rt_priority = priority;
+    threads[i].queue_priority = priority;
     threads[i].affinity.bits = ~0UL;
     class->fork(&threads[i], &threads[i]);
     class->enqueue(&rq, &threads[i], false);
@@ -183,7 +183,7 @@ TEST(realtime_round_robin_takes_turns_and_fifo_does_not)
     CHECK_EQ(pick(), 0);
     CHECK_EQ(run(0, NSEC_PER_SEC), NSEC_PER_SEC);
     CHECK(!realtime_class.preempts(&rq, &threads[0], &threads[1]));
-    threads[2].rt_priority = 11;
+    threads[2].queue_priority = 11;
     CHECK(realtime_class.preempts(&rq, &threads[0], &threads[2]));
     put(0);
     CHECK_EQ(pick(), 0); /* preempted: still the first of its priority */

@@ -34,4 +34,9 @@
     ret
     .size __vdso_flush_icache, . - __vdso_flush_icache
 
+    /* Not in the headers of Linux 6.1: hwprobe.c. */
+    CALL __vdso_riscv_hwprobe, (__NR_arch_specific_syscall+14)
+    ret
+    .size __vdso_riscv_hwprobe, . - __vdso_riscv_hwprobe
+
     .section .note.GNU-stack, "", @progbits

@@ -34,20 +34,21 @@
 #include <asm/errno.h>
 #include <vellum/compiler.h>
 
-#define PAGE_SIZE            (1UL << PAGE_SHIFT)
-#define USER_START           0x10000UL
-#define USER_END             0x4000000000UL
-#define DIRECT_MAP_BASE      0xffffffc000000000UL
-#define DIRECT_MAP_SIZE      0x0000002000000000UL
-#define VMEMMAP_BASE         0xffffffe000000000UL
-#define VMAP_BASE            0xffffffe100000000UL
-#define VMAP_END             0xffffffe300000000UL
-#define KERNEL_BASE          0xffffffff80000000UL
-#define ARCH_NAME            "riscv64"
-#define ARCH_CLOCK_NAME      "riscv_clocksource"
-#define ELF_ARCH             243 /* EM_RISCV */
-#define ELF_PLATFORM         ((const char *)0)
-#define ARCH_CLONE_TLS_FIRST 1
+#define PAGE_SIZE                 (1UL << PAGE_SHIFT)
+#define USER_START                0x10000UL
+#define USER_END                  0x4000000000UL
+#define DIRECT_MAP_BASE           0xffffffc000000000UL
+#define DIRECT_MAP_SIZE           0x0000002000000000UL
+#define VMEMMAP_BASE              0xffffffe000000000UL
+#define VMAP_BASE                 0xffffffe100000000UL
+#define VMAP_END                  0xffffffe300000000UL
+#define KERNEL_BASE               0xffffffff80000000UL
+#define ARCH_NAME                 "riscv64"
+#define ARCH_CLOCK_NAME           "riscv_clocksource"
+#define ELF_ARCH                  243 /* EM_RISCV */
+#define ELF_PLATFORM              ((const char *)0)
+#define ARCH_CLONE_TLS_FIRST      1
+#define ARCH_INTERRUPT_SYNCS_CORE false
 
 struct thread;
 register struct thread *arch_current_thread __asm__("tp");
@@ -106,6 +107,8 @@ static inline void arch_idle_wait(void)
 
 /* ---- user memory, one access. SUM lets the kernel touch user pages; it is set around each. -------- */
 
+/* volatile: GCC 12 takes an asm goto away if nobody looks at its output, its jump included. */
+
 #define USER_FIXUP(at, to)                                                                         \
     ".pushsection .exception_table, \"a\"\n\t.balign 4\n\t.word " at " - .\n\t.word " to           \
     " - .\n\t.popsection\n\t"
@@ -115,12 +118,12 @@ static inline void arch_idle_wait(void)
     {                                                                                              \
         u##bits seen;                                                                              \
                                                                                                    \
-        __asm__ goto("csrs sstatus, %2\n1:\t" load                                                 \
-                     " %0, %1\n\tcsrc sstatus, %2\n\t" USER_FIXUP("1b", "%l[fault]")               \
-                     : "=&r"(seen)                                                                 \
-                     : "m"(*(const u##bits *)from), "r"(SR_SUM)                                    \
-                     : "memory"                                                                    \
-                     : fault);                                                                     \
+        __asm__ volatile goto("csrs sstatus, %2\n1:\t" load                                        \
+                              " %0, %1\n\tcsrc sstatus, %2\n\t" USER_FIXUP("1b", "%l[fault]")      \
+                              : "=&r"(seen)                                                        \
+                              : "m"(*(const u##bits *)from), "r"(SR_SUM)                           \
+                              : "memory"                                                           \
+                              : fault);                                                            \
         *value = seen;                                                                             \
         return 0;                                                                                  \
     fault:                                                                                         \
@@ -129,12 +132,12 @@ static inline void arch_idle_wait(void)
     }                                                                                              \
     static inline int arch_put_user_##bits(u##bits value, void *to)                                \
     {                                                                                              \
-        __asm__ goto("csrs sstatus, %2\n1:\t" store                                                \
-                     " %z1, %0\n\tcsrc sstatus, %2\n\t" USER_FIXUP("1b", "%l[fault]")              \
-                     :                                                                             \
-                     : "m"(*(u##bits *)to), "rJ"(value), "r"(SR_SUM)                               \
-                     : "memory"                                                                    \
-                     : fault);                                                                     \
+        __asm__ volatile goto("csrs sstatus, %2\n1:\t" store                                       \
+                              " %z1, %0\n\tcsrc sstatus, %2\n\t" USER_FIXUP("1b", "%l[fault]")     \
+                              :                                                                    \
+                              : "m"(*(u##bits *)to), "rJ"(value), "r"(SR_SUM)                      \
+                              : "memory"                                                           \
+                              : fault);                                                            \
         return 0;                                                                                  \
     fault:                                                                                         \
         csr_clear(sstatus, SR_SUM);                                                                \
@@ -151,15 +154,15 @@ static inline int arch_cmpxchg_user_32(u32 *uaddr, u32 old, u32 new, u32 *seen)
 {
     u32 was, failed;
 
-    __asm__ goto("csrs sstatus, %4\n"
-                 "1:\tlr.w.aqrl %0, (%2)\n\tbne %0, %3, 3f\n"
-                 "2:\tsc.w.aqrl %1, %5, (%2)\n\tbnez %1, 1b\n"
-                 "3:\tcsrc sstatus, %4\n\t" USER_FIXUP("1b", "%l[fault]")
-                     USER_FIXUP("2b", "%l[fault]")
-                 : "=&r"(was), "=&r"(failed)
-                 : "r"(uaddr), "r"((long)(s32)old), "r"(SR_SUM), "r"(new)
-                 : "memory"
-                 : fault);
+    __asm__ volatile goto("csrs sstatus, %4\n"
+                          "1:\tlr.w.aqrl %0, (%2)\n\tbne %0, %3, 3f\n"
+                          "2:\tsc.w.aqrl %1, %5, (%2)\n\tbnez %1, 1b\n"
+                          "3:\tcsrc sstatus, %4\n\t" USER_FIXUP("1b", "%l[fault]")
+                              USER_FIXUP("2b", "%l[fault]")
+                          : "=&r"(was), "=&r"(failed)
+                          : "r"(uaddr), "r"((long)(s32)old), "r"(SR_SUM), "r"(new)
+                          : "memory"
+                          : fault);
     *seen = was;
     return 0;
 fault:

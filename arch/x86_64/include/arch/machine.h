@@ -45,11 +45,12 @@
 #define VMEMMAP_BASE    0xffffea0000000000UL
 #define IMAGE_BASE      0xffffffff80000000UL
 
-#define ARCH_CLONE_TLS_FIRST false
-#define ARCH_NAME            "x86_64"
-#define ARCH_CLOCK_NAME      "tsc"
-#define ELF_ARCH             62 /* EM_X86_64 */
-#define ELF_PLATFORM         "x86_64"
+#define ARCH_CLONE_TLS_FIRST      false
+#define ARCH_INTERRUPT_SYNCS_CORE true /* iret */
+#define ARCH_NAME                 "x86_64"
+#define ARCH_CLOCK_NAME           "tsc"
+#define ELF_ARCH                  62 /* EM_X86_64 */
+#define ELF_PLATFORM              "x86_64"
 
 #define EFLAGS_CF 0x1UL
 #define EFLAGS_TF 0x100UL
