@@ -120,7 +120,7 @@ void futex_lock_two(struct futex_bucket *a, struct futex_bucket *b)
 {
     spin_lock(a < b ? &a->lock : &b->lock);
     if (a != b)
-        spin_lock(a < b ? &b->lock : &a->lock);
+        spin_lock_nested(a < b ? &b->lock : &a->lock, 1);
 }
 
 void futex_unlock_two(struct futex_bucket *a, struct futex_bucket *b)
