@@ -170,6 +170,7 @@ struct inode {
     struct file_locks *locks;        /* record locks and flock(2); made at the first one, kept */
     atomic_t writers;                /* open for writing; negative: being executed (ETXTBSY) */
     bool linkable;                   /* [x] O_TMPFILE: has no name yet, may get one */
+    u8 seals;                        /* [x] F_SEAL_*; kernel/fs/tmpfs/memfd.c */
     void *private_data;
 };
 
@@ -540,6 +541,8 @@ int devfs_add_link(const char *name, const char *target);
 int devpts_add(unsigned index, dev_id_t device, void *terminal);
 void devpts_remove(unsigned index);
 bool is_devpts(const struct inode *inode);
+long seals_fcntl(struct file *file, unsigned command,
+                 unsigned long arg); /* F_ADD_SEALS, F_GET_SEALS */
 
 void vfs_init(void); /* caches, root tmpfs, anonymous super block */
 void devfs_init(void);

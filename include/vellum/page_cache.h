@@ -73,5 +73,7 @@ ssize_t cached_file_write(struct file *file, struct iov_iter *iter, loff_t *pos)
 /* file_ops->mmap of cached files, and the vm_ops it installs. */
 int cached_file_mmap(struct file *file, struct vma *vma);
 extern const struct vm_ops cached_file_vm_ops;
+int cached_fault(struct vm_fault *fault);
+unsigned cached_fault_around(struct vma *vma, u64 first, u64 last, struct page **pages);
 
 #endif

@@ -46,6 +46,7 @@ struct process {
     bool is_subreaper, has_execed;
     unsigned exec_count; /* [t] changes whenever the memory becomes another program's */
     struct wait_queue child_wait; /* parents sleep here for a change of a child */
+    struct wait_queue exit_wait;  /* pidfds are polled here for the end */
 
     /* Groups. [T] */
     pid_t pgrp, session; /* [T], read without */

@@ -203,6 +203,19 @@ static ssize_t write_locked(struct file *file, struct iov_iter *iter, loff_t at,
     return done;
 }
 
+/* What seals (memfd_create(2)) leave of a write: one that would make the file grow ends with the last
+ * page that is whole before its end, as Linux's does. */
+static ssize_t sealed_write(const struct inode *inode, u64 at, size_t n)
+{
+    if (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+        return -EPERM;
+    if (!(inode->seals & F_SEAL_GROW) || at + n <= inode->size)
+        return n;
+    return at < ALIGN_DOWN(inode->size, PAGE_SIZE)
+               ? (ssize_t)(ALIGN_DOWN(inode->size, PAGE_SIZE) - at)
+               : -EPERM;
+}
+
 ssize_t cached_file_write(struct file *file, struct iov_iter *iter, loff_t *pos)
 {
     struct inode *inode = file->inode;
@@ -214,6 +227,8 @@ ssize_t cached_file_write(struct file *file, struct iov_iter *iter, loff_t *pos)
     mutex_lock(&inode->mutex);
     at = file->flags & O_APPEND ? (loff_t)inode->size : *pos;
     n = file_write_limit(file, at, iter->count);
+    if (unlikely(inode->seals & ~F_SEAL_SEAL) && n > 0)
+        n = sealed_write(inode, at, n);
     if (n > 0) {
         int error = file_modified(file);
 
@@ -232,7 +247,7 @@ static inline struct page_cache *cache_of(const struct vma *vma)
     return container_of(vma->mappings, struct page_cache, mappings);
 }
 
-static int cached_fault(struct vm_fault *fault)
+int cached_fault(struct vm_fault *fault)
 {
     struct page_cache *cache = cache_of(fault->vma);
 
@@ -244,7 +259,7 @@ static int cached_fault(struct vm_fault *fault)
     return ptr_err(fault->page) == -ENOMEM ? FAULT_OOM : FAULT_BUS;
 }
 
-static unsigned cached_fault_around(struct vma *vma, u64 first, u64 last, struct page **pages)
+unsigned cached_fault_around(struct vma *vma, u64 first, u64 last, struct page **pages)
 {
     return page_cache_gang_ready(cache_of(vma), first, last, pages);
 }

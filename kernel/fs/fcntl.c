@@ -78,6 +78,9 @@ static long do_fcntl(unsigned fd, struct file *file, unsigned command, unsigned 
     case F_GETPIPE_SZ:
     case F_SETPIPE_SZ:
         return pipe_fcntl(file, command, arg);
+    case F_ADD_SEALS:
+    case F_GET_SEALS:
+        return seals_fcntl(file, command, arg);
     default:
         return -EINVAL;
     }

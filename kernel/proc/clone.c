@@ -24,7 +24,7 @@
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT |              \
      CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |    \
      CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO | CLONE_PTRACE |              \
-     CLONE_CLEAR_SIGHAND)
+     CLONE_CLEAR_SIGHAND | CLONE_PIDFD)
 
 static int check_flags(const struct clone_args_k *args)
 {
@@ -41,6 +41,10 @@ static int check_flags(const struct clone_args_k *args)
     if ((flags & CLONE_SIGHAND) && (flags & CLONE_CLEAR_SIGHAND))
         return -EINVAL;
     if ((flags & CLONE_PARENT) && current->process == init_process)
+        return -EINVAL;
+    if ((flags & CLONE_PIDFD) &&
+        ((flags & (CLONE_THREAD | CLONE_DETACHED)) ||
+         ((flags & CLONE_PARENT_SETTID) && args->pidfd == args->parent_tid)))
         return -EINVAL;
     if (args->exit_signal < 0 || args->exit_signal > SIGNALS)
         return -EINVAL;
@@ -288,12 +292,32 @@ static int prepare_tracing(struct thread *child, const struct clone_args_k *args
     return *event || (flags & CLONE_PTRACE) ? tracee_make(child) : 0;
 }
 
+/* A descriptor for the child, told to the caller but not installed yet; or -errno. */
+static int pidfd_prepare(struct process *p, vaddr_t where, struct file **file)
+{
+    int fd = fd_reserve(0, true);
+
+    if (fd < 0)
+        return fd;
+    if (put_user(fd, (int __user *)where)) {
+        fd_cancel(fd);
+        return -EFAULT;
+    }
+    *file = pidfd_file(p, 0);
+    if (is_err(*file)) {
+        fd_cancel(fd);
+        return ptr_err(*file);
+    }
+    return fd;
+}
+
 long process_clone(const struct clone_args_k *args, const struct trap_frame *frame)
 {
     struct completion vfork_done;
+    struct file *child_file = NULL;
     struct thread *child;
     pid_t tid;
-    int error = check_flags(args), event = 0;
+    int error = check_flags(args), event = 0, pidfd = -1;
 
     if (error || (error = charge_user()) != 0)
         return error;
@@ -312,6 +336,11 @@ long process_clone(const struct clone_args_k *args, const struct trap_frame *fra
     }
     if (args->flags & CLONE_CHILD_CLEARTID)
         child->clear_child_tid = args->child_tid;
+    if (unlikely(args->flags & CLONE_PIDFD)) {
+        error = pidfd = pidfd_prepare(child->process, args->pidfd, &child_file);
+        if (pidfd < 0)
+            goto no_pidfd;
+    }
     if (args->flags & CLONE_VFORK) {
         completion_init(&vfork_done);
         child->vfork_done = &vfork_done;
@@ -321,6 +350,8 @@ long process_clone(const struct clone_args_k *args, const struct trap_frame *fra
     if (error)
         goto discard;
     tid = child->tid;
+    if (unlikely(pidfd >= 0))
+        fd_install(pidfd, child_file);
     if (args->flags & CLONE_PARENT_SETTID) /* too late to fail, and Linux does not tell either */
         (void)put_user(tid, (pid_t __user *)args->parent_tid);
     wake_new_thread(child);
@@ -333,6 +364,11 @@ long process_clone(const struct clone_args_k *args, const struct trap_frame *fra
 discard:
     if (args->flags & CLONE_VFORK)
         thread_put(child);
+    if (pidfd >= 0) {
+        fd_cancel(pidfd);
+        file_put(child_file);
+    }
+no_pidfd:
     discard_child(child);
 uncharge:
     atomic_dec(&current->cred->user->processes);
@@ -351,6 +387,7 @@ static long clone_legacy(unsigned long flags, vaddr_t stack, vaddr_t parent_tid,
         .tls = tls,
         .parent_tid = parent_tid,
         .child_tid = child_tid,
+        .pidfd = parent_tid,
     };
 
     return process_clone(&args, thread_frame(current));
@@ -401,8 +438,8 @@ SYSCALL_DEFINE2(clone3, const struct clone_args __user *, uargs, size_t, size)
 
     if (error)
         return error;
-    if ((a.flags & (CSIGNAL | CLONE_DETACHED | CLONE_INTO_CGROUP | CLONE_PIDFD)) ||
-        a.set_tid_size || a.exit_signal > SIGNALS || (a.stack == 0) != (a.stack_size == 0) ||
+    if ((a.flags & (CSIGNAL | CLONE_DETACHED | CLONE_INTO_CGROUP)) || a.set_tid_size ||
+        a.exit_signal > SIGNALS || (a.stack == 0) != (a.stack_size == 0) ||
         ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal))
         return -EINVAL;
     if (a.stack_size && !user_range_ok((void __user *)a.stack, a.stack_size))
@@ -414,6 +451,7 @@ SYSCALL_DEFINE2(clone3, const struct clone_args __user *, uargs, size_t, size)
         .tls = a.tls,
         .parent_tid = a.parent_tid,
         .child_tid = a.child_tid,
+        .pidfd = a.pidfd,
     };
     return process_clone(&args, thread_frame(current));
 }

@@ -162,6 +162,7 @@ static void give_children_away(struct process *p, struct list *dead)
 void process_to_parent(struct process *p, struct list *dead)
 {
     p->state = PROCESS_ZOMBIE;
+    wake_up_all(&p->exit_wait);
     list_move_tail(&p->sibling, &p->parent->zombies);
     if (notify_end(p)) {
         process_unlink(p);

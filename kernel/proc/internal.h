@@ -62,6 +62,13 @@ int threads_kill_others(void);
 /* The memory that the thread leaves at exec or exit: wakes who waits for that. */
 void thread_leave_memory(struct thread *t);
 
+/* ---- pidfd.c ------------------------------------------------------------------------------------ */
+
+/* An open file that means p. flags: O_NONBLOCK or 0. err_ptr on error. */
+struct file *pidfd_file(struct process *p, unsigned flags);
+/* What a pidfd of ours means, with a reference; err_ptr(-EBADF). */
+struct process *pidfd_process(unsigned fd, bool *nonblock);
+
 /* ---- usage.c --------------------------------------------------------------------------------------- */
 
 /* Add up; for peak_resident the larger one. */
@@ -102,6 +109,8 @@ void group_exit_start(struct process *p, int code);
 int signal_send_locked(struct process *p, struct thread *t, int signo, const siginfo_t *info);
 /* Take part in a stop of the process; => called with the sighand lock held, returns without. */
 void signal_stop_current(struct sighand *s, unsigned long flags);
+/* Of a signal that the current process sends. */
+void signal_info_user(siginfo_t *info, int signo, int code);
 int signal_take(signal_set mask, siginfo_t *info); /* signal_dequeue() => sighand lock held */
 void sighands_init(void);
 void signals_init(void);

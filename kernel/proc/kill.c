@@ -29,7 +29,7 @@ static bool signal_number_ok(int signo)
     return signo >= 0 && signo <= SIGNALS;
 }
 
-static void fill_info(siginfo_t *info, int signo, int code)
+void signal_info_user(siginfo_t *info, int signo, int code)
 {
     memset(info, 0, sizeof(*info));
     info->si_signo = signo;
@@ -104,7 +104,7 @@ SYSCALL_DEFINE2(kill, pid_t, pid, int, signo)
 
     if (!signal_number_ok(signo))
         return -EINVAL;
-    fill_info(&info, signo, SI_USER);
+    signal_info_user(&info, signo, SI_USER);
     if (pid > 0)
         return kill_one(pid, signo, &info);
     if (pid == INT32_MIN)
@@ -141,7 +141,7 @@ SYSCALL_DEFINE3(tgkill, pid_t, tgid, pid_t, tid, int, signo)
 
     if (tgid <= 0 || tid <= 0 || !signal_number_ok(signo))
         return -EINVAL;
-    fill_info(&info, signo, SI_TKILL);
+    signal_info_user(&info, signo, SI_TKILL);
     return kill_thread(tgid, tid, signo, &info);
 }
 
@@ -151,7 +151,7 @@ SYSCALL_DEFINE2(tkill, pid_t, tid, int, signo)
 
     if (tid <= 0 || !signal_number_ok(signo))
         return -EINVAL;
-    fill_info(&info, signo, SI_TKILL);
+    signal_info_user(&info, signo, SI_TKILL);
     return kill_thread(0, tid, signo, &info);
 }
 

@@ -54,6 +54,7 @@ struct process *process_alloc(struct process *parent)
     list_init(&p->tracees);
     list_init(&p->sibling);
     wait_queue_init(&p->child_wait);
+    wait_queue_init(&p->exit_wait);
     signal_queue_init(&p->pending);
     itimers_init(&p->itimers, p);
     p->start_time = ktime_get();

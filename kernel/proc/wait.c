@@ -19,7 +19,8 @@
 struct wait_request {
     int which; /* P_ALL, P_PID, P_PGID */
     pid_t id;
-    int options; /* W*, as waitid(2) has them */
+    int options;             /* W*, as waitid(2) has them */
+    struct process *process; /* with P_PID: this one and no later one of the number; NULL: any */
     /* The answer: */
     pid_t pid;
     uid_t uid;
@@ -201,7 +202,7 @@ static int scan_child(struct wait_request *r, struct process **reaped)
     struct process *child = pid_lookup(r->id);
 
     if (!child || child->parent != current->process || child == current->process ||
-        !eligible(child, r))
+        !eligible(child, r) || (r->process && child != r->process))
         return -ECHILD;
     return look_at(r, child, reaped);
 }
@@ -349,11 +350,45 @@ static int put_info(siginfo_t __user *uinfo, const struct wait_request *r, bool 
     return copy_to_user(uinfo, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
+static long wait_and_tell(struct wait_request *r, siginfo_t __user *info,
+                          struct rusage __user *usage)
+{
+    int result = wait_for_child(r);
+
+    if (result < 0)
+        return result;
+    if (result > 0 && put_usage(usage, &r->usage))
+        return -EFAULT;
+    return put_info(info, r, result > 0);
+}
+
+/* A pidfd with O_NONBLOCK waits for nothing: EAGAIN. */
+static long wait_pidfd(struct wait_request *r, siginfo_t __user *info, struct rusage __user *usage)
+{
+    struct process *p;
+    bool nonblock;
+    long result;
+
+    p = pidfd_process(r->id, &nonblock);
+    if (is_err(p))
+        return ptr_err(p);
+    r->which = P_PID;
+    r->id = p->pid;
+    r->process = p;
+    nonblock &= !(r->options & WNOHANG);
+    if (nonblock)
+        r->options |= WNOHANG;
+    result = wait_and_tell(r, info, usage);
+    if (nonblock && result == 0 && !r->pid)
+        result = -EAGAIN;
+    process_put(p);
+    return result;
+}
+
 SYSCALL_DEFINE5(waitid, int, which, pid_t, id, siginfo_t __user *, info, int, options,
                 struct rusage __user *, usage)
 {
     struct wait_request r = {.which = which, .id = id, .options = options};
-    int result;
 
     if ((options & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE |
                      __WALL)) ||
@@ -372,15 +407,10 @@ SYSCALL_DEFINE5(waitid, int, which, pid_t, id, siginfo_t __user *, info, int, op
         if (id == 0)
             r.id = current->process->pgrp;
         break;
-    case P_PIDFD: /* no descriptor refers to a process here */
-        return id < 0 ? -EINVAL : -EBADF;
+    case P_PIDFD:
+        return id < 0 ? -EINVAL : wait_pidfd(&r, info, usage);
     default:
         return -EINVAL;
     }
-    result = wait_for_child(&r);
-    if (result < 0)
-        return result;
-    if (result > 0 && put_usage(usage, &r.usage))
-        return -EFAULT;
-    return put_info(info, &r, result > 0);
+    return wait_and_tell(&r, info, usage);
 }

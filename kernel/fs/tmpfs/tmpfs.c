@@ -24,7 +24,6 @@ struct tmpfs {
 };
 
 static const struct inode_ops directory_ops, file_inode_ops, link_ops;
-static const struct file_ops tmpfs_file_ops;
 static struct super_block *shared_memory; /* for files without a name */
 
 static struct tmpfs *tmpfs_of(const struct super_block *sb)
@@ -94,6 +93,7 @@ static struct inode *tmpfs_inode(struct super_block *sb, const struct inode *dir
     switch (mode & S_IFMT) {
     case S_IFREG:
         inode->file_ops = &tmpfs_file_ops;
+        inode->seals = F_SEAL_SEAL;
         break;
     case S_IFDIR:
         inode->ops = &directory_ops;
@@ -113,8 +113,8 @@ static struct inode *tmpfs_inode(struct super_block *sb, const struct inode *dir
 
 static void tmpfs_free_inode(struct inode *inode)
 {
-    if (IS_SYMLINK(inode))
-        kfree(inode->private_data);
+    if (IS_SYMLINK(inode) || IS_REGULAR(inode))
+        kfree(inode->private_data); /* a link's text; what memfd.c keeps */
 }
 
 /* ---- names => dir->mutex ------------------------------------------------------------------------------- */
@@ -248,6 +248,8 @@ static int tmpfs_set_attributes(struct inode *inode, const struct attributes *at
     u64 old = inode->size;
 
     if (attr->valid & ATTR_SIZE) {
+        if (seals_allow_size(inode, attr->size))
+            return -EPERM;
         WRITE_ONCE(inode->size, attr->size);
         if (attr->size < old)
             page_cache_truncate(&inode->cache, attr->size);
@@ -275,7 +277,7 @@ static const struct inode_ops link_ops = {
 
 /* ---- contents ---------------------------------------------------------------------------------------- */
 
-static loff_t tmpfs_seek(struct file *file, loff_t offset, int whence)
+loff_t tmpfs_seek(struct file *file, loff_t offset, int whence)
 {
     loff_t size = READ_ONCE(file->inode->size), pos;
 
@@ -289,7 +291,7 @@ static loff_t tmpfs_seek(struct file *file, loff_t offset, int whence)
     return pos;
 }
 
-static int tmpfs_fsync(struct file *file, loff_t start, loff_t end, bool data_only)
+int tmpfs_fsync(struct file *file, loff_t start, loff_t end, bool data_only)
 {
     return 0; /* memory is where it belongs */
 }
@@ -345,14 +347,17 @@ static long reserve(struct inode *inode, loff_t start, loff_t end)
     return 0;
 }
 
-static long tmpfs_fallocate(struct file *file, int mode, loff_t offset, loff_t length)
+long tmpfs_fallocate(struct file *file, int mode, loff_t offset, loff_t length)
 {
     struct inode *inode = file->inode;
     loff_t end = offset + length;
     long error = 0;
 
     mutex_lock(&inode->mutex);
-    if (mode & FALLOC_FL_PUNCH_HOLE)
+    if (seals_allow_size(inode, max((u64)end, inode->size)) ||
+        ((mode & FALLOC_FL_PUNCH_HOLE) && (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))))
+        error = -EPERM;
+    else if (mode & FALLOC_FL_PUNCH_HOLE)
         punch_hole(inode, offset, end);
     else
         error = reserve(inode, offset, end);
@@ -364,7 +369,7 @@ static long tmpfs_fallocate(struct file *file, int mode, loff_t offset, loff_t l
     return error;
 }
 
-static const struct file_ops tmpfs_file_ops = {
+const struct file_ops tmpfs_file_ops = {
     .read = cached_file_read,
     .write = cached_file_write,
     .seek = tmpfs_seek,
@@ -556,7 +561,7 @@ static struct super_block *tmpfs_mount(struct fs_type *type, unsigned long flags
 
 static struct fs_type tmpfs_type = {.name = "tmpfs", .mount = tmpfs_mount};
 
-struct file *shmem_file_create(u64 size)
+struct file *tmpfs_unnamed(const char *name, u64 size, const struct file_ops *ops)
 {
     struct inode *inode = tmpfs_inode(shared_memory, NULL, S_IFREG | 0777, 0);
     struct file *file;
@@ -565,10 +570,16 @@ struct file *shmem_file_create(u64 size)
         return (struct file *)inode;
     inode->nlink = 0;
     inode->size = size;
-    file = file_anonymous(inode, &tmpfs_file_ops, O_RDWR, "/dev/zero (deleted)");
+    inode->file_ops = ops;
+    file = file_anonymous(inode, ops, O_RDWR, name);
     if (is_err(file))
         inode_put(inode);
     return file;
+}
+
+struct file *shmem_file_create(u64 size)
+{
+    return tmpfs_unnamed("/dev/zero (deleted)", size, &tmpfs_file_ops);
 }
 
 void __init tmpfs_init(void)

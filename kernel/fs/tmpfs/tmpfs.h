@@ -7,4 +7,16 @@
 /* A new, empty tree with these mount options (NULL: none). One reference; or err_ptr. */
 struct super_block *tmpfs_super(struct fs_type *type, unsigned long flags, const char *options);
 
+extern const struct file_ops tmpfs_file_ops;
+loff_t tmpfs_seek(struct file *file, loff_t offset, int whence);
+int tmpfs_fsync(struct file *file, loff_t start, loff_t end, bool data_only);
+long tmpfs_fallocate(struct file *file, int mode, loff_t offset, loff_t length);
+
+/* A file of `size` bytes without a name in any directory; `name` is what /proc shows. One reference;
+ * or err_ptr. */
+struct file *tmpfs_unnamed(const char *name, u64 size, const struct file_ops *ops);
+
+/* May the file get this size? 0 or -EPERM. => inode mutex */
+int seals_allow_size(const struct inode *inode, u64 size);
+
 #endif
