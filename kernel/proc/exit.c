@@ -162,7 +162,6 @@ static void give_children_away(struct process *p, struct list *dead)
 void process_to_parent(struct process *p, struct list *dead)
 {
     p->state = PROCESS_ZOMBIE;
-    wake_up_all(&p->exit_wait);
     list_move_tail(&p->sibling, &p->parent->zombies);
     if (notify_end(p)) {
         process_unlink(p);
@@ -180,6 +179,7 @@ static void become_zombie(struct process *p, struct list *dead)
         p->state = PROCESS_UNSEEN;
     else
         process_to_parent(p, dead);
+    wake_up_all(&p->exit_wait);
 }
 
 static void add_usage(struct process *p, struct thread *t)
