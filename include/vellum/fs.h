@@ -299,6 +299,8 @@ void name_free(char *name);
 /* mkdir(2) and the like in the kernel: relative to the working directory, with its umask. */
 int kernel_mkdir(const char *name, mode_t mode);
 int kernel_mknod(const char *name, mode_t mode, dev_id_t device);
+/* The same, and *made is what was made, with references. */
+int kernel_mknod_path(const char *name, mode_t mode, struct path *made);
 int kernel_symlink(const char *target, const char *name);
 int kernel_link(const char *old_name, const char *name);
 int kernel_unlink(const char *name);
@@ -525,6 +527,7 @@ void epoll_forget(struct file *file);
 int char_device_register(unsigned major, unsigned first, unsigned n, const char *name,
                          const struct file_ops *ops);
 bool char_device_exists(dev_id_t id);       /* has it a driver? */
+void unix_sockets_show(struct seq_file *m); /* /proc/net/unix: kernel/ipc/unix_name.c */
 void char_devices_show(struct seq_file *m); /* lines of /proc/devices */
 extern const struct file_ops fifo_file_ops; /* kernel/ipc/pipe.c */
 extern int pipe_max_size;                   /* bytes, without CAP_SYS_RESOURCE */

@@ -383,6 +383,24 @@ int kernel_mknod(const char *name, mode_t mode, dev_id_t device)
     return error ? error : do_mknod(&c, AT_FDCWD, mode, device);
 }
 
+int kernel_mknod_path(const char *name, mode_t mode, struct path *made)
+{
+    struct creation c;
+    int error = kernel_path_get(&c.walk.name, name);
+
+    if (!error)
+        error = creation_begin(&c, AT_FDCWD, false);
+    if (error)
+        return error;
+    mode &= S_IFMT | (MODE_BITS & ~current->fs->umask);
+    error = c.dir->ops->create ? c.dir->ops->create(c.dir, c.dentry, mode, 0) : -EPERM;
+    if (!error) {
+        *made = (struct path){.mount = c.walk.walk.path.mount, .dentry = c.dentry};
+        path_get(made);
+    }
+    return creation_end(&c, error);
+}
+
 int kernel_symlink(const char *target, const char *name)
 {
     struct creation c;

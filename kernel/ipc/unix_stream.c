@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stream sockets, and what they share with the others: messages, and waiting for them.
+ *
+ * A stream is a queue of messages too, each at most two pages, of which a reader takes as many bytes
+ * as it wants. What was sent with a message (files, credentials) belongs to its bytes: a read ends
+ * after bytes with files, and when credentials are asked for, before those of another sender.
+ */
+#include "socket.h"
+#include <vellum/alloc.h>
+#include <vellum/process.h>
+
+#define PIECE_MAX (KMALLOC_MAX - sizeof(struct unix_message))
+#define OVERHEAD  256 /* charged for a message besides its bytes */
+
+/* ---- messages ------------------------------------------------------------------------------------------------ */
+
+bool unix_writable(const struct unix_socket *s)
+{
+    return s->state != UNIX_LISTENING && (u64)atomic_read(&s->charged) * 4 <= s->send_limit;
+}
+
+static bool may_send(const struct unix_socket *s)
+{
+    return (u32)atomic_read(&s->charged) < READ_ONCE(s->send_limit) ||
+           (READ_ONCE(s->shutdown) & SEND_SHUT) || READ_ONCE(s->error);
+}
+
+/* Wait until what s has sent is below its limit. */
+static __noinline int wait_sendable(struct unix_socket *s, unsigned flags)
+{
+    u64 timeout = s->send_timeout;
+
+    if (flags & MSG_DONTWAIT)
+        return -EAGAIN;
+    return wait_result(wait_event_state(&s->write_wait, may_send(s), TASK_INTERRUPTIBLE,
+                                        wait_deadline(timeout), false),
+                       timeout);
+}
+
+struct unix_message *unix_message_make(struct unix_socket *s, struct unix_send *send, size_t n)
+{
+    struct unix_message *m;
+    int error;
+
+    while (unlikely((u32)atomic_read(&s->charged) >= s->send_limit)) {
+        error = wait_sendable(s, send->flags);
+        if (!error)
+            error = -unix_take_error(s);
+        if (!error && (s->shutdown & SEND_SHUT))
+            error = -EPIPE;
+        if (error)
+            return err_ptr(error);
+    }
+    m = kmalloc(sizeof(*m) + n, ALLOC_KERNEL);
+    if (unlikely(!m))
+        return err_ptr(-ENOMEM);
+    if (unlikely(copy_from_iter(send->iter, m->data, n) != n)) {
+        kfree(m);
+        return err_ptr(-EFAULT);
+    }
+    m->sender = s;
+    unix_get(s);
+    m->rights = NULL;
+    m->cred = send->cred;
+    m->length = n;
+    m->taken = 0;
+    m->charge = n + OVERHEAD;
+    atomic_add(&s->charged, (int)m->charge);
+    return m;
+}
+
+void unix_message_free(struct unix_message *m)
+{
+    struct unix_socket *s = m->sender;
+
+    assert(!m->rights);
+    if ((u32)atomic_add_return(&s->charged, -(int)m->charge) * 4 <= s->send_limit)
+        if (unlikely(wait_queue_active(&s->write_wait)))
+            wake_up(&s->write_wait, ~0u, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
+    unix_put(s);
+    kfree(m);
+}
+
+/* ---- waiting for one => s->reading, which is released meanwhile ------------------------------------------------- */
+
+static bool readable(struct unix_socket *s)
+{
+    return !list_empty(&s->queue) || READ_ONCE(s->error) || (READ_ONCE(s->shutdown) & RECEIVE_SHUT);
+}
+
+int unix_wait_readable(struct unix_socket *s, unsigned flags)
+{
+    u64 timeout = s->receive_timeout;
+    int r;
+
+    if (flags & MSG_DONTWAIT)
+        return -EAGAIN;
+    mutex_unlock(&s->reading);
+    r = wait_event_state(&s->read_wait, readable(s), TASK_INTERRUPTIBLE, wait_deadline(timeout),
+                         true);
+    if (unlikely(r) && !list_empty(&s->queue)) /* the wake-up that came with it is another's */
+        wake_up_poll(&s->read_wait, EPOLLIN | EPOLLRDNORM);
+    mutex_lock(&s->reading);
+    return wait_result(r, timeout);
+}
+
+void unix_receive_control(struct unix_socket *s, struct unix_message *m, struct unix_receive *r)
+{
+    struct unix_rights *rights = m->rights;
+
+    if (r->control) {
+        r->cred = m->cred;
+        if (!r->from)
+            r->from = unix_address_get(m->sender);
+    }
+    if (likely(!rights) || r->rights)
+        return;
+    if (r->flags & MSG_PEEK) {
+        r->rights = r->control ? unix_rights_peek(rights) : NULL;
+        return;
+    }
+    unix_rights_received(rights);
+    spin_lock(&s->lock);
+    m->rights = NULL;
+    spin_unlock(&s->lock);
+    if (r->control)
+        r->rights = rights;
+    else
+        unix_rights_free(rights);
+}
+
+/* ---- sending ------------------------------------------------------------------------------------------------------ */
+
+/* Put it into the peer's queue. 0 or -EPIPE, and then it is freed. */
+static int deliver(struct unix_socket *s, struct unix_message *m, struct unix_send *send)
+{
+    struct unix_socket *peer = s->peer;
+    struct list list = LIST_INIT(list);
+    int error = -EPIPE;
+
+    if (unlikely(send->rights != NULL)) {
+        unix_rights_sent(send->rights);
+        m->rights = send->rights;
+        send->rights = NULL;
+    }
+    spin_lock(&peer->lock);
+    if (likely(!(peer->shutdown & RECEIVE_SHUT) && !peer->dead)) {
+        list_add_tail(&m->link, &peer->queue);
+        peer->queued++;
+        peer->bytes += m->length;
+        error = 0;
+    }
+    spin_unlock(&peer->lock);
+    if (likely(!error)) {
+        wake_up_poll(&peer->read_wait, EPOLLIN | EPOLLRDNORM | EPOLLRDBAND);
+        return 0;
+    }
+    list_add(&m->link, &list);
+    unix_messages_discard(&list);
+    return error;
+}
+
+ssize_t unix_stream_send(struct unix_socket *s, struct unix_send *send)
+{
+    size_t done = 0, n;
+    struct unix_message *m;
+    int error = 0;
+
+    if (unlikely(send->flags & MSG_OOB))
+        return -EOPNOTSUPP;
+    if (unlikely(send->to))
+        return s->state == UNIX_CONNECTED ? -EISCONN : -EOPNOTSUPP;
+    if (unlikely(READ_ONCE(s->state) != UNIX_CONNECTED))
+        return s->shutdown & SEND_SHUT ? -EPIPE : -ENOTCONN;
+    while (send->iter->count && !error) {
+        if (unlikely(s->shutdown & SEND_SHUT)) {
+            error = -EPIPE;
+            break;
+        }
+        n = min_t(size_t, send->iter->count, PIECE_MAX);
+        m = unix_message_make(s, send, n);
+        error = is_err(m) ? ptr_err(m) : deliver(s, m, send);
+        if (likely(!error))
+            done += n;
+    }
+    if (unlikely(error == -EPIPE) && !done && !(send->flags & MSG_NOSIGNAL))
+        signal_send_thread(current, SIGPIPE, NULL);
+    return done ? (ssize_t)done : error;
+}
+
+/* ---- receiving => s->reading ------------------------------------------------------------------------------------------ */
+
+/* The message after m (NULL: the first), or NULL. */
+static struct unix_message *next_message(struct unix_socket *s, struct unix_message *m)
+{
+    struct list *next;
+
+    spin_lock(&s->lock);
+    next = m ? m->link.next : s->queue.next;
+    spin_unlock(&s->lock);
+    return next == &s->queue ? NULL : container_of(next, struct unix_message, link);
+}
+
+static void consume(struct unix_socket *s, struct unix_message *m, size_t n)
+{
+    bool all;
+
+    spin_lock(&s->lock);
+    m->taken += n;
+    s->bytes -= n;
+    all = m->taken == m->length;
+    if (all) {
+        list_del(&m->link);
+        s->queued--;
+    }
+    spin_unlock(&s->lock);
+    if (all)
+        unix_message_free(m);
+}
+
+static bool same_sender(const struct ucred_user *a, const struct ucred_user *b)
+{
+    return a->pid == b->pid && a->uid == b->uid && a->gid == b->gid;
+}
+
+/* Take from the messages that are there. Returns bytes, *end: this read goes no further; or -EFAULT. */
+static ssize_t take_bytes(struct unix_socket *s, struct unix_receive *r, bool first, bool *end)
+{
+    struct unix_message *m = NULL;
+    ssize_t done = 0;
+    size_t n, copied;
+
+    while (r->iter->count && !*end && (m = next_message(s, m)) != NULL) {
+        if (r->control && s->pass_credentials && !(first && !done) &&
+            !same_sender(&m->cred, &r->cred)) {
+            *end = true;
+            break;
+        }
+        n = min_t(size_t, r->iter->count, m->length - m->taken);
+        copied = copy_to_iter(r->iter, m->data + m->taken, n);
+        if (unlikely(copied == 0))
+            return done ? done : -EFAULT;
+        *end = m->rights || copied < n;
+        if (r->control || m->rights)
+            unix_receive_control(s, m, r);
+        done += copied;
+        if (!(r->flags & MSG_PEEK)) {
+            consume(s, m, copied);
+            m = NULL;
+        }
+    }
+    return done;
+}
+
+/* What a receiver finds who finds no message: 0 (the end), an error, or 1: it may wait. */
+static int queue_end(struct unix_socket *s)
+{
+    int error = unix_take_error(s);
+
+    if (error)
+        return -error;
+    return s->shutdown & RECEIVE_SHUT ? 0 : 1;
+}
+
+ssize_t unix_stream_receive(struct unix_socket *s, struct unix_receive *r)
+{
+    size_t want = r->iter->count, target = r->flags & MSG_WAITALL ? want : s->low_water;
+    ssize_t done = 0, n = 0;
+    bool end = false;
+
+    if (unlikely(r->flags & MSG_OOB))
+        return -EINVAL;
+    if (unlikely(READ_ONCE(s->state) != UNIX_CONNECTED))
+        return -EINVAL;
+    target = min(target, want);
+    mutex_lock(&s->reading);
+    while (!end && r->iter->count) {
+        n = take_bytes(s, r, done == 0, &end);
+        if (n < 0)
+            break;
+        done += n;
+        if (end || (size_t)done >= target || (done && (r->flags & MSG_PEEK)))
+            break;
+        n = queue_end(s);
+        if (n == 1)
+            n = unix_wait_readable(s, r->flags);
+        else if (n == 0)
+            break;
+        if (n)
+            break;
+    }
+    mutex_unlock(&s->reading);
+    if (unlikely(!list_empty(&s->queue)) && wait_queue_active(&s->read_wait))
+        wake_up_poll(&s->read_wait, EPOLLIN | EPOLLRDNORM);
+    return done ? done : n;
+}
