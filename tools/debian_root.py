@@ -42,7 +42,7 @@ LOG_TAIL = 15
 SECOND_STAGE = r"""
 set -e
 exec 3>&1 >&2
-/debootstrap/debootstrap --second-stage
+/debootstrap/debootstrap --second-stage || { status=$?; tail -n 40 /debootstrap/debootstrap.log; exit $status; }
 rm -rf /var/cache/apt/archives/*.deb /var/cache/apt/*.bin
 tar -C / --one-file-system --numeric-owner -cf - . >&3
 """
