@@ -55,6 +55,8 @@ void arch_forget_stepping(struct thread *child)
 {
 }
 
+const struct core_note arch_core_notes[] = {{NT_PRFPREG, "CORE"}, {0}};
+
 size_t arch_regset_size(unsigned type)
 {
     switch (type) {

@@ -220,6 +220,8 @@ static int vectors_set(struct thread *t, const void *buffer, size_t n)
 
 /* ---- sets of registers ---------------------------------------------------------------------------------- */
 
+const struct core_note arch_core_notes[] = {{NT_PRFPREG, "CORE"}, {NT_X86_XSTATE, "LINUX"}, {0}};
+
 size_t arch_regset_size(unsigned type)
 {
     switch (type) {

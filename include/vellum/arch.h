@@ -247,12 +247,19 @@ size_t arch_vectors_size(void); /* of t->tracee->vectors, bytes; aligned to 64 *
 /* Stop a stopped thread after each instruction in user mode, or no longer. False: no machine for it. */
 bool arch_single_step(struct thread *t, bool on);
 bool arch_is_stepping(const struct thread *t);
-void arch_forget_stepping(struct thread *child); /* a copy of the current one, which may be stepping */
+void arch_forget_stepping(
+    struct thread *child); /* a copy of the current one, which may be stepping */
 /* Registers of a stopped thread as core files and PTRACE_GETREGSET have them. type: NT_*; the size is
  * 0 if there is no such set. set: the first n bytes, a multiple of 8. 0 or -errno */
 size_t arch_regset_size(unsigned type);
 void arch_regset_get(struct thread *t, unsigned type, void *buffer);
 int arch_regset_set(struct thread *t, unsigned type, const void *buffer, size_t n);
+/* Sets besides NT_PRSTATUS that a core file has, with the notes' owner; ends with a NULL name. */
+struct core_note {
+    unsigned type;
+    const char *name;
+};
+extern const struct core_note arch_core_notes[];
 /* Requests that only this machine has (PTRACE_PEEKUSR, PTRACE_GETREGS ...): -EIO if unknown. */
 long arch_ptrace(struct thread *t, long request, unsigned long address, unsigned long data);
 

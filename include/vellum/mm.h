@@ -263,6 +263,8 @@ u64 mm_random_offset(unsigned bits);
 /* Read or write another process's memory (procfs, ptrace, exec's argument pages). Faults pages in;
  * write breaks copy-on-write, `force` overrides protection as ptrace does. Returns bytes done. */
 size_t mm_access(struct mm *mm, vaddr_t address, void *buffer, size_t n, bool write, bool force);
+/* Has a page of private anonymous memory never been written? */
+bool mm_is_untouched(struct mm *mm, vaddr_t address);
 
 /* ---- used by page caches ---------------------------------------------------------------------- */
 

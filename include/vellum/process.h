@@ -24,6 +24,7 @@ struct process {
     struct thread *leader;      /* [l] holds a reference: stays until the process is reaped */
     struct list threads;        /* [l] and [s] to change: live ones, thread->thread_link */
     unsigned thread_count;      /* the same */
+    struct core *core;          /* [s] it dumps core */
     struct thread *exec_thread; /* [s] waits in exec until it is the only one */
 
     /* Family. [T] tree_lock, a spinlock taken with interrupts off */
@@ -44,7 +45,7 @@ struct process {
         PROCESS_REAPED,
     } state; /* [T] */
     bool is_subreaper, has_execed;
-    unsigned exec_count; /* [t] changes whenever the memory becomes another program's */
+    unsigned exec_count;          /* [t] changes whenever the memory becomes another program's */
     struct wait_queue child_wait; /* parents sleep here for a change of a child */
     struct wait_queue exit_wait;  /* pidfds are polled here for the end */
 
@@ -84,6 +85,7 @@ struct process {
     } dead_threads, dead_children;
     u64 start_time; /* monotonic ns */
     int oom_score_adj;
+    u32 core_filter; /* which mappings a core file has: bits of core(5) */
 };
 
 #define PID_MAX 32768 /* numbers are below; as kernel.pid_max is on Linux */
@@ -163,6 +165,15 @@ void trap_exception(struct trap_frame *frame, int signo, int code, vaddr_t addre
 /* The kernel went wrong: cause, registers, process, backtrace. Ends the current process if that is
  * safe (process context, no locks, not init), else panics. */
 void oops(struct trap_frame *frame, const char *cause, vaddr_t address);
+
+/* ---- core dumps: kernel/proc/core.c ----------------------------------------------------------------- */
+#define CORE_FILTER_DEFAULT 0x33
+extern int core_uses_pid; /* as kernel.core_uses_pid */
+extern int
+    suid_dumpable; /* as fs.suid_dumpable: 0 no core of set-ID programs, 1 as of any, 2 root's */
+#define CORE_PATTERN_MAX 128
+void core_pattern_get(char pattern[CORE_PATTERN_MAX]);
+int core_pattern_set(const char *pattern); /* 0, or -EINVAL: not supported */
 
 /* ---- sessions and job control, for the tty ------------------------------------------------------ */
 /* setsid(2) for the current process: the new session's number, -EPERM, or -ENOMEM. */

@@ -81,6 +81,20 @@ size_t mm_access(struct mm *mm, vaddr_t address, void *buffer, size_t n, bool wr
     return done;
 }
 
+bool mm_is_untouched(struct mm *mm, vaddr_t address)
+{
+    struct page *table;
+    pte_t *entry;
+    bool untouched;
+
+    read_lock(&mm->lock);
+    entry = page_table_find(mm, address, &table);
+    untouched = !entry || pte_none(pte_load(entry)) ||
+                (pte_present(pte_load(entry)) && pte_special(pte_load(entry)));
+    read_unlock(&mm->lock);
+    return untouched;
+}
+
 void vma_for_each_page(struct vma *vma, void (*fn)(const struct page *page, pte_t pte, void *arg),
                        void *arg)
 {

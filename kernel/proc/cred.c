@@ -58,7 +58,7 @@ void cred_commit(const struct cred *c)
     unsigned long flags;
 
     if (t->mm && privileges_changed(old, c)) {
-        t->mm->dumpable = 0;
+        t->mm->dumpable = suid_dumpable;
         t->process->death_signal = 0;
     }
     if (c->user != old->user) {

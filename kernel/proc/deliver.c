@@ -117,19 +117,6 @@ static bool stop_is_void(int signo)
     return signo != SIGSTOP && pgrp_is_orphaned(current->process->pgrp);
 }
 
-/* ---- ending ---------------------------------------------------------------------------------------- */
-
-/* The status has the core flag where there would be a core file by the limits. */
-static int death_code(int signo)
-{
-    struct mm *mm = current->mm;
-
-    if ((signal_bit(signo) & SIGNALS_CORE) && process_limit(RLIMIT_CORE) >= PAGE_SIZE && mm &&
-        mm->dumpable == 1)
-        return signo | 0x80;
-    return signo;
-}
-
 /* ---- handlers ---------------------------------------------------------------------------------------- */
 
 static bool on_altstack(const struct thread *t, vaddr_t sp)
@@ -217,7 +204,11 @@ again:
         signal_set bit;
 
         if (p->group_exiting) {
+            bool dumps = p->core;
+
             spin_unlock_irqrestore(&s->lock, flags);
+            if (unlikely(dumps))
+                core_park();
             process_exit_group(p->group_exit_code);
         }
         if (p->exec_thread && p->exec_thread != t) {
@@ -265,7 +256,7 @@ again:
             continue;
         }
         spin_unlock_irqrestore(&s->lock, flags);
-        process_exit_group(death_code(d->signo));
+        process_exit_group(bit & SIGNALS_CORE ? core_dump(&d->info) : d->signo);
     }
     signal_recalc(t);
     spin_unlock_irqrestore(&s->lock, flags);

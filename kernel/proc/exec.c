@@ -159,7 +159,7 @@ static void reset_attributes(struct process *p, struct exec *e)
     p->exit_signal = SIGCHLD;
     cred_commit(e->cred);
     e->cred = NULL;
-    t->mm->dumpable = !e->secure;
+    t->mm->dumpable = e->secure ? suid_dumpable : 1;
     if (e->secure)
         p->death_signal = 0;
 }

@@ -8,7 +8,7 @@
  * parent does not want to know, it is taken out of the tree at once. The thread's stack goes when
  * another thread runs (thread_reap()).
  */
-#include "ptrace.h"
+#include "core.h"
 #include <vellum/futex.h>
 #include <vellum/mm.h>
 #include <vellum/printk.h>
@@ -283,6 +283,8 @@ static bool begin_exit(struct process *p, struct thread *t)
     last = --p->thread_count == 0;
     if (p->group_stop_signal)
         signal_take_part(p, t);
+    if (unlikely(p->core))
+        wake_thread(p->core->dumper);
     spin_unlock_irqrestore(&p->sighand->lock, flags);
     return last;
 }

@@ -128,6 +128,13 @@ void signals_init(void);
      signal_bit(SIGFPE) | signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGSYS) |          \
      signal_bit(SIGXCPU) | signal_bit(SIGXFSZ))
 
+/* ---- core.c ----------------------------------------------------------------------------------------- */
+
+/* The current process dies of the signal: leave a core file, if it may. Returns the status. */
+int core_dump(siginfo_t *info);
+/* Another thread dumps core (p->core was seen): rest until it is done. */
+void core_park(void);
+
 /* ---- session.c => tree_lock held --------------------------------------------------------------------- */
 
 /* Is group g without a member whose parent is in another group of the same session? p is not looked

@@ -64,6 +64,7 @@ struct process *process_alloc(struct process *parent)
         p->keep_capabilities = parent->keep_capabilities;
         p->personality = parent->personality;
         p->oom_score_adj = parent->oom_score_adj;
+        p->core_filter = parent->core_filter;
     }
     return p;
 }
@@ -323,6 +324,7 @@ void init_process_start(int (*fn)(void *), void *arg)
         panic("no memory for the first process");
     program = (struct first_program){fn, arg};
     limits_init(p->limits);
+    p->core_filter = CORE_FILTER_DEFAULT;
     p->exit_signal = SIGCHLD;
     init_process = p->parent = p;
     ref_get(&t->refs);

@@ -119,6 +119,8 @@ SHOW(proc_show_auxv);
 SHOW(proc_show_comm);
 WRITE(proc_write_comm);
 SHOW(proc_show_oom_score);
+SHOW(proc_show_core_filter);
+WRITE(proc_write_core_filter);
 SHOW(proc_show_oom_score_adj);
 WRITE(proc_write_oom_score_adj);
 SHOW(proc_show_personality);

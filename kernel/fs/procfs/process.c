@@ -129,6 +129,7 @@ static int show_mountstats(struct seq_file *m, struct proc_inode *pi)
 #define COMMON                                                                                     \
     PROC_PRIVATE("auxv", 0400, proc_show_auxv), PROC_TEXT("cgroup", 0444, proc_show_cgroup),       \
         PROC_TEXT("cmdline", 0444, proc_show_cmdline),                                             \
+        PROC_KNOB("coredump_filter", 0644, proc_show_core_filter, proc_write_core_filter),         \
         PROC_KNOB("comm", 0644, proc_show_comm, proc_write_comm), JUMP("cwd", cwd_follow),         \
         PROC_PRIVATE("environ", 0400, proc_show_environ), JUMP("exe", exe_follow),                 \
         PROC_TEXT("io", 0400, proc_show_io), PROC_TEXT("limits", 0444, proc_show_limits),          \

@@ -151,6 +151,22 @@ int proc_show_oom_score(struct seq_file *m, struct proc_inode *pi)
     return 0;
 }
 
+int proc_show_core_filter(struct seq_file *m, struct proc_inode *pi)
+{
+    seq_printf(m, "%08x\n", pi->process->core_filter);
+    return 0;
+}
+
+ssize_t proc_write_core_filter(struct proc_inode *pi, char *text, size_t n)
+{
+    s64 value;
+    int error = proc_parse(text, 0, UINT32_MAX, &value);
+
+    if (!error)
+        WRITE_ONCE(pi->process->core_filter, value & 0x1ff); /* nine kinds of memory are known */
+    return error;
+}
+
 int proc_show_oom_score_adj(struct seq_file *m, struct proc_inode *pi)
 {
     seq_printf(m, "%d\n", pi->process->oom_score_adj);

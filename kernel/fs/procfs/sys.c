@@ -122,6 +122,21 @@ static ssize_t write_randomize(struct proc_inode *pi, char *text, size_t n)
     return 0;
 }
 
+static int show_core_pattern(struct seq_file *m, struct proc_inode *pi)
+{
+    char pattern[CORE_PATTERN_MAX];
+
+    core_pattern_get(pattern);
+    seq_printf(m, "%s\n", pattern);
+    return 0;
+}
+
+static ssize_t write_core_pattern(struct proc_inode *pi, char *text, size_t n)
+{
+    trim_newline(text, n);
+    return core_pattern_set(text);
+}
+
 /* ---- vm --------------------------------------------------------------------------------------------------- */
 
 /* 1: clean pages of files (those of tmpfs have no other home and stay); 2: dentries, inodes and
@@ -179,6 +194,8 @@ static const struct proc_entry random_entries[] = {
 static const struct proc_entry kernel_entries[] = {
     FACT_ENTRY("arch", show_arch),
     FACT_ENTRY("cap_last_cap", show_cap_last_cap),
+    PROC_KNOB("core_pattern", 0644, show_core_pattern, write_core_pattern),
+    PROC_VALUE("core_uses_pid", 0644, &core_uses_pid, 0, 1),
     PROC_KNOB("domainname", 0644, show_domain_name, write_domain_name),
     PROC_KNOB("hostname", 0644, show_host_name, write_host_name),
     FACT_ENTRY("ngroups_max", show_ngroups_max),
@@ -214,7 +231,7 @@ static const struct proc_entry fs_entries[] = {
     PROC_VALUE("pipe-max-size", 0644, &pipe_max_size, PAGE_SIZE, INT32_MAX),
     FACT_ENTRY("protected_hardlinks", show_zero),
     FACT_ENTRY("protected_symlinks", show_zero),
-    FACT_ENTRY("suid_dumpable", show_zero),
+    PROC_VALUE("suid_dumpable", 0644, &suid_dumpable, 0, 2),
     {0},
 };
 const struct proc_entry sys_entries[] = {
