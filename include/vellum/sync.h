@@ -153,10 +153,10 @@ static inline void mutex_lock_nested(struct mutex *m, unsigned nested)
 {
     assert_may_sleep();
     assert(m->owner != current);
-    lockdep_order(&m->id, m, nested, false, LOCKDEP_HERE);
+    lockdep_order(&m->id, m, nested, false, 0);
     if (unlikely(!atomic_cmpxchg(&m->state, 0, 1)))
         mutex_lock_slow(m);
-    lockdep_taken(&m->id, m, nested, false, LOCKDEP_HERE);
+    lockdep_taken(&m->id, m, nested, false, 0);
     m->owner = current;
 }
 
@@ -169,7 +169,7 @@ static inline bool mutex_trylock(struct mutex *m)
 {
     if (!atomic_cmpxchg(&m->state, 0, 1))
         return false;
-    lockdep_taken(&m->id, m, 0, false, LOCKDEP_HERE);
+    lockdep_taken(&m->id, m, 0, false, 0);
     m->owner = current;
     return true;
 }
@@ -220,17 +220,17 @@ static inline bool read_trylock(struct rwlock *l)
 {
     if (!read_try(l))
         return false;
-    lockdep_taken(&l->id, l, 0, false, LOCKDEP_HERE);
+    lockdep_taken(&l->id, l, 0, false, 0);
     return true;
 }
 
 static inline void read_lock(struct rwlock *l)
 {
     assert_may_sleep();
-    lockdep_order(&l->id, l, 0, false, LOCKDEP_HERE);
+    lockdep_order(&l->id, l, 0, false, 0);
     if (unlikely(!read_try(l)))
         read_lock_slow(l);
-    lockdep_taken(&l->id, l, 0, false, LOCKDEP_HERE);
+    lockdep_taken(&l->id, l, 0, false, 0);
 }
 
 static inline void read_unlock(struct rwlock *l)
@@ -252,17 +252,17 @@ static inline bool write_trylock(struct rwlock *l)
 {
     if (!write_try(l))
         return false;
-    lockdep_taken(&l->id, l, 0, false, LOCKDEP_HERE);
+    lockdep_taken(&l->id, l, 0, false, 0);
     return true;
 }
 
 static inline void write_lock_nested(struct rwlock *l, unsigned nested)
 {
     assert_may_sleep();
-    lockdep_order(&l->id, l, nested, false, LOCKDEP_HERE);
+    lockdep_order(&l->id, l, nested, false, 0);
     if (unlikely(!write_try(l)))
         write_lock_slow(l);
-    lockdep_taken(&l->id, l, nested, false, LOCKDEP_HERE);
+    lockdep_taken(&l->id, l, nested, false, 0);
 }
 
 static inline void write_lock(struct rwlock *l)

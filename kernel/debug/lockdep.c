@@ -262,7 +262,12 @@ static __noinline void learn_mark(unsigned class, u8 mark)
 void lock_id_init(struct lock_id *id, vaddr_t site)
 {
     id->site = (u32)site;
-    id->class = 0;
+    id->class = id->nests = 0;
+}
+
+void lock_may_nest(struct lock_id *id)
+{
+    id->nests = 1;
 }
 
 /* The variable that a static lock is, or is a part of: so the locks of a table are one class. */
@@ -296,7 +301,7 @@ static unsigned class_of(struct lock_id *id, const void *lock, unsigned nested)
 }
 
 static void check_against(const struct held_locks *held, unsigned irq_depth, const void *lock,
-                          unsigned class, u32 pc)
+                          unsigned class, bool nests, u32 pc)
 {
     for (unsigned i = 0; i < held->count; i++) {
         const struct held_lock *h = &held->locks[i];
@@ -304,6 +309,8 @@ static void check_against(const struct held_locks *held, unsigned irq_depth, con
         if (h->irq_depth != irq_depth)
             continue;
         if (unlikely(h->class == class)) {
+            if (nests && h->lock != lock)
+                continue;
             off = true;
             print_class("lock order: wanted", class);
             print_pc(" is held already, since", h->pc);
@@ -323,6 +330,7 @@ void lockdep_order(struct lock_id *id, const void *lock, unsigned nested, bool s
 
     if (off)
         return;
+    pc = pc ? pc : LOCKDEP_HERE;
     class = class_of(id, lock, nested);
     depth = this_cpu()->irq_depth;
     if (spins) {
@@ -330,11 +338,11 @@ void lockdep_order(struct lock_id *id, const void *lock, unsigned nested, bool s
         if (unlikely(mark & ~READ_ONCE(classes[class].marks)))
             learn_mark(class, mark);
         flags = irq_save();
-        check_against(&cpu_held[this_cpu()->id], depth, lock, class, (u32)pc);
+        check_against(&cpu_held[this_cpu()->id], depth, lock, class, id->nests, (u32)pc);
         irq_restore(flags);
     }
     if (!depth)
-        check_against(&current->held, 0, lock, class, (u32)pc);
+        check_against(&current->held, 0, lock, class, id->nests, (u32)pc);
 }
 
 void lockdep_taken(struct lock_id *id, const void *lock, unsigned nested, bool spins, vaddr_t pc)
@@ -347,8 +355,8 @@ void lockdep_taken(struct lock_id *id, const void *lock, unsigned nested, bool s
         off = true;
         panic("more than %lu locks held", (unsigned long)ARRAY_SIZE(held->locks));
     }
-    held->locks[held->count++] =
-        (struct held_lock){lock, (u32)pc, class, spins ? this_cpu()->irq_depth : 0};
+    held->locks[held->count++] = (struct held_lock){lock, (u32)(pc ? pc : LOCKDEP_HERE), class,
+                                                    spins ? this_cpu()->irq_depth : 0};
     irq_restore(flags);
 }
 

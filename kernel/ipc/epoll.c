@@ -206,6 +206,8 @@ static long epoll_create_flags(unsigned flags)
     list_init(&ep->nested);
     wait_queue_init(&ep->wait);
     wait_queue_init(&ep->poll_wait);
+    lock_may_nest(&ep->mutex.id);
+    lock_may_nest(&ep->poll_wait.lock.id);
     file = file_object("anon_inode:[eventpoll]", &epoll_ops, ep, O_RDWR);
     if (is_err(file)) {
         kfree(ep);

@@ -28,7 +28,7 @@ int mutex_lock_interruptible(struct mutex *m)
     int r = 0;
 
     assert_may_sleep();
-    lockdep_order(&m->id, m, 0, false, LOCKDEP_HERE);
+    lockdep_order(&m->id, m, 0, false, 0);
     if (!atomic_cmpxchg(&m->state, 0, 1))
         r = wait_event_state(&m->waiters, atomic_xchg(&m->state, 2) == 0, TASK_INTERRUPTIBLE,
                              KTIME_MAX, true);
@@ -36,7 +36,7 @@ int mutex_lock_interruptible(struct mutex *m)
         wake_up_one(&m->waiters); /* a wake-up meant for us goes on to the next */
         return r;
     }
-    lockdep_taken(&m->id, m, 0, false, LOCKDEP_HERE);
+    lockdep_taken(&m->id, m, 0, false, 0);
     m->owner = current;
     return 0;
 }
