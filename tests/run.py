@@ -21,6 +21,7 @@ PARTS = {
     "abi": ["abi.run_abi"],
     "boot": ["boot.commands", "boot.machines", "boot.terminal", "boot.programs", "boot.mistakes"],
     "debian": ["debian.run_debian"],
+    "fuzz": ["fuzz.run_fuzz"],
     "stress": ["stress.run_stress"],
     "bench": ["bench.run_bench"],
 }

@@ -37,7 +37,9 @@ char *kstrdup(const char *s, unsigned flags);
 /* n frames at adjacent kernel addresses, not physically contiguous; a guard page follows.
  * Returns the address or NULL. => may sleep */
 void *vmap_alloc(size_t size, unsigned flags);
-void vmap_free(void *p);
+void vmap_free(void *p); /* => may sleep */
+/* The same in any context: it is done when somebody comes by who may sleep. */
+void vmap_free_atomic(void *p);
 /* Device registers, uncached: the address for physical address p, or NULL. */
 void *vmap_device(paddr_t p, size_t size);
 /* The bytes that can be used at an address that vmap_alloc() returned: its size, in whole pages. */

@@ -134,5 +134,9 @@ HANDLER(type_mismatch_v1, const struct type_mismatch *r, unsigned long pointer)
                        : pointer & ((1UL << r->log_alignment) - 1) ? "misaligned address of"
                                                                    : "too little room for";
 
+    /* Only loads and stores: to name a member of what a hostile program's pointer points to is
+     * harmless, and what copies it will find out. */
+    if (r->kind > 1)
+        return;
     report(&r->place, "0x%lx: %s %s", pointer, what, r->type->name);
 }

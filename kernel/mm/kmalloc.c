@@ -66,12 +66,21 @@ static inline bool is_vmap(const void *p)
     return (vaddr_t)p >= VMAP_BASE && (vaddr_t)p < VMAP_END;
 }
 
+/* kfree() may be called under a spinlock. */
+static void free_vmap(void *p)
+{
+    if (current->preempt_count == 0 && irqs_enabled())
+        vmap_free(p);
+    else
+        vmap_free_atomic(p);
+}
+
 void kfree(const void *p)
 {
     if (!p)
         return;
     if (unlikely(is_vmap(p)))
-        vmap_free((void *)p);
+        free_vmap((void *)p);
     else
         object_free(object_cache_of(p), (void *)p);
 }

@@ -44,6 +44,11 @@ static inline void frames_count_anonymous(long n)
     ((struct frame_cache *)this_cpu()->frame_cache)->anonymous += n;
 }
 
+/* ---- vmap.c ----------------------------------------------------------------------------------- */
+
+/* Free what is kept of areas that are no more. => may sleep */
+void vmap_purge(void);
+
 /* ---- page_lock.c ------------------------------------------------------------------------------ */
 
 void page_lock_init(void);

@@ -433,6 +433,7 @@ u64 object_caches_shrink(void)
     struct object_cache *cache;
     unsigned long flags;
 
+    vmap_purge();
     preempt_disable();
     smp_call(&cpus_online, drain_local_stacks, NULL);
     drain_local_stacks(NULL);

@@ -145,6 +145,17 @@ static void purge(void)
     dead_pages = 0;
 }
 
+static void free_deferred(void);
+
+void vmap_purge(void)
+{
+    free_deferred();
+    if (!mutex_trylock(&lock))
+        return; /* who holds it may be waiting for us to find memory */
+    purge();
+    mutex_unlock(&lock);
+}
+
 /* The lowest address with `size` free bytes behind it, or 0. => lock */
 static vaddr_t find_room(u64 size)
 {
@@ -232,6 +243,7 @@ void *vmap_alloc(size_t size, unsigned flags)
     struct vmap_area *area;
 
     assert_may_sleep();
+    free_deferred();
     if (size == 0 || size > boot_memory_total())
         return NULL;
     area = area_create(size, false);
@@ -268,6 +280,36 @@ void *vmap_device(paddr_t p, size_t size)
                                         PTE_READ | PTE_WRITE | PTE_GLOBAL | PTE_DEVICE, 0))));
     }
     return (void *)(area->start + offset);
+}
+
+/* ---- freeing where nothing may sleep ------------------------------------------------------------- */
+
+/* At the beginning of memory that is to be freed by whoever comes next and may sleep. */
+struct deferred {
+    struct deferred *next;
+};
+static struct deferred *deferred; /* [a] */
+
+void vmap_free_atomic(void *p)
+{
+    struct deferred *d = p, *head = __atomic_load_n(&deferred, __ATOMIC_RELAXED);
+
+    do
+        d->next = head;
+    while (!__atomic_compare_exchange_n(&deferred, &head, d, true, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED));
+}
+
+static void free_deferred(void)
+{
+    struct deferred *d, *next;
+
+    if (likely(!READ_ONCE(deferred)))
+        return;
+    for (d = __atomic_exchange_n(&deferred, NULL, __ATOMIC_ACQUIRE); d; d = next) {
+        next = d->next;
+        vmap_free(d);
+    }
 }
 
 static struct vmap_area *area_at(const void *p)

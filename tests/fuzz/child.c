@@ -404,8 +404,8 @@ static int is_secret(uint64_t word)
     if (word == 0x5a5a5a5a5a5a5a5a || word == 0x6b6b6b6b6b6b6b6b || word == 0xf4eef4eef4eef4ee ||
         word == 0xfefefefefefefefe)
         return 1;
-    if (word < 0xffff800000000000 || (word & 0xfff) == 0xbad)
-        return 0;
+    if (word < 0xffff800000000000 || (word & 0xfff) == 0xbad || (uint32_t)word < 0x10000)
+        return 0; /* two small numbers, perhaps, of which one is negative */
     return word < 0xffffffffff000000 && (word >> 40 == 0xffff80 || word >> 40 == 0xffffc9 ||
                                          word >> 32 == 0xffffffff || word >> 36 == 0xffffffc ||
                                          word >> 36 == 0xffffffd || word >> 36 == 0xffffffe);

@@ -222,11 +222,12 @@ static void start_child(struct slot *slot)
     slot->calls = 0;
     slot->seen = 0;
     slot->since = 0;
-    slot->pid = fork();
-    if (slot->pid < 0)
+    pid_t pid = fork();
+    if (pid < 0)
         die("fork of a child");
-    if (slot->pid == 0)
+    if (pid == 0)
         fuzz_child(slot, seed, CALLS_PER_CHILD);
+    slot->pid = pid; /* not in the child: it shares the slot */
 }
 
 static unsigned long calls_made(int children)
@@ -350,7 +351,8 @@ static void run(unsigned long calls, int children, const char *folder)
         look_for_stuck(children);
     }
     for (int i = 0; i < children; i++)
-        kill(slots[i].pid, SIGKILL);
+        if (slots[i].pid > 0)
+            kill(slots[i].pid, SIGKILL);
     watch->stop = 1;
     for (int i = 0; i < CANARIES; i++) {
         int status;

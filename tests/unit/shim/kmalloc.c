@@ -101,3 +101,12 @@ void vmap_free(void *p)
 {
     kfree(p);
 }
+
+void vmap_free_atomic(void *p)
+{
+    kfree(p);
+}
+
+void vmap_purge(void)
+{
+}
