@@ -164,7 +164,7 @@ static void reset_attributes(struct process *p, struct exec *e)
         p->death_signal = 0;
 }
 
-/* 0, or an error while there still is a program to return it to. */
+/* 0, or an error: while there still is a program to return it to, or with SIGSEGV pending. */
 static int replace_program(struct exec *e)
 {
     struct process *p = current->process;
@@ -182,8 +182,10 @@ static int replace_program(struct exec *e)
     reset_attributes(p, e);
     sp = exec_args_store(e);
     if (!sp || elf_clear_tails(&e->program) ||
-        (e->interpreter.file && elf_clear_tails(&e->interpreter)))
-        process_exit_group(SIGSEGV);
+        (e->interpreter.file && elf_clear_tails(&e->interpreter))) {
+        signal_fault(SIGSEGV, SI_KERNEL, 0); /* of no handler any more: it ends on its way out */
+        return -EFAULT;
+    }
     arch_exec_start(frame, entry, sp);
     if (unlikely(current->tracee))
         ptrace_exec_event(old_tid);

@@ -164,7 +164,8 @@ static void move_stray(struct run_queue *rq)
 void schedule_tail(struct thread *prev)
 {
     struct run_queue *rq = this_cpu()->run_queue;
-    bool dead = prev->state == TASK_DEAD;
+    /* One that was preempted on the way to its last schedule() is queued, and comes back. */
+    bool dead = prev->state == TASK_DEAD && !prev->on_queue;
 
     if (unlikely(prev == rq->stray))
         move_stray(rq);

@@ -404,11 +404,26 @@ static int is_secret(uint64_t word)
     if (word == 0x5a5a5a5a5a5a5a5a || word == 0x6b6b6b6b6b6b6b6b || word == 0xf4eef4eef4eef4ee ||
         word == 0xfefefefefefefefe)
         return 1;
-    if (word < 0xffff800000000000 || (word & 0xfff) == 0xbad || (uint32_t)word < 0x10000)
-        return 0; /* two small numbers, perhaps, of which one is negative */
-    return word < 0xffffffffff000000 && (word >> 40 == 0xffff80 || word >> 40 == 0xffffc9 ||
-                                         word >> 32 == 0xffffffff || word >> 36 == 0xffffffc ||
-                                         word >> 36 == 0xffffffd || word >> 36 == 0xffffffe);
+    if ((word & 0xfff) == 0xbad)
+        return 0;
+    /* The direct map, mapped memory, the image: of memory as the test's machine has it. */
+    switch (word >> 32) {
+#ifdef __x86_64__
+    case 0xffff8000:
+    case 0xffffc900:
+        return (uint32_t)word >= 0x10000 && (uint32_t)word < 0x40000000;
+    case 0xffffffff:
+        return (uint32_t)word >= 0x80100000 && (uint32_t)word < 0x80800000;
+#else
+    case 0xffffffc0:
+        return (uint32_t)word >= 0x80000000 && (uint32_t)word < 0xa0000000;
+    case 0xffffffe1:
+        return (uint32_t)word >= 0x10000 && (uint32_t)word < 0x40000000;
+    case 0xffffffff:
+        return (uint32_t)word >= 0x80200000 && (uint32_t)word < 0x80800000;
+#endif
+    }
+    return 0;
 }
 
 static void look_for_leaks(void)

@@ -199,12 +199,12 @@ static void mutate(unsigned victim)
     }
 }
 
-static void write_image(const char *name)
+static void write_image(const char *name, unsigned long n)
 {
     int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0755);
 
     if (fd < 0 || write(fd, image, size) != (ssize_t)size) {
-        perror(name);
+        printf("elf: %lu: %s: %s\n", n, name, strerror(errno));
         exit(2);
     }
     close(fd);
@@ -286,7 +286,7 @@ int main(int argc, char **argv)
         next_random();
         if (n % 100 < (unsigned long)victims) { /* now and then undamaged */
             memcpy(image, original[victim], size = sizes[victim]);
-            write_image("x");
+            write_image("x", n);
             result = execute("x");
             if (result != GOOD << 8) {
                 printf("elf: %lu: undamaged victim %u gives %d\n", n, victim, result);
@@ -295,7 +295,9 @@ int main(int argc, char **argv)
             continue;
         }
         mutate(victim);
-        write_image("x");
+        if (only >= 0)
+            printf("elf: %lu: victim %u, %zu bytes\n", n, victim, size);
+        write_image("x", n);
         result = execute("x");
         refused += result < 0;
         signalled += result >= 0 && WIFSIGNALED(result);
