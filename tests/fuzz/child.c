@@ -53,19 +53,25 @@ static unsigned below(unsigned n)
 static long raw_call(long n, const unsigned long a[6])
 {
 #ifdef __x86_64__
-    register unsigned long r10 __asm__("r10") = a[3], r8 __asm__("r8") = a[4], r9 __asm__("r9") = a[5];
+    register unsigned long r10 __asm__("r10") = a[3], r8 __asm__("r8") = a[4],
+                               r9 __asm__("r9") = a[5];
     long result;
 
-    __asm__ volatile("syscall" : "=a"(result)
+    __asm__ volatile("syscall"
+                     : "=a"(result)
                      : "0"(n), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)
                      : "rcx", "r11", "memory");
     return result;
 #else
     register long a7 __asm__("a7") = n;
-    register unsigned long a0 __asm__("a0") = a[0], a1 __asm__("a1") = a[1], a2 __asm__("a2") = a[2],
-                               a3 __asm__("a3") = a[3], a4 __asm__("a4") = a[4], a5 __asm__("a5") = a[5];
+    register unsigned long a0 __asm__("a0") = a[0], a1 __asm__("a1") = a[1],
+                              a2 __asm__("a2") = a[2], a3 __asm__("a3") = a[3],
+                              a4 __asm__("a4") = a[4], a5 __asm__("a5") = a[5];
 
-    __asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5) : "memory");
+    __asm__ volatile("ecall"
+                     : "+r"(a0)
+                     : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5)
+                     : "memory");
     return a0;
 #endif
 }
@@ -73,21 +79,27 @@ static long raw_call(long n, const unsigned long a[6])
 static long fork_call(long n, const unsigned long a[6])
 {
 #ifdef __x86_64__
-    register unsigned long r10 __asm__("r10") = a[3], r8 __asm__("r8") = a[4], r9 __asm__("r9") = a[5];
+    register unsigned long r10 __asm__("r10") = a[3], r8 __asm__("r8") = a[4],
+                               r9 __asm__("r9") = a[5];
     long result;
 
-    __asm__ volatile("syscall\n\ttest %%rax, %%rax\n\tjnz 1f\n\tmov %6, %%eax\n\txor %%edi, %%edi\n\tsyscall\n\tud2\n1:"
+    __asm__ volatile("syscall\n\ttest %%rax, %%rax\n\tjnz 1f\n\tmov %6, %%eax\n\txor %%edi, "
+                     "%%edi\n\tsyscall\n\tud2\n1:"
                      : "=a"(result)
-                     : "0"(n), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "i"(SYS_exit), "r"(r8), "r"(r9)
+                     : "0"(n), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "i"(SYS_exit), "r"(r8),
+                       "r"(r9)
                      : "rcx", "r11", "memory");
     return result;
 #else
     register long a7 __asm__("a7") = n;
-    register unsigned long a0 __asm__("a0") = a[0], a1 __asm__("a1") = a[1], a2 __asm__("a2") = a[2],
-                               a3 __asm__("a3") = a[3], a4 __asm__("a4") = a[4], a5 __asm__("a5") = a[5];
+    register unsigned long a0 __asm__("a0") = a[0], a1 __asm__("a1") = a[1],
+                              a2 __asm__("a2") = a[2], a3 __asm__("a3") = a[3],
+                              a4 __asm__("a4") = a[4], a5 __asm__("a5") = a[5];
 
     __asm__ volatile("ecall\n\tbnez a0, 1f\n\tli a7, %7\n\tecall\n\tebreak\n1:"
-                     : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5), "i"(SYS_exit) : "memory");
+                     : "+r"(a0)
+                     : "r"(a7), "r"(a1), "r"(a2), "r"(a3), "r"(a4), "r"(a5), "i"(SYS_exit)
+                     : "memory");
     return a0;
 #endif
 }
@@ -98,11 +110,31 @@ static long fork_call(long n, const unsigned long a[6])
 static unsigned long hostile_address(void)
 {
     static const unsigned long table[] = {
-        0, 1, 8, 0xfff, 0x1000, 0xdead0000, 0x00007ffffffff000, 0x00007fffffffffff, 0x0000800000000000,
-        0x0000003ffffff000, 0x0000003fffffffff, 0x0000004000000000, 0xffff800000000bad,
-        0xffff800000100bad, 0xffff888000000bad, 0xffffc90000000bad, 0xffffffff80100bad,
-        0xffffffff80200bad, 0xffffffc080200bad, 0xffffffd000000bad, 0xffffffe000000bad,
-        0xffffffffff600bad, 0xfffffffffffffbad, 0x7fffffffffffffff, 0x8000000000000000,
+        0,
+        1,
+        8,
+        0xfff,
+        0x1000,
+        0xdead0000,
+        0x00007ffffffff000,
+        0x00007fffffffffff,
+        0x0000800000000000,
+        0x0000003ffffff000,
+        0x0000003fffffffff,
+        0x0000004000000000,
+        0xffff800000000bad,
+        0xffff800000100bad,
+        0xffff888000000bad,
+        0xffffc90000000bad,
+        0xffffffff80100bad,
+        0xffffffff80200bad,
+        0xffffffc080200bad,
+        0xffffffd000000bad,
+        0xffffffe000000bad,
+        0xffffffffff600bad,
+        0xfffffffffffffbad,
+        0x7fffffffffffffff,
+        0x8000000000000000,
     };
 
     return PICK(table);
@@ -131,9 +163,38 @@ static unsigned long arena_address(void)
 static unsigned long length(void)
 {
     static const unsigned long table[] = {
-        0, 1, 2, 4, 7, 8, 12, 16, 24, 32, 64, 100, 128, 144, 255, 256, 512, 1023, 4095, 4096, 4097, 8192,
-        65536, 262144, 0x7fffffff, 0x80000000, 0xffffffff, 0x7ffff000, 0x7fffffffffffffff,
-        0xffffffffffffffff, 0xfffffffffffff000, 0x8000000000000000,
+        0,
+        1,
+        2,
+        4,
+        7,
+        8,
+        12,
+        16,
+        24,
+        32,
+        64,
+        100,
+        128,
+        144,
+        255,
+        256,
+        512,
+        1023,
+        4095,
+        4096,
+        4097,
+        8192,
+        65536,
+        262144,
+        0x7fffffff,
+        0x80000000,
+        0xffffffff,
+        0x7ffff000,
+        0x7fffffffffffffff,
+        0xffffffffffffffff,
+        0xfffffffffffff000,
+        0x8000000000000000,
     };
 
     return below(3) ? PICK(table) : below(below(2) ? 64 : 10000);
@@ -158,16 +219,60 @@ static unsigned long flags(void)
 }
 
 static const char *const paths[] = {
-    "",    "/",     ".",          "..",          "tmp/a",           "tmp/b",
-    "a",   "b",     "tmp/d",      "tmp/d/e",     "tmp/link",        "tmp/loop",
-    "x/y", "/tmp",  "/dev/null",  "/dev/zero",   "/dev/full",       "tmp/program",
-    "tmp", "tmp/p", "/proc/self", "/proc/self/", "/proc/self/fd/3", "proc/self/maps",
-    "/proc/self/mem",     "/proc/self/stat",     "/proc/self/environ", "/proc/self/task",
-    "/proc/self/fdinfo",  "/proc/self/exe",      "/proc/self/cwd/tmp", "/proc/self/root",
-    "/proc/self/status",  "/proc/self/auxv",     "/proc/self/smaps",   "/proc/self/limits",
-    "/proc/self/oom_score_adj", "/proc/self/io", "/proc/self/mountinfo", "/proc/self/comm",
-    "/proc/meminfo", "/proc/slabinfo", "/proc/stat", "/proc/1/stat", "/proc/1/mem", "/proc/1/maps",
-    "tmp/a/", "tmp//b/../a", "proc", "tmpfs", "user.attribute", "trusted.x", "rw", "/../..",
+    "",
+    "/",
+    ".",
+    "..",
+    "tmp/a",
+    "tmp/b",
+    "a",
+    "b",
+    "tmp/d",
+    "tmp/d/e",
+    "tmp/link",
+    "tmp/loop",
+    "x/y",
+    "/tmp",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "tmp/program",
+    "tmp",
+    "tmp/p",
+    "/proc/self",
+    "/proc/self/",
+    "/proc/self/fd/3",
+    "proc/self/maps",
+    "/proc/self/mem",
+    "/proc/self/stat",
+    "/proc/self/environ",
+    "/proc/self/task",
+    "/proc/self/fdinfo",
+    "/proc/self/exe",
+    "/proc/self/cwd/tmp",
+    "/proc/self/root",
+    "/proc/self/status",
+    "/proc/self/auxv",
+    "/proc/self/smaps",
+    "/proc/self/limits",
+    "/proc/self/oom_score_adj",
+    "/proc/self/io",
+    "/proc/self/mountinfo",
+    "/proc/self/comm",
+    "/proc/meminfo",
+    "/proc/slabinfo",
+    "/proc/stat",
+    "/proc/1/stat",
+    "/proc/1/mem",
+    "/proc/1/maps",
+    "tmp/a/",
+    "tmp//b/../a",
+    "proc",
+    "tmpfs",
+    "user.attribute",
+    "trusted.x",
+    "rw",
+    "/../..",
 };
 
 static unsigned long path(void)
@@ -197,7 +302,8 @@ static unsigned long path(void)
 
 static long small(void)
 {
-    static const long table[] = {0, 1, 2, 3, -1, -2, 100, 1000000, 999999999, 1000000000, -100, 4096};
+    static const long table[] = {0,   1,       2,         3,          -1,   -2,
+                                 100, 1000000, 999999999, 1000000000, -100, 4096};
 
     return PICK(table);
 }
@@ -309,8 +415,9 @@ static unsigned long process(void)
 static unsigned long command(void)
 {
     static const unsigned table[] = {
-        0x5401, 0x5402, 0x540f, 0x5410, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451, 0x5452, 0x80045430,
-        0x40045431, 1024, 1025, 1026, 1030, 1031, 1032, 1033, 1034, 0x40086602, 0x80086601,
+        0x5401, 0x5402, 0x540f,     0x5410,     0x5413,     0x541b,     0x5421, 0x5450,
+        0x5451, 0x5452, 0x80045430, 0x40045431, 1024,       1025,       1026,   1030,
+        1031,   1032,   1033,       1034,       0x40086602, 0x80086601,
     };
 
     return below(3) ? below(below(4) ? 24 : 64) : below(4) ? PICK(table) : flags();
@@ -334,7 +441,9 @@ static unsigned long argument(enum kind kind)
     case K_FD:
         return descriptor();
     case K_ADDRESS:
-        return below(4) ? arena_address() & ~(unsigned long)(PAGE - 1) : below(2) ? arena_address() : hostile_address();
+        return below(4)   ? arena_address() & ~(unsigned long)(PAGE - 1)
+               : below(2) ? arena_address()
+                          : hostile_address();
     case K_PID:
         return process();
     case K_SIGNAL:
@@ -363,10 +472,27 @@ static int is_name(const struct call *call, const char *name)
 static int steer(const struct call *call, unsigned long a[6])
 {
     static const char *const by_number[] = {
-        "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open", "ptrace",
-        "process_vm_readv", "process_vm_writev", "prlimit64", "sched_setaffinity", "sched_setscheduler",
-        "sched_setparam", "sched_setattr", "setpriority", "migrate_pages", "move_pages", "ioprio_set",
-        "setpgid", "process_madvise", "kcmp",
+        "kill",
+        "tkill",
+        "tgkill",
+        "rt_sigqueueinfo",
+        "rt_tgsigqueueinfo",
+        "pidfd_open",
+        "ptrace",
+        "process_vm_readv",
+        "process_vm_writev",
+        "prlimit64",
+        "sched_setaffinity",
+        "sched_setscheduler",
+        "sched_setparam",
+        "sched_setattr",
+        "setpriority",
+        "migrate_pages",
+        "move_pages",
+        "ioprio_set",
+        "setpgid",
+        "process_madvise",
+        "kcmp",
     };
 
     if (is_name(call, "exit") || is_name(call, "exit_group") || is_name(call, "rt_sigreturn"))
@@ -379,16 +505,18 @@ static int steer(const struct call *call, unsigned long a[6])
         a[0] = 1;
     if (is_name(call, "syslog") && (int)a[0] > 3)
         a[0] = 3;
-    if (is_name(call, "settimeofday") || is_name(call, "clock_settime") || is_name(call, "adjtimex") ||
-        is_name(call, "clock_adjtime") || is_name(call, "swapon") || is_name(call, "swapoff") ||
-        is_name(call, "pivot_root") || is_name(call, "sethostname") || is_name(call, "setdomainname"))
+    if (is_name(call, "settimeofday") || is_name(call, "clock_settime") ||
+        is_name(call, "adjtimex") || is_name(call, "clock_adjtime") || is_name(call, "swapon") ||
+        is_name(call, "swapoff") || is_name(call, "pivot_root") || is_name(call, "sethostname") ||
+        is_name(call, "setdomainname"))
         return 0;
     if (is_name(call, "setpriority") || is_name(call, "ioprio_set"))
         a[0] = 0;
     if ((is_name(call, "fcntl") || is_name(call, "ioctl")) && below(2))
         a[2] = own_pid;
     for (size_t i = 0; i < sizeof(by_number) / sizeof(*by_number); i++) {
-        int first = is_name(call, "setpriority") || is_name(call, "ioprio_set") || is_name(call, "ptrace");
+        int first =
+            is_name(call, "setpriority") || is_name(call, "ioprio_set") || is_name(call, "ptrace");
 
         if (!is_name(call, by_number[i]))
             continue;
@@ -461,8 +589,18 @@ static int move_up(int fd)
 static void open_descriptors(void)
 {
     static const char *const names[] = {
-        "/dev/null", "/dev/zero", "/dev/full", "/tmp", "/", "/proc/self/maps", "/proc/self/fd", "/proc",
-        "/proc/self/stat", "/proc/meminfo", "/proc/self/mem", "/proc/self/status",
+        "/dev/null",
+        "/dev/zero",
+        "/dev/full",
+        "/tmp",
+        "/",
+        "/proc/self/maps",
+        "/proc/self/fd",
+        "/proc",
+        "/proc/self/stat",
+        "/proc/meminfo",
+        "/proc/self/mem",
+        "/proc/self/status",
     };
     int pair[2], fd;
 
@@ -515,7 +653,8 @@ static void make_arena(void)
     ftruncate(fd, 8 * PAGE);
     mmap(arena + 32 * PAGE, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
     mmap(arena + 40 * PAGE, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0);
-    mmap(arena + 44 * PAGE, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    mmap(arena + 44 * PAGE, 4 * PAGE, PROT_READ | PROT_WRITE,
+         MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     mprotect(arena + 48 * PAGE, 2 * PAGE, PROT_READ);
     mprotect(arena + 50 * PAGE, 2 * PAGE, PROT_NONE);
     mprotect(arena + 52 * PAGE, 2 * PAGE, PROT_READ | PROT_EXEC);
@@ -530,7 +669,7 @@ static void set_limits(void)
         int resource;
         rlim_t most;
     } limits[] = {{RLIMIT_AS, 256 << 20}, {RLIMIT_FSIZE, 1 << 20}, {RLIMIT_NPROC, 64},
-                  {RLIMIT_NOFILE, 256},  {RLIMIT_CORE, 0},         {RLIMIT_DATA, 64 << 20}};
+                  {RLIMIT_NOFILE, 256},   {RLIMIT_CORE, 0},        {RLIMIT_DATA, 64 << 20}};
 
     for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
         struct rlimit l = {limits[i].most, limits[i].most};
@@ -579,7 +718,8 @@ static void settle(uint64_t seed)
 
 static int may_fork(const struct call *call)
 {
-    return is_name(call, "fork") || is_name(call, "vfork") || is_name(call, "clone") || is_name(call, "clone3");
+    return is_name(call, "fork") || is_name(call, "vfork") || is_name(call, "clone") ||
+           is_name(call, "clone3");
 }
 
 void fuzz_child(struct slot *slot, uint64_t seed, unsigned most)

@@ -47,10 +47,33 @@ static unsigned below(unsigned n)
 static uint64_t absurd(uint64_t old)
 {
     static const uint64_t table[] = {
-        0, 1, 2, 3, 7, 8, 0xff, 0xfff, 0x1000, 0x1001, 0xffff, 0x10000, 0x7fffffff, 0x80000000,
-        0xffffffff, 0x100000000, 0x7fffffffffff, 0x7ffffffff000, 0x800000000000, 0x3fffffffff,
-        0x4000000000, 0x7fffffffffffffff, 0x8000000000000000, 0xffff800000000000,
-        0xffffffff80000000, 0xfffffffffffff000, 0xffffffffffffffff,
+        0,
+        1,
+        2,
+        3,
+        7,
+        8,
+        0xff,
+        0xfff,
+        0x1000,
+        0x1001,
+        0xffff,
+        0x10000,
+        0x7fffffff,
+        0x80000000,
+        0xffffffff,
+        0x100000000,
+        0x7fffffffffff,
+        0x7ffffffff000,
+        0x800000000000,
+        0x3fffffffff,
+        0x4000000000,
+        0x7fffffffffffffff,
+        0x8000000000000000,
+        0xffff800000000000,
+        0xffffffff80000000,
+        0xfffffffffffff000,
+        0xffffffffffffffff,
     };
 
     switch (below(5)) {
@@ -110,8 +133,9 @@ static void change_header(void)
 static void change_segment(unsigned count)
 {
     Elf64_Phdr *p = segment(below(count ? count : 1));
-    static const uint32_t types[] = {PT_NULL, PT_LOAD, PT_LOAD, PT_INTERP, PT_PHDR, PT_TLS,
-                                     PT_DYNAMIC, PT_NOTE, PT_GNU_STACK, PT_GNU_PROPERTY, 0x7fffffff};
+    static const uint32_t types[] = {PT_NULL,      PT_LOAD,         PT_LOAD,    PT_INTERP,
+                                     PT_PHDR,      PT_TLS,          PT_DYNAMIC, PT_NOTE,
+                                     PT_GNU_STACK, PT_GNU_PROPERTY, 0x7fffffff};
 
     switch (below(9)) {
     case 0:
@@ -146,8 +170,12 @@ static void change_segment(unsigned count)
 /* The interpreter's name: none, endless, itself, a folder, a device, not there ... */
 static void change_interpreter(unsigned count)
 {
-    static const char *const names[] = {"", "/", "/dev/null", "/dev/zero", "none", "/proc/self/exe", "/tmp",
-                                        "/proc/self/mem", "x", "/dev/console", "./x"};
+    static const char *const names[] = {"",          "/",
+                                        "/dev/null", "/dev/zero",
+                                        "none",      "/proc/self/exe",
+                                        "/tmp",      "/proc/self/mem",
+                                        "x",         "/dev/console",
+                                        "./x"};
     const char *name = names[below(sizeof(names) / sizeof(*names))];
 
     for (unsigned i = 0; i < count; i++) {
@@ -234,8 +262,9 @@ static int execute(const char *name)
 
 static int is_known(int error)
 {
-    static const int known[] = {ENOEXEC, EINVAL, ENOMEM, EACCES, ELIBBAD, ENOENT, EIO, E2BIG, ELOOP,
-                                EISDIR, ENOTDIR, ENAMETOOLONG, EPERM, EAGAIN, ETXTBSY, ENODEV, ENXIO};
+    static const int known[] = {ENOEXEC, EINVAL, ENOMEM,  EACCES, ELIBBAD, ENOENT,
+                                EIO,     E2BIG,  ELOOP,   EISDIR, ENOTDIR, ENAMETOOLONG,
+                                EPERM,   EAGAIN, ETXTBSY, ENODEV, ENXIO};
 
     for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
         if (known[i] == error)
@@ -310,7 +339,8 @@ int main(int argc, char **argv)
     unlink("x");
     chdir("/");
     rmdir("/tmp/elf");
-    printf("elf: %lu refused, %lu ended by a signal, %lu by themselves\n", refused, signalled, ended);
+    printf("elf: %lu refused, %lu ended by a signal, %lu by themselves\n", refused, signalled,
+           ended);
     printf(failed ? "elf: FAILED (seed %#lx)\n" : "elf: passed (seed %#lx)\n", seed);
     return failed != 0;
 }

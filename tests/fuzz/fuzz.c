@@ -37,7 +37,7 @@ enum {
     MAX_CHILDREN = 64,
     CANARIES = 2,
     CANARY_PAGES = 64,
-    STUCK_MS = 400,  /* a child without progress is ended */
+    STUCK_MS = 400, /* a child without progress is ended */
     SETTLE_ROUNDS = 40,
     FRAME_LIMIT = 16,
 };
@@ -46,7 +46,7 @@ struct slot *slots;
 static struct watch {
     volatile int stop, failed, ready;
     volatile unsigned long rounds[CANARIES];
-} *watch;
+} * watch;
 static uint64_t seed;
 static int verbose;
 
@@ -69,7 +69,8 @@ static void canary_failed(int number, const char *what, size_t where)
 static void canary(int number)
 {
     size_t words = CANARY_PAGES * PAGE / 8;
-    uint64_t *memory = mmap(NULL, words * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t *memory =
+        mmap(NULL, words * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     volatile double sum = 1.0;
     int pipes[2];
     char name[32], text[64] = "", mine[64];
@@ -90,7 +91,8 @@ static void canary(int number)
                 canary_failed(number, "memory changed", i);
         if (pread(fd, text, sizeof(text), 0) != sizeof(text) || memcmp(text, mine, sizeof(text)))
             canary_failed(number, "file changed", 0);
-        if (write(pipes[1], mine, 32) != 32 || read(pipes[0], text, 64) != 32 || memcmp(text, mine, 32))
+        if (write(pipes[1], mine, 32) != 32 || read(pipes[0], text, 64) != 32 ||
+            memcmp(text, mine, 32))
             canary_failed(number, "pipe changed", 0);
         sum = sum * 1.5 / 1.5;
         if (sum != 1.0)
@@ -247,7 +249,8 @@ static void reap(int children, pid_t canaries[], int again)
     while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
         for (int i = 0; i < CANARIES; i++)
             if (pid == canaries[i] && status != 0) {
-                printf("fuzz: FAILED, canary %d ended with status %#x (seed %#lx)\n", i, status, seed);
+                printf("fuzz: FAILED, canary %d ended with status %#x (seed %#lx)\n", i, status,
+                       seed);
                 watch->failed = 1;
             }
         for (int i = 0; i < children; i++) {
@@ -432,7 +435,8 @@ int main(int argc, char **argv)
     clock_gettime(CLOCK_MONOTONIC, &end);
     long left = free_frames();
     count_objects(&after);
-    for (int i = 0; i < SETTLE_ROUNDS && (left < frames - FRAME_LIMIT || grown(&before, &after, 0)); i++) {
+    for (int i = 0; i < SETTLE_ROUNDS && (left < frames - FRAME_LIMIT || grown(&before, &after, 0));
+         i++) {
         usleep(50000);
         left = free_frames();
         count_objects(&after);

@@ -19,8 +19,21 @@ enum { PAGE = 4096, EXIT_LEAK = 77 };
 
 /* What an argument means; calls.py guesses it from the sources. */
 enum kind {
-    K_ANY, K_PATH, K_TIME, K_VECTOR, K_STRINGS, K_BUFFER, K_FD, K_ADDRESS, K_PID, K_SIGNAL,
-    K_LENGTH, K_OFFSET, K_COMMAND, K_FLAGS, K_COUNT,
+    K_ANY,
+    K_PATH,
+    K_TIME,
+    K_VECTOR,
+    K_STRINGS,
+    K_BUFFER,
+    K_FD,
+    K_ADDRESS,
+    K_PID,
+    K_SIGNAL,
+    K_LENGTH,
+    K_OFFSET,
+    K_COMMAND,
+    K_FLAGS,
+    K_COUNT,
 };
 
 struct call {
