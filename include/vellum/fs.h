@@ -79,6 +79,7 @@ struct super_ops {
     0x100000000UL                    /* dentries are the directory; no lookup, no negative ones */
 #define SB_NO_NEGATIVE 0x200000000UL /* absent names are not remembered (procfs) */
 #define SB_INTERNAL    0x400000000UL /* cannot be mounted: pipes, shared memory */
+#define SB_XATTRS      0x800000000UL /* extended attributes are kept with the inodes */
 
 struct super_block {
     struct fs_type *type;
@@ -166,7 +167,8 @@ struct inode {
     struct mutex mutex;              /* [x]: contents of a directory, size, attributes */
     struct page_cache cache;         /* contents */
     spinlock_t lock;                 /* locks, small things */
-    void *pipe;                      /* [x] FIFO: its pipe (ipc) */
+    void *pipe;                      /* [x] FIFO: its pipe; [lock] socket: its socket (ipc) */
+    struct list *xattrs;             /* [x] extended attributes, or NULL: none yet */
     struct file_locks *locks;        /* record locks and flock(2); made at the first one, kept */
     atomic_t writers;                /* open for writing; negative: being executed (ETXTBSY) */
     bool linkable;                   /* [x] O_TMPFILE: has no name yet, may get one */

@@ -43,6 +43,8 @@ void inode_put(struct inode *inode)
         sb->ops->free_inode(inode);
     if (inode->locks)
         locks_free(inode);
+    if (inode->xattrs)
+        xattrs_free(inode);
     atomic_dec(&sb->inodes);
     object_free(inode_cache, inode);
 }

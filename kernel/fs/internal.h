@@ -223,5 +223,6 @@ void locks_release(struct file *file); /* flock of a file that goes */
 void locks_close(struct file *file,
                  struct files *files); /* POSIX locks of a table that closes it */
 void locks_free(struct inode *inode);
+void xattrs_free(struct inode *inode);
 
 #endif

@@ -17,6 +17,7 @@
  * writers when there was no room for an atomic write. Sleepers are exclusive; one who leaves bytes
  * (or room) behind passes the wake-up on.
  */
+#include "pipe.h"
 #include <vellum/alloc.h>
 #include <vellum/fs.h>
 #include <vellum/process.h>
@@ -31,31 +32,7 @@
 
 int pipe_max_size = 1 << 20;
 
-struct pipe {
-    struct mutex mutex;
-    u64 head, tail;            /* [m] positions; READ_ONCE without */
-    u64 size;                  /* [m] bytes */
-    struct page **pages;       /* [m] size / PAGE_SIZE of them; NULL: not there */
-    unsigned readers, writers; /* [m] open files */
-    unsigned read_opens,
-        write_opens; /* [m] ever: an open that waits for a partner counts one that has gone */
-    unsigned users;  /* [m] of a FIFO: open files and opens in progress */
-    bool polled;     /* [a] somebody polls it: each write is an edge (epoll(7)) */
-    struct wait_queue read_wait, write_wait;
-};
-/* [m] pipe->mutex  [a] set once */
-
 static const struct file_ops pipe_ops, pipe_again_ops;
-
-static inline u64 pipe_used(const struct pipe *p)
-{
-    return READ_ONCE(p->head) - READ_ONCE(p->tail);
-}
-
-static inline u64 pipe_space(const struct pipe *p)
-{
-    return READ_ONCE(p->size) - pipe_used(p);
-}
 
 static struct pipe *pipe_alloc(void)
 {
@@ -89,35 +66,17 @@ static void pipe_free(struct pipe *p)
     kfree(p);
 }
 
-static inline struct page **slot_of(struct pipe *p, u64 pos)
-{
-    return &p->pages[(pos & (p->size - 1)) >> PAGE_SHIFT];
-}
-
 /* ---- reading ------------------------------------------------------------------------------------------ */
 
-/* Bytes up to the end of the page or of what there is. */
-static inline size_t piece_at(u64 pos, size_t n)
+void pipe_rewind(struct pipe *p)
 {
-    return min_t(size_t, n, PAGE_SIZE - (pos & (PAGE_SIZE - 1)));
-}
-
-/* Empty: begin at 0 again, with the page that is there, if any. */
-static void pipe_rewind(struct pipe *p)
-{
-    struct page **slot = slot_of(p, p->head - 1), *page = *slot;
+    struct page **slot = pipe_slot(p, p->head - 1), *page = *slot;
 
     *slot = NULL;
     if (p->pages[0])
         page_put(p->pages[0]);
     p->pages[0] = page;
     p->head = p->tail = 0;
-}
-
-/* Has the writer, once round the ring, come into the page that the reader just leaves? */
-static inline bool page_written_again(const struct pipe *p)
-{
-    return p->head - p->tail > p->size - PAGE_SIZE;
 }
 
 /* => p->mutex. Returns bytes, or -EFAULT */
@@ -127,14 +86,14 @@ static ssize_t pipe_take(struct pipe *p, struct iov_iter *it)
     struct page **slot;
 
     while (it->count && p->tail != p->head) {
-        slot = slot_of(p, p->tail);
-        n = min_t(size_t, piece_at(p->tail, p->head - p->tail), it->count);
+        slot = pipe_slot(p, p->tail);
+        n = min_t(size_t, pipe_piece(p->tail, p->head - p->tail), it->count);
         copied = copy_to_iter(it, (char *)page_to_virt(*slot) + (p->tail & (PAGE_SIZE - 1)), n);
         p->tail += copied;
         done += copied;
         if (unlikely(copied < n))
             return done ? (ssize_t)done : -EFAULT;
-        if (!(p->tail & (PAGE_SIZE - 1)) && p->tail != p->head && !page_written_again(p)) {
+        if (!(p->tail & (PAGE_SIZE - 1)) && p->tail != p->head && !pipe_page_written_again(p)) {
             page_put(*slot);
             *slot = NULL;
         }
@@ -192,13 +151,13 @@ static ssize_t pipe_put(struct pipe *p, struct iov_iter *it, size_t n)
     struct page **slot;
 
     while (done < n) {
-        slot = slot_of(p, p->head);
+        slot = pipe_slot(p, p->head);
         if (unlikely(!*slot)) {
             *slot = page_alloc(ALLOC_KERNEL);
             if (!*slot)
                 return done ? (ssize_t)done : -ENOMEM;
         }
-        piece = piece_at(p->head, n - done);
+        piece = pipe_piece(p->head, n - done);
         copied =
             copy_from_iter(it, (char *)page_to_virt(*slot) + (p->head & (PAGE_SIZE - 1)), piece);
         p->head += copied;
@@ -426,6 +385,11 @@ SYSCALL_DEFINE1(pipe, int __user *, result)
     return do_pipe(result, 0);
 }
 
+struct pipe *pipe_of_file(const struct file *file)
+{
+    return file->ops == &pipe_ops ? file->private_data : NULL;
+}
+
 /* ---- F_GETPIPE_SZ, F_SETPIPE_SZ --------------------------------------------------------------------------- */
 
 /* The pages of what is in the pipe, in a new ring from its start on. When both ends stand in one page,
@@ -439,12 +403,12 @@ static int move_pages(struct pipe *p, struct page **pages, u64 first)
         last = page_alloc(ALLOC_KERNEL);
         if (!last)
             return -ENOMEM;
-        memcpy(page_to_virt(last), page_to_virt(*slot_of(p, first)), p->head & (PAGE_SIZE - 1));
+        memcpy(page_to_virt(last), page_to_virt(*pipe_slot(p, first)), p->head & (PAGE_SIZE - 1));
         pages[--n] = last;
     }
     for (i = 0; i < n; i++) {
-        pages[i] = *slot_of(p, first + (i << PAGE_SHIFT));
-        *slot_of(p, first + (i << PAGE_SHIFT)) = NULL;
+        pages[i] = *pipe_slot(p, first + (i << PAGE_SHIFT));
+        *pipe_slot(p, first + (i << PAGE_SHIFT)) = NULL;
     }
     return 0;
 }

@@ -538,7 +538,7 @@ struct super_block *tmpfs_super(struct fs_type *type, unsigned long flags, const
     sb->private_data = fs;
     sb->ops = &tmpfs_super_ops;
     sb->magic = TMPFS_MAGIC;
-    sb->flags = SB_DENTRIES_ARE_HOME | (flags & MS_RDONLY);
+    sb->flags = SB_DENTRIES_ARE_HOME | SB_XATTRS | (flags & MS_RDONLY);
     root = tmpfs_inode(sb, NULL, S_IFDIR | fs->mode, 0);
     error = is_err(root) ? ptr_err(root) : 0;
     if (!error) {
