@@ -73,7 +73,10 @@ struct unix_message {
     u32 length;                 /* [i] */
     u32 taken;                  /* [receiver's lock] of a stream: read already */
     u32 charge;                 /* [i] */
-    char data[];
+    u32 order;                  /* [i] of pages */
+    struct page *pages;         /* [i] that hold the bytes, or NULL: they follow */
+    char *data;                 /* [i] */
+    char bytes[];
 };
 
 struct unix_socket {

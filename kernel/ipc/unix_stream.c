@@ -2,7 +2,7 @@
 /*
  * Stream sockets, and what they share with the others: messages, and waiting for them.
  *
- * A stream is a queue of messages too, each at most two pages, of which a reader takes as many bytes
+ * A stream is a queue of messages too, each at most eight pages, of which a reader takes as many bytes
  * as it wants. What was sent with a message (files, credentials) belongs to its bytes: a read ends
  * after bytes with files, and when credentials are asked for, before those of another sender.
  */
@@ -10,8 +10,9 @@
 #include <vellum/alloc.h>
 #include <vellum/process.h>
 
-#define PIECE_MAX (KMALLOC_MAX - sizeof(struct unix_message))
-#define OVERHEAD  256 /* charged for a message besides its bytes */
+#define PIECE_ORDER 3
+#define PIECE_MAX   (PAGE_SIZE << PIECE_ORDER)
+#define OVERHEAD    256 /* charged for a message besides its bytes */
 
 /* ---- messages ------------------------------------------------------------------------------------------------ */
 
@@ -38,6 +39,40 @@ static __noinline int wait_sendable(struct unix_socket *s, unsigned flags)
                        timeout);
 }
 
+/* Room for n bytes: after the header, or in pages of their own. */
+static struct unix_message *message_alloc(size_t n)
+{
+    bool in_pages = n > KMALLOC_MAX - sizeof(struct unix_message) && n <= PIECE_MAX;
+    struct unix_message *m = kmalloc(sizeof(*m) + (in_pages ? 0 : n), ALLOC_KERNEL);
+
+    if (unlikely(!m))
+        return NULL;
+    m->pages = NULL;
+    m->data = m->bytes;
+    if (likely(!in_pages))
+        return m;
+    m->order = log2_ceil(DIV_ROUND_UP(n, PAGE_SIZE));
+    m->pages = pages_alloc(m->order, ALLOC_KERNEL);
+    if (likely(m->pages)) {
+        m->data = page_to_virt(m->pages);
+        return m;
+    }
+    kfree(m); /* memory is in pieces: then side by side in the kernel's addresses only */
+    m = kmalloc(sizeof(*m) + n, ALLOC_KERNEL);
+    if (m) {
+        m->pages = NULL;
+        m->data = m->bytes;
+    }
+    return m;
+}
+
+static void message_release(struct unix_message *m)
+{
+    if (unlikely(m->pages != NULL) && ref_put(&m->pages->refs))
+        pages_free(m->pages, m->order);
+    kfree(m);
+}
+
 struct unix_message *unix_message_make(struct unix_socket *s, struct unix_send *send, size_t n)
 {
     struct unix_message *m;
@@ -52,11 +87,11 @@ struct unix_message *unix_message_make(struct unix_socket *s, struct unix_send *
         if (error)
             return err_ptr(error);
     }
-    m = kmalloc(sizeof(*m) + n, ALLOC_KERNEL);
+    m = message_alloc(n);
     if (unlikely(!m))
         return err_ptr(-ENOMEM);
     if (unlikely(copy_from_iter(send->iter, m->data, n) != n)) {
-        kfree(m);
+        message_release(m);
         return err_ptr(-EFAULT);
     }
     m->sender = s;
@@ -79,7 +114,7 @@ void unix_message_free(struct unix_message *m)
         if (unlikely(wait_queue_active(&s->write_wait)))
             wake_up(&s->write_wait, ~0u, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
     unix_put(s);
-    kfree(m);
+    message_release(m);
 }
 
 /* ---- waiting for one => s->reading, which is released meanwhile ------------------------------------------------- */
