@@ -22,6 +22,7 @@ import threading
 import time
 
 import newc
+import pyte
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ARCHES = ("x86_64", "riscv64")
@@ -173,6 +174,7 @@ class Terminal:
 
     def __init__(self, argv, rows=24, columns=80, env=None):
         self.argv = argv
+        self.rows, self.columns = rows, columns
         self.text = b""  # all that was printed
         self.at = 0  # how far it has been looked at
         self.pid, self.fd = pty.fork()
@@ -218,6 +220,19 @@ class Terminal:
                 return found
             if not self._read(end):
                 self.fail(f"no {pattern!r}")
+
+    def expect_screen(self, pattern, timeout=PATIENCE):
+        """Wait for a pattern in the picture that all output up to now makes: for programs that
+        move the cursor about, and print what has changed in pieces of any size."""
+        end = time.monotonic() + timeout
+        while True:
+            screen = pyte.Screen(self.columns, self.rows)
+            pyte.ByteStream(screen).feed(self.text)
+            if re.search(pattern, "\n".join(line.rstrip() for line in screen.display)):
+                self.at = len(self.text)
+                return
+            if not self._read(end):
+                self.fail(f"no {pattern!r} on the screen")
 
     def send(self, data):
         view = memoryview(data if isinstance(data, bytes) else data.encode())

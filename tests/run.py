@@ -19,7 +19,7 @@ PARTS = {
     "lint": ["lint.run_lint"],
     "unit": ["unit.run_unit"],
     "abi": ["abi.run_abi"],
-    "boot": ["boot.commands", "boot.machines", "boot.terminal", "boot.programs", "boot.mistakes"],
+    "boot": ["boot.commands", "boot.machines", "boot.terminal", "boot.programs", "boot.bugs"],
     "debian": ["debian.run_debian"],
     "fuzz": ["fuzz.run_fuzz"],
     "stress": ["stress.run_stress"],

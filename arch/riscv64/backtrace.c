@@ -25,8 +25,10 @@ void arch_stack_walk_start(struct stack_walk *walk, const struct trap_frame *fra
     if (frame) {
         walk->pc = frame->regs.pc;
         walk->frame_pointer = frame_is_user(frame) ? 0 : frame->regs.s0;
+        walk->caller = frame->regs.ra;
         return;
     }
+    walk->caller = 0;
     walk->frame_pointer = (vaddr_t)__builtin_frame_address(0);
     walk->pc = (vaddr_t)__builtin_return_address(0);
     arch_stack_walk_next(walk);
@@ -47,7 +49,14 @@ bool arch_stack_walk_next(struct stack_walk *walk)
 
     if (!readable(walk->thread, walk->frame_pointer))
         return false;
-    walk->pc = record[-1];
-    walk->frame_pointer = record[-2];
+    if (walk->caller && readable(record[-1])) {
+        /* A function that calls nothing pushes its caller's frame pointer alone. */
+        walk->pc = walk->caller;
+        walk->frame_pointer = record[-1];
+    } else {
+        walk->pc = record[-1];
+        walk->frame_pointer = record[-2];
+    }
+    walk->caller = 0;
     return walk->pc >= KERNEL_BASE;
 }

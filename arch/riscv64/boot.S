@@ -5,8 +5,11 @@
  * Firmware enters one hart at _start with a0 = hart id and a1 = device tree. It builds a page table
  * of 1 GiB pages: all of physical memory at DIRECT_MAP_BASE, and the image. There is no identity
  * map: turning translation on makes the next fetch fault, and the trap vector holds the virtual
- * address where we want to go on. The other harts come by secondary_entry with a1 = the physical
- * address of a struct secondary_start, and get to the final page table in the same way.
+ * address where we want to go on. The other harts come by secondary_entry, find their struct
+ * secondary_start by their id in a0, and get to the final page table in the same way.
+ *
+ * Some of them come by _start: OpenSBI before 1.2 tells a hart to go before it tells it where, and
+ * one that is quick goes where it was to go at first, with the a1 that was meant for that.
  */
 #include <arch/csr.h>
 #include <arch/machine.h>
@@ -22,6 +25,10 @@
 _start:
     rdtime s2
     csrw sie, zero
+    lla t0, boot_hart_came
+    li t1, 1
+    amoswap.w.aqrl t0, t1, (t0)
+    bnez t0, secondary_entry
     mv s0, a0
     mv s1, a1
 
@@ -76,6 +83,19 @@ in_virtual_memory:
     .globl secondary_entry
 secondary_entry:
     csrw sie, zero
+    fence r, rw
+    lla a1, secondary_starts
+    li t1, MAX_CPUS
+1:  ld t0, START_HART(a1)
+    ld t2, START_THREAD(a1)
+    beqz t2, 2f
+    beq t0, a0, 4f
+2:  addi a1, a1, START_SIZE
+    addi t1, t1, -1
+    bnez t1, 1b
+3:  wfi /* nobody has asked for this one */
+    j 3b
+4:
     ld t0, START_ENTRY(a1)
     csrw stvec, t0
     ld sp, START_STACK(a1)
@@ -99,6 +119,11 @@ virtual_start:
     .globl machine_range
 machine_range:
     .dword machine_start, machine_end
+
+    .data
+    .balign 8
+boot_hart_came: /* not in .bss, which the first one clears */
+    .dword 0
 
     .section .bss.stacks, "aw", @nobits
     .balign 4096

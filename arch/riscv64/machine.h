@@ -28,7 +28,9 @@ struct secondary_start {
     u64 satp;
     vaddr_t entry, stack;
     struct thread *thread;
+    u64 hart;
 };
+extern struct secondary_start secondary_starts[]; /* by CPU number; of those not asked for zeros */
 
 /* What arch_switch() leaves on the stack of a thread that does not run (entry.S). */
 struct switch_frame {

@@ -65,5 +65,7 @@ void offsets(void)
     OFFSET(START_ENTRY, struct secondary_start, entry);
     OFFSET(START_STACK, struct secondary_start, stack);
     OFFSET(START_THREAD, struct secondary_start, thread);
+    OFFSET(START_HART, struct secondary_start, hart);
+    CONSTANT(START_SIZE, sizeof(struct secondary_start));
     CONSTANT(SYSCALL_COUNT, SYSCALL_MAX);
 }

@@ -15,7 +15,7 @@
 #include <vellum/sync.h>
 #include <vellum/time.h>
 
-static struct secondary_start starts[MAX_CPUS]; /* [i] once its hart is started */
+struct secondary_start secondary_starts[MAX_CPUS]; /* [i] once its hart is started */
 
 static bool is_usable_cpu(int node)
 {
@@ -79,7 +79,7 @@ unsigned arch_smp_discover(void)
 
 int arch_smp_start(struct cpu *cpu)
 {
-    struct secondary_start *start = &starts[cpu->id];
+    struct secondary_start *start = &secondary_starts[cpu->id];
     int error;
 
     *start = (struct secondary_start){
@@ -87,10 +87,11 @@ int arch_smp_start(struct cpu *cpu)
         .entry = (vaddr_t)secondary_in_virtual_memory,
         .stack = (vaddr_t)thread_frame(cpu->idle),
         .thread = cpu->idle,
+        .hart = cpu->hardware_id,
     };
     thread_frame(cpu->idle)->thread = cpu->idle;
     cpu->idle->cpu = cpu;
-    error = sbi_hart_start(cpu->hardware_id, image_to_phys(secondary_entry), image_to_phys(start));
+    error = sbi_hart_start(cpu->hardware_id, image_to_phys(secondary_entry), 0);
     return error ? -EIO : 0;
 }
 

@@ -175,6 +175,11 @@ bool frame_fixup(struct trap_frame *frame)
     return false;
 }
 
+bool frame_in_user_copy(const struct trap_frame *frame)
+{
+    return frame->status & SR_SUM;
+}
+
 long frame_syscall(const struct trap_frame *frame)
 {
     return frame->syscall;

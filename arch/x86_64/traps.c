@@ -94,7 +94,8 @@ __init void sort_exception_table(void)
             }
 }
 
-bool frame_fixup(struct trap_frame *frame)
+/* The entry for an address, or NULL. */
+static const struct exception_entry *entry_find(u64 rip)
 {
     size_t low = 0, high = exception_table_end - exception_table_start;
 
@@ -102,16 +103,28 @@ bool frame_fixup(struct trap_frame *frame)
         size_t middle = low + (high - low) / 2;
         u64 from = entry_from(&exception_table_start[middle]);
 
-        if (from == frame->rip) {
-            frame->rip = entry_to(&exception_table_start[middle]);
-            return true;
-        }
-        if (from < frame->rip)
+        if (from == rip)
+            return &exception_table_start[middle];
+        if (from < rip)
             low = middle + 1;
         else
             high = middle;
     }
-    return false;
+    return NULL;
+}
+
+bool frame_fixup(struct trap_frame *frame)
+{
+    const struct exception_entry *entry = entry_find(frame->rip);
+
+    if (entry)
+        frame->rip = entry_to(entry);
+    return entry != NULL;
+}
+
+bool frame_in_user_copy(const struct trap_frame *frame)
+{
+    return x86.smap ? frame->eflags & EFLAGS_AC : entry_find(frame->rip) != NULL;
 }
 
 /* ---- floating point ------------------------------------------------------------------------------------ */

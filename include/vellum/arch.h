@@ -211,6 +211,9 @@ void frame_set_pc(struct trap_frame *frame, vaddr_t pc); /* pc < USER_END; of a 
 /* If the instruction at the frame's pc is listed in the exception table (a user copy), continue at
  * its fix-up and return true. */
 bool frame_fixup(struct trap_frame *frame);
+/* The kernel was in a user copy: user memory was open to it. A fault on a user address anywhere else
+ * in the kernel is a bug. => a frame of the kernel */
+bool frame_in_user_copy(const struct trap_frame *frame);
 
 /* System call state in a user frame. number is -1 if the frame was not made by a system call. */
 long frame_syscall(const struct trap_frame *frame);
@@ -270,6 +273,7 @@ void arch_print_frame(const struct trap_frame *frame);
 struct stack_walk {
     vaddr_t frame_pointer, pc;
     const struct thread *thread; /* whose stack it is */
+    vaddr_t caller; /* of the innermost function, where it may be in a register alone; or 0 */
 };
 void arch_stack_walk_start(struct stack_walk *walk, const struct trap_frame *frame /* or NULL */);
 /* Of a thread that sleeps and stays so: pc is where it called the scheduler. */

@@ -25,9 +25,6 @@ void assert_failed(const char *condition, const char *file, int line) __noreturn
 #define assert(cond) ((void)sizeof(!(cond)))
 #endif
 
-/* In debug builds: make the mistake that `mistake=` names (kernel/debug/mistakes.c). */
-void debug_mistake(void);
-
 #define static_assert _Static_assert
 
 #endif

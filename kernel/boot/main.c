@@ -15,6 +15,7 @@
 #include <vellum/mm.h>
 #include <vellum/printk.h>
 #include <vellum/process.h>
+#include <vellum/provoke.h>
 #include <vellum/smp.h>
 #include <vellum/string.h>
 #include <vellum/syscall.h>
@@ -130,7 +131,7 @@ static const struct level late_levels[] = {
     {"root", unpack_root},
     {"device directory", mount_devices},
 #ifdef VELLUM_DEBUG
-    {"mistakes on purpose", debug_mistake},
+    {"mistakes on purpose", debug_mistakes_init},
 #endif
 };
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mistakes on purpose: `mistake=NAME` on the command line of a debug kernel makes the one of that
- * name, so that tests can see that it is found.
+ * Mistakes on purpose, for /proc/provoke_crash of a debug kernel, so that tests can see that each is
+ * found.
  */
 #include <vellum/alloc.h>
-#include <vellum/boot.h>
+#include <vellum/provoke.h>
 #include <vellum/string.h>
 #include <vellum/sync.h>
 
@@ -94,34 +94,28 @@ static void undefined(void)
     bits = 1 << bits;
 }
 
-static int __noinline recurse(int depth)
+static void failed_assertion(void)
 {
-    volatile char room[256];
+    static volatile int zero;
 
-    room[depth % sizeof(room)] = 1;
-    return depth ? recurse(depth - 1) + room[0] : 0;
+    assert(zero != 0);
 }
 
-static void stack_overflow(void)
-{
-    recurse(KERNEL_STACK_SIZE / 128);
-}
-
-static const struct {
-    const char *name;
-    void (*make)(void);
-} mistakes[] = {
-    {"lock-order", lock_order},  {"lock-irq", lock_irq},     {"sleep-atomic", sleep_atomic},
-    {"past-end", past_end},      {"after-free", after_free}, {"free-twice", free_twice},
-    {"frame", frame_after_free}, {"list", list_twice},       {"undefined", undefined},
-    {"stack", stack_overflow},
+static const struct bug mistakes[] = {
+    {"lock-order", lock_order},
+    {"lock-irq", lock_irq},
+    {"sleep-atomic", sleep_atomic},
+    {"past-end", past_end},
+    {"after-free", after_free},
+    {"free-twice", free_twice},
+    {"frame", frame_after_free},
+    {"list", list_twice},
+    {"undefined", undefined},
+    {"assertion", failed_assertion},
+    {0},
 };
 
-void debug_mistake(void)
+void debug_mistakes_init(void)
 {
-    const char *wanted = boot_param("mistake");
-
-    for (unsigned i = 0; wanted && i < ARRAY_SIZE(mistakes); i++)
-        if (strcmp(wanted, mistakes[i].name) == 0)
-            mistakes[i].make();
+    provoke_add(mistakes);
 }

@@ -93,7 +93,8 @@ void trap_page_fault(struct trap_frame *frame, vaddr_t address, u32 access)
             kernel_fault(frame, address, access);
         return;
     }
-    if (unlikely(!user && (t->nofault || t->preempt_count || this_cpu()->irq_depth))) {
+    if (unlikely(!user && (t->nofault || t->preempt_count || this_cpu()->irq_depth ||
+                           !frame_in_user_copy(frame)))) {
         kernel_fault(frame, address, access);
         return;
     }

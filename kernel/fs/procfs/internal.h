@@ -173,4 +173,11 @@ SHOW(proc_show_tty_drivers);
 SHOW(proc_show_iomem);
 extern const struct file_ops proc_kmsg_ops;
 
+/* What echo puts behind a value. */
+static inline void proc_trim_newline(char *text, size_t n)
+{
+    if (n > 0 && text[n - 1] == '\n')
+        text[n - 1] = '\0';
+}
+
 #endif

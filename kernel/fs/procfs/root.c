@@ -5,6 +5,7 @@
 #include "internal.h"
 #include <vellum/error.h>
 #include <vellum/format.h>
+#include <vellum/provoke.h>
 
 static const char *self_link(struct proc_inode *pi, char *buffer)
 {
@@ -35,6 +36,18 @@ static const struct proc_entry net_entries[] = {PROC_TEXT("unix", 0444, proc_sho
 static int proc_show_nothing(struct seq_file *m, struct proc_inode *pi)
 {
     return 0;
+}
+
+static int show_provoke_crash(struct seq_file *m, struct proc_inode *pi)
+{
+    provoke_show(m);
+    return 0;
+}
+
+static ssize_t write_provoke_crash(struct proc_inode *pi, char *text, size_t n)
+{
+    proc_trim_newline(text, n);
+    return provoke_crash(text);
 }
 
 static int proc_show_execdomains(struct seq_file *m, struct proc_inode *pi)
@@ -79,6 +92,10 @@ const struct proc_entry root_entries[] = {
     PROC_TEXT("misc", 0444, proc_show_nothing),
     PROC_TEXT("modules", 0444, proc_show_nothing),
     PROC_TEXT("partitions", 0444, proc_show_nothing),
+    {.name = "provoke_crash",
+     .mode = S_IFREG | 0600,
+     .show = show_provoke_crash,
+     .write = write_provoke_crash},
     PROC_TEXT("slabinfo", 0400, proc_show_slabinfo),
     PROC_TEXT("stat", 0444, proc_show_system_stat),
     PROC_TEXT("swaps", 0444, proc_show_swaps),

@@ -14,12 +14,6 @@
 
 /* ---- kernel ------------------------------------------------------------------------------------------- */
 
-static void trim_newline(char *text, size_t n)
-{
-    if (n > 0 && text[n - 1] == '\n')
-        text[n - 1] = '\0';
-}
-
 static int show_host_name(struct seq_file *m, struct proc_inode *pi)
 {
     char name[65];
@@ -31,7 +25,7 @@ static int show_host_name(struct seq_file *m, struct proc_inode *pi)
 
 static ssize_t write_host_name(struct proc_inode *pi, char *text, size_t n)
 {
-    trim_newline(text, n);
+    proc_trim_newline(text, n);
     return host_name_set(text, strlen(text));
 }
 
@@ -46,7 +40,7 @@ static int show_domain_name(struct seq_file *m, struct proc_inode *pi)
 
 static ssize_t write_domain_name(struct proc_inode *pi, char *text, size_t n)
 {
-    trim_newline(text, n);
+    proc_trim_newline(text, n);
     return domain_name_set(text, strlen(text));
 }
 
@@ -145,7 +139,7 @@ static ssize_t write_drop_caches(struct proc_inode *pi, char *text, size_t n)
 {
     u64 what;
 
-    trim_newline(text, n);
+    proc_trim_newline(text, n);
     if (str_to_u64(text, 10, &what) != 0 || what < 1 || what > 3)
         return -EINVAL;
     if (what & 2) {
