@@ -39,6 +39,7 @@ void arch_stack_walk_sleeper(struct stack_walk *walk, const struct thread *threa
     const struct switch_frame *saved = (const struct switch_frame *)thread->arch.sp;
 
     walk->thread = thread;
+    walk->caller = 0;
     walk->pc = saved->ra;
     walk->frame_pointer = saved->s[0];
 }
@@ -49,7 +50,7 @@ bool arch_stack_walk_next(struct stack_walk *walk)
 
     if (!readable(walk->thread, walk->frame_pointer))
         return false;
-    if (walk->caller && readable(record[-1])) {
+    if (walk->caller && readable(walk->thread, record[-1])) {
         /* A function that calls nothing pushes its caller's frame pointer alone. */
         walk->pc = walk->caller;
         walk->frame_pointer = record[-1];

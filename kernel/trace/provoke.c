@@ -16,7 +16,6 @@
 static const char constant[16] = "never written";
 static u8 data[16];
 
-
 static void provoked_panic(void)
 {
     panic("provoked");

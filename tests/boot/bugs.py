@@ -3,7 +3,7 @@
 
 import re
 
-from harness import Failure, check, test, vellum
+from harness import Failure, check, make, test, vellum
 
 # What each bug is called in the kernel's report; those that end only the process that met them.
 OOPSES = {
@@ -57,6 +57,7 @@ def fatal_bugs(arch):
 
 @test("boot", weight=25)
 def mistakes_are_found(arch):
+    make(arch, "DEBUG=1", "kernel", jobs=2)
     for name, want in MISTAKES.items():
         r = vellum(arch, "--debug", "--", "sh", "-c", f"echo {name} > /proc/provoke_crash")
         check(r.status == 125, f"{name}: status {r.status}")

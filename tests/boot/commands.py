@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import ROOT, Terminal, call, check, equal, run_argv, test, vellum
+from harness import ROOT, Terminal, call, check, equal, make, run_argv, test, vellum
 
 import newc
 
@@ -202,6 +202,7 @@ def icount(arch):
 
 @test("boot")
 def debug_kernel(arch):
+    make(arch, "DEBUG=1", "kernel", jobs=2)
     vellum(arch, "--debug", "--", "sh", "-c", "exit 6").expect(6, out=b"")
 
 
