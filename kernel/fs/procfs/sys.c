@@ -127,7 +127,7 @@ static int show_core_pattern(struct seq_file *m, struct proc_inode *pi)
 
 static ssize_t write_core_pattern(struct proc_inode *pi, char *text, size_t n)
 {
-    trim_newline(text, n);
+    proc_trim_newline(text, n);
     return core_pattern_set(text);
 }
 
