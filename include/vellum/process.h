@@ -75,6 +75,9 @@ struct process {
 
     struct rlimit64 limits[RLIM_NLIMITS]; /* [l] read without */
     struct itimer_set itimers;
+    struct rb_root timers;        /* [s] timer_create(2), by number; kernel/time/posix_timer.c */
+    struct hlist_head cpu_timers; /* [s] those that run, on clocks of run time */
+    int last_timer;               /* [s] the number after the one given out last */
 
     /* Sums over threads that have ended, and over children waited for. [T] */
     struct usage {

@@ -62,6 +62,21 @@ struct signal_restore {
     stack_t altstack;
 };
 
+/* A signal in a queue. One that somebody keeps (a timer's) is made once and never freed by the queue:
+ * `taken` is called instead, with the information that is about to be delivered, or NULL if the
+ * signal was dropped. */
+struct queued_signal {
+    struct list link;           /* [s] empty: in no queue (of one that is kept) */
+    struct signal_queue *queue; /* [s] of one that is kept: where it stands */
+    struct user *user;          /* counted against */
+    void (*taken)(struct queued_signal *s, siginfo_t *info); /* => sighand lock; NULL: freed */
+    siginfo_t info;
+};
+/* Send one that is kept and stands in no queue, to t or (NULL) to any thread of p. Returns false if it
+ * is ignored. => sighand lock */
+bool signal_send_kept(struct process *p, struct thread *t, struct queued_signal *s);
+void signal_unqueue(struct queued_signal *s); /* without a call of taken. => sighand lock */
+
 /* Send. info NULL: from the kernel, SI_KERNEL. Returns 0 (also if ignored), or -EAGAIN (queue limit
  * of a real-time signal sent with a value). Any context. No permission check. */
 int signal_send_process(struct process *p, int signo, const siginfo_t *info);

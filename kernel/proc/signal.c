@@ -16,12 +16,6 @@
 #include <vellum/string.h>
 #include <linux/eventpoll.h>
 
-struct queued_signal {
-    struct list link;
-    struct user *user; /* counted against */
-    siginfo_t info;
-};
-
 static struct object_cache *queued_cache;
 
 void signals_init(void)
@@ -40,8 +34,14 @@ void signal_queue_init(struct signal_queue *q)
     list_init(&q->infos);
 }
 
-static void queued_free(struct queued_signal *s)
+/* It was taken off its queue; info: it is about to be delivered with that, or NULL. */
+static void queued_end(struct queued_signal *s, siginfo_t *info)
 {
+    if (unlikely(s->taken != NULL)) {
+        list_init(&s->link);
+        s->taken(s, info);
+        return;
+    }
     atomic_dec(&s->user->queued_signals);
     user_put(s->user);
     object_free(queued_cache, s);
@@ -58,7 +58,7 @@ void signal_queue_remove(struct signal_queue *q, signal_set mask)
         if (!(signal_bit(s->info.si_signo) & mask))
             continue;
         list_del(&s->link);
-        queued_free(s);
+        queued_end(s, NULL);
     }
 }
 
@@ -79,8 +79,6 @@ static void queue_take(struct signal_queue *q, int signo, siginfo_t *info)
         if (found)
             goto more; /* the bit stays: another one is there */
         found = s;
-        if (signo < SIGRTMIN)
-            break;
     }
     q->set &= ~signal_bit(signo);
     if (!found) {
@@ -92,7 +90,7 @@ static void queue_take(struct signal_queue *q, int signo, siginfo_t *info)
 more:
     list_del(&found->link);
     *info = found->info;
-    queued_free(found);
+    queued_end(found, info);
 }
 
 static int first_signal(signal_set set)
@@ -282,6 +280,7 @@ static int enqueue(struct signal_queue *q, struct thread *target, int signo, con
     }
     ref_get(&user->refs);
     s->user = user;
+    s->taken = NULL;
     if (info) {
         s->info = *info;
     } else {
@@ -336,7 +335,11 @@ static void wake_from_exit_events(struct process *p)
             signal_wake(t, true);
 }
 
-int signal_send_locked(struct process *p, struct thread *t, int signo, const siginfo_t *info)
+enum { SENT, IGNORED };
+
+/* kept: that one, instead of a new record of info. Returns SENT, IGNORED or -errno. */
+static int send(struct process *p, struct thread *t, int signo, const siginfo_t *info,
+                struct queued_signal *kept)
 {
     struct signal_queue *q = t ? &t->pending : &p->pending;
     struct thread *main = t;
@@ -355,10 +358,13 @@ int signal_send_locked(struct process *p, struct thread *t, int signo, const sig
                    : list_first_entry(&p->threads, struct thread, thread_link);
     cancel_opposites(p, signo);
     if (is_ignored(p, main, signo))
-        return 0;
-    if (signo < SIGRTMIN && (q->set & signal_bit(signo)))
-        return 0;
-    if (signo != SIGKILL) {
+        return IGNORED;
+    if (signo < SIGRTMIN && (q->set & signal_bit(signo)) && !kept)
+        return SENT;
+    if (unlikely(kept != NULL)) {
+        kept->queue = q;
+        list_add_tail(&kept->link, &q->infos);
+    } else if (signo != SIGKILL) {
         error = enqueue(q, main, signo, info);
         if (error)
             return error;
@@ -374,6 +380,33 @@ int signal_send_locked(struct process *p, struct thread *t, int signo, const sig
     else
         signal_wake(t, signo == SIGKILL);
     return 0;
+}
+
+int signal_send_locked(struct process *p, struct thread *t, int signo, const siginfo_t *info)
+{
+    int result = send(p, t, signo, info, NULL);
+
+    return result == IGNORED ? 0 : result;
+}
+
+bool signal_send_kept(struct process *p, struct thread *t, struct queued_signal *s)
+{
+    assert(list_empty(&s->link));
+    return send(p, t, s->info.si_signo, &s->info, s) != IGNORED;
+}
+
+void signal_unqueue(struct queued_signal *s)
+{
+    int signo = s->info.si_signo;
+    struct queued_signal *other;
+
+    if (list_empty(&s->link))
+        return;
+    list_del_init(&s->link);
+    list_for_each_entry(other, &s->queue->infos, link)
+        if (other->info.si_signo == signo)
+            return;
+    s->queue->set &= ~signal_bit(signo);
 }
 
 int signal_send_process(struct process *p, int signo, const siginfo_t *info)

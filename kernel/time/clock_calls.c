@@ -73,7 +73,7 @@ static int cpu_clock(clockid_t clock, u64 *ns)
 
 /* ---- reading -------------------------------------------------------------------------------------------- */
 
-static int clock_read(clockid_t clock, u64 *ns)
+int clock_read(clockid_t clock, u64 *ns)
 {
     switch (clock) {
     case CLOCK_REALTIME:

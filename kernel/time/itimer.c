@@ -85,6 +85,8 @@ void itimers_tick(struct itimer_set *set, bool user, u64 ns)
         count_down(set, VIRTUAL, SIGVTALRM, ns);
     count_down(set, PROF, SIGPROF, ns);
     check_cpu_limit(set->process, ns);
+    if (unlikely(!hlist_empty(&set->process->cpu_timers)))
+        posix_timers_tick(set->process);
 }
 
 /* ---- system calls ---------------------------------------------------------------------------------------- */
