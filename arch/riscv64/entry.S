@@ -86,6 +86,7 @@ dispatch:
     beqz t0, missing
     csrsi sstatus, SR_SIE
     jalr t0
+    .globl syscall_return
 syscall_return:
     csrci sstatus, SR_SIE
     lw t0, THREAD_WORK(tp)
@@ -192,6 +193,8 @@ whole_frame_call:
     sd a0, FRAME_ARGUMENT(sp)
     sd a7, FRAME_SYSCALL(sp)
     jalr t0
+    .globl whole_frame_call_return
+whole_frame_call_return:
     csrci sstatus, SR_SIE
     ld t0, FRAME_SYSCALL(sp)
     bltz t0, whole_return

@@ -54,6 +54,7 @@ void secondary_in_virtual_memory(void);
 void secondary_start(struct cpu *cpu) __noreturn;
 void kernel_thread_start(void);
 void fork_return(void);
+extern char syscall_return[], whole_frame_call_return[]; /* where system calls return to */
 void return_to_user(struct trap_frame *frame) __noreturn;
 
 /* traps.c */

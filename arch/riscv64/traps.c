@@ -185,6 +185,20 @@ long frame_syscall(const struct trap_frame *frame)
     return frame->syscall;
 }
 
+/* The entry code leaves the number where it was until the call has ended; that there is one, the return
+ * address of the first function on the stack tells, which is behind the frame. */
+long thread_syscall(struct thread *thread, unsigned long args[6])
+{
+    const struct trap_frame *frame = thread_frame(thread);
+    vaddr_t from = ((const vaddr_t *)frame)[-1];
+
+    frame_args(frame, args);
+    if (from == (vaddr_t)whole_frame_call_return)
+        return frame->syscall;
+    args[0] = frame->regs.a0;
+    return from == (vaddr_t)syscall_return ? (long)frame->regs.a7 : -1;
+}
+
 long frame_result(const struct trap_frame *frame)
 {
     return (long)frame->regs.a0;

@@ -245,6 +245,14 @@ long frame_syscall(const struct trap_frame *frame)
     return (long)frame->number < 0 ? -1 : (long)(u32)frame->number;
 }
 
+long thread_syscall(struct thread *thread, unsigned long args[6])
+{
+    const struct trap_frame *frame = thread_frame(thread);
+
+    frame_args(frame, args);
+    return frame_syscall(frame);
+}
+
 long frame_result(const struct trap_frame *frame)
 {
     return (long)frame->rax;

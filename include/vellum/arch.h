@@ -217,6 +217,9 @@ bool frame_in_user_copy(const struct trap_frame *frame);
 
 /* System call state in a user frame. number is -1 if the frame was not made by a system call. */
 long frame_syscall(const struct trap_frame *frame);
+/* The same while the call is in progress, of a thread that sleeps or of the current one, with the
+ * arguments. */
+long thread_syscall(struct thread *thread, unsigned long args[6]);
 long frame_result(const struct trap_frame *frame);
 void frame_set_result(struct trap_frame *frame, long result);
 void frame_args(const struct trap_frame *frame, unsigned long args[6]);

@@ -434,7 +434,7 @@ static void show_list(struct seq_file *m, const struct file_locks *locks, const 
                    head == &locks->flocks ? "FLOCK "
                    : l->pid == -1         ? "OFDLCK"
                                           : "POSIX ",
-                   l->type == F_WRLCK ? "WRITE" : "READ ", l->pid, dev_major(inode->sb->device),
+                   l->type == F_WRLCK ? "WRITE" : "READ", l->pid, dev_major(inode->sb->device),
                    dev_minor(inode->sb->device), (unsigned long long)inode->ino,
                    (long long)l->start);
         if (l->end == INT64_MAX)

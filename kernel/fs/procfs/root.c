@@ -106,16 +106,17 @@ const struct proc_entry root_entries[] = {
     {0},
 };
 
+/* A thread that is not the first of its process is found as well, though not listed. */
 struct inode *proc_root_lookup(struct super_block *sb, struct proc_inode *dir, const char *name)
 {
-    int pid = proc_number(name);
-    struct process *p = pid > 0 ? process_find(pid) : NULL;
+    int tid = proc_number(name);
+    struct thread *t = tid > 0 ? thread_find(tid) : NULL;
     struct inode *inode;
 
-    if (!p)
+    if (!t)
         return NULL;
-    inode = proc_make(sb, &process_directory, p, NULL, -1);
-    process_put(p);
+    inode = proc_make(sb, &process_directory, t->process, t->process->pid == tid ? NULL : t, -1);
+    thread_put(t);
     return inode ? inode : err_ptr(-ENOMEM);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where a thread waits (proc(5)): wchan, stack, syscall. The thread is held asleep while its stack is
- * read; one that runs has nothing to tell.
+ * read; one that runs has nothing to tell, but for the reader itself in which call it is.
  */
 #include "snapshot.h"
 #include <vellum/symbols.h>
@@ -114,8 +114,7 @@ static void read_frame(struct thread *t, void *arg)
     const struct trap_frame *frame = thread_frame(t);
     struct user_state *u = arg;
 
-    u->number = frame_syscall(frame);
-    frame_args(frame, u->args);
+    u->number = thread_syscall(t, u->args);
     u->sp = frame_sp(frame);
     u->pc = frame_pc(frame);
 }
@@ -124,13 +123,20 @@ int proc_show_syscall(struct seq_file *m, struct proc_inode *pi)
 {
     struct user_state u;
     struct thread *t;
+    bool asleep;
 
     if (!proc_may_look(pi->process))
         return -EACCES;
     t = proc_subject(pi);
     if (!t)
         return -ESRCH;
-    if (!thread_look_asleep(pi->process, t, read_frame, &u)) {
+    if (t == current) {
+        read_frame(t, &u);
+        asleep = true;
+    } else {
+        asleep = thread_look_asleep(pi->process, t, read_frame, &u);
+    }
+    if (!asleep) {
         seq_puts(m, "running\n");
     } else {
         seq_printf(m, "%ld", u.number);
