@@ -287,6 +287,14 @@ enum lookup_flags {
     LOOKUP_DIRECTORY = 2, /* -ENOTDIR otherwise */
     LOOKUP_EMPTY = 4,     /* "" is allowed: the start itself (AT_EMPTY_PATH) */
     LOOKUP_PARENT = 8,
+    /* openat2(2), RESOLVE_*: -ELOOP, -EXDEV or -EAGAIN where the walk would do that */
+    LOOKUP_NO_SYMLINKS = 16,
+    LOOKUP_NO_MAGIC_LINKS = 32,
+    LOOKUP_NO_XDEV = 64,  /* to another mount */
+    LOOKUP_BENEATH = 128, /* out of the start */
+    LOOKUP_IN_ROOT = 256, /* the start is the root */
+    LOOKUP_CACHED = 512,  /* ask a file system */
+    LOOKUP_SCOPED = LOOKUP_BENEATH | LOOKUP_IN_ROOT,
 };
 /* Resolve a user's or a kernel's path string from dirfd (AT_FDCWD: working directory). On success
  * *path holds references. -ENOENT -ENOTDIR -EACCES -ELOOP -ENAMETOOLONG -EFAULT -EBADF */

@@ -3,6 +3,7 @@
  * open(2): walk to the name, make the file if asked to, check, and turn the result into an open file.
  */
 #include "internal.h"
+#include <linux/openat2.h>
 #include <vellum/syscall.h>
 
 /* Flags that concern opening only and are not kept (F_GETFL). */
@@ -12,6 +13,7 @@ struct open_request {
     unsigned flags;
     mode_t mode;
     unsigned access; /* MAY_* */
+    unsigned lookup; /* LOOKUP_* besides those that follow from the flags */
 };
 
 static int request_init(struct open_request *r, unsigned flags, mode_t mode)
@@ -23,6 +25,7 @@ static int request_init(struct open_request *r, unsigned flags, mode_t mode)
     if ((flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
         return -EINVAL;
     r->flags = flags;
+    r->lookup = 0;
     r->mode = mode & MODE_BITS & ~current->fs->umask;
     r->access = access[flags & O_ACCMODE];
     if (flags & O_TRUNC)
@@ -193,7 +196,7 @@ static struct file *open_tmpfile(struct walk *w, const struct open_request *r)
 
 static struct file *open_walk(struct walk *w, int dirfd, const char *name, struct open_request *r)
 {
-    unsigned lookup = 0;
+    unsigned lookup = r->lookup;
     int error;
 
     if (!(r->flags & O_NOFOLLOW) && (r->flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL))
@@ -268,21 +271,17 @@ struct file *path_open_exec(const struct path *path)
     return file;
 }
 
-static long do_open(int dirfd, const char __user *user_name, unsigned flags, mode_t mode)
+static long open_user(int dirfd, const char __user *user_name, struct open_request *r)
 {
     struct user_path name;
-    struct open_request r;
     struct file *file;
-    int error = request_init(&r, flags, mode), fd;
+    int error = user_path_get(&name, user_name), fd;
 
     if (unlikely(error))
         return error;
-    error = user_path_get(&name, user_name);
-    if (unlikely(error))
-        return error;
-    fd = fd_reserve(0, flags & O_CLOEXEC);
+    fd = fd_reserve(0, r->flags & O_CLOEXEC);
     if (likely(fd >= 0)) {
-        file = open_name(dirfd, name.text, &r);
+        file = open_name(dirfd, name.text, r);
         if (likely(!is_err(file))) {
             fd_install(fd, file);
         } else {
@@ -292,6 +291,14 @@ static long do_open(int dirfd, const char __user *user_name, unsigned flags, mod
     }
     user_path_put(&name);
     return fd;
+}
+
+static inline long do_open(int dirfd, const char __user *name, unsigned flags, mode_t mode)
+{
+    struct open_request r;
+    int error = request_init(&r, flags, mode);
+
+    return unlikely(error) ? error : open_user(dirfd, name, &r);
 }
 
 SYSCALL_DEFINE3(open, const char __user *, name, int, flags, mode_t, mode)
@@ -307,4 +314,86 @@ SYSCALL_DEFINE4(openat, int, dirfd, const char __user *, name, int, flags, mode_
 SYSCALL_DEFINE2(creat, const char __user *, name, mode_t, mode)
 {
     return do_open(AT_FDCWD, name, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
+
+/* ---- openat2(2): all that is not known is refused --------------------------------------------------------- */
+
+#define PATH_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
+#define KNOWN_FLAGS                                                                                \
+    (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |          \
+     O_DSYNC | FASYNC | O_DIRECT | O_LARGEFILE | O_NOATIME | __O_TMPFILE | PATH_FLAGS)
+#define KNOWN_RESOLVE                                                                              \
+    (RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH |             \
+     RESOLVE_IN_ROOT | RESOLVE_CACHED)
+
+static unsigned lookup_of(u64 resolve)
+{
+    static const struct {
+        u64 resolve;
+        unsigned lookup;
+    } flags[] = {
+        {RESOLVE_NO_XDEV, LOOKUP_NO_XDEV},         {RESOLVE_NO_MAGICLINKS, LOOKUP_NO_MAGIC_LINKS},
+        {RESOLVE_NO_SYMLINKS, LOOKUP_NO_SYMLINKS}, {RESOLVE_BENEATH, LOOKUP_BENEATH},
+        {RESOLVE_IN_ROOT, LOOKUP_IN_ROOT},         {RESOLVE_CACHED, LOOKUP_CACHED},
+    };
+    unsigned lookup = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(flags); i++)
+        if (resolve & flags[i].resolve)
+            lookup |= flags[i].lookup;
+    return lookup;
+}
+
+static int how_check(const struct open_how *how)
+{
+    bool makes = how->flags & (O_CREAT | __O_TMPFILE);
+
+    if ((how->flags & ~(u64)KNOWN_FLAGS) || (how->resolve & ~(u64)KNOWN_RESOLVE))
+        return -EINVAL;
+    if ((how->resolve & RESOLVE_BENEATH) && (how->resolve & RESOLVE_IN_ROOT))
+        return -EINVAL;
+    if (how->mode & ~(u64)(makes ? MODE_BITS : 0))
+        return -EINVAL;
+    if ((how->flags & O_PATH) && (how->flags & ~(u64)PATH_FLAGS))
+        return -EINVAL;
+    if ((how->resolve & RESOLVE_CACHED) && (how->flags & (O_TRUNC | O_CREAT | __O_TMPFILE)))
+        return -EAGAIN;
+    return 0;
+}
+
+/* A structure that may be longer than the one we know, if the rest is zeros. */
+static int how_get(struct open_how *how, const struct open_how __user *user, size_t size)
+{
+    char byte;
+
+    if (size < sizeof(*how))
+        return -EINVAL;
+    if (size > PAGE_SIZE)
+        return -E2BIG;
+    if (copy_from_user(how, user, sizeof(*how)))
+        return -EFAULT;
+    for (size_t i = sizeof(*how); i < size; i++) {
+        if (get_user(byte, (const char __user *)user + i))
+            return -EFAULT;
+        if (byte)
+            return -E2BIG;
+    }
+    return 0;
+}
+
+SYSCALL_DEFINE4(openat2, int, dirfd, const char __user *, name, const struct open_how __user *,
+                user, size_t, size)
+{
+    struct open_request r;
+    struct open_how how;
+    int error = how_get(&how, user, size);
+
+    if (!error)
+        error = how_check(&how);
+    if (!error)
+        error = request_init(&r, how.flags, how.mode);
+    if (error)
+        return error;
+    r.lookup = lookup_of(how.resolve);
+    return open_user(dirfd, name, &r);
 }

@@ -60,19 +60,28 @@ static void walk_jump(struct walk *w, const struct path *path)
     w->mount_counted = w->dentry_counted = true;
 }
 
-static void walk_to_root(struct walk *w)
+static int walk_to_root(struct walk *w)
 {
+    if (unlikely(w->flags & LOOKUP_BENEATH))
+        return -EXDEV;
+    if (unlikely(w->flags & LOOKUP_NO_XDEV) && w->root.mount != w->path.mount)
+        return -EXDEV;
     path_get(&w->root);
     walk_jump(w, &w->root);
+    return 0;
 }
 
 /* While something is mounted here, go to its root. The mount keeps that. */
-static __noinline void walk_into_mounts(struct walk *w)
+static __noinline int walk_into_mounts(struct walk *w)
 {
     struct mount *m;
 
     while ((w->path.dentry->flags & DENTRY_MOUNTED) &&
            (m = mount_find(w->path.mount, w->path.dentry)) != NULL) {
+        if (unlikely(w->flags & LOOKUP_NO_XDEV)) {
+            mount_put(m);
+            return -EXDEV;
+        }
         walk_put_dentry(w);
         if (w->mount_counted)
             mount_put(w->path.mount);
@@ -80,9 +89,10 @@ static __noinline void walk_into_mounts(struct walk *w)
         w->mount_counted = true;
         w->dentry_counted = false;
     }
+    return 0;
 }
 
-static void walk_dot_dot(struct walk *w)
+static int walk_dot_dot(struct walk *w)
 {
     struct dentry *d, *parent;
     struct path up;
@@ -90,14 +100,18 @@ static void walk_dot_dot(struct walk *w)
     for (;;) {
         d = w->path.dentry;
         if (d == w->root.dentry && w->path.mount == w->root.mount)
-            return;
+            return w->flags & LOOKUP_BENEATH ? -EXDEV : 0;
         if (d != w->path.mount->root)
             break;
         up = w->path;
         path_get(&up);
         if (!mount_go_up(&up)) {
             path_put(&up);
-            return;
+            return 0;
+        }
+        if (unlikely(w->flags & LOOKUP_NO_XDEV)) {
+            path_put(&up);
+            return -EXDEV;
         }
         walk_jump(w, &up);
     }
@@ -105,7 +119,7 @@ static void walk_dot_dot(struct walk *w)
     parent = dentry_get(d->parent);
     spin_unlock(&d->lock);
     walk_to(w, parent);
-    walk_into_mounts(w);
+    return walk_into_mounts(w);
 }
 
 /* ---- symbolic links ------------------------------------------------------------------------------ */
@@ -163,25 +177,41 @@ static const char *link_text(struct inode *inode, char **buffer)
     return text;
 }
 
+/* Links that lead to an object, for which there is no saying whether it lies inside a scope. */
+static int walk_jump_link(struct walk *w, struct inode *inode)
+{
+    struct path target;
+    int error;
+
+    if (unlikely(w->flags & LOOKUP_NO_MAGIC_LINKS))
+        return -ELOOP;
+    error = inode->ops->follow(inode, &target);
+    if (error)
+        return error;
+    if (unlikely(w->flags & LOOKUP_SCOPED) ||
+        (unlikely(w->flags & LOOKUP_NO_XDEV) && target.mount != w->path.mount)) {
+        path_put(&target);
+        return -EXDEV;
+    }
+    walk_jump(w, &target);
+    return 0;
+}
+
 /* d (reference ours) is a symbolic link that was found in w->path; w->rest is what follows it. */
 static __noinline int walk_follow(struct walk *w, struct dentry *d)
 {
     struct inode *inode = d->inode;
     const char *text;
     char *buffer;
-    struct path target;
     int error = -ELOOP;
 
-    if (w->jumps++ >= MAX_LINK_JUMPS)
+    if (w->jumps++ >= MAX_LINK_JUMPS || (w->flags & LOOKUP_NO_SYMLINKS))
         goto fail;
     inode_accessed(w->path.mount, inode);
     if (inode->ops->follow) {
-        error = inode->ops->follow(inode, &target);
-        if (error)
-            goto fail;
-        walk_jump(w, &target);
+        error = walk_jump_link(w, inode);
         dentry_put(d);
-        return 0;
+        return error;
     }
     text = link_text(inode, &buffer);
     error = is_err(text) ? ptr_err(text) : 0;
@@ -201,9 +231,7 @@ static __noinline int walk_follow(struct walk *w, struct dentry *d)
     w->link = d;
     w->link_buffer = buffer;
     w->rest = text;
-    if (*text == '/')
-        walk_to_root(w);
-    return 0;
+    return *text == '/' ? walk_to_root(w) : 0;
 fail:
     dentry_put(d);
     return error;
@@ -257,6 +285,8 @@ static inline struct dentry *walk_find(struct walk *w, const struct name *name)
     if (unlikely(!d)) {
         if (parent->sb->flags & SB_DENTRIES_ARE_HOME)
             return err_ptr(-ENOENT);
+        if (unlikely(w->flags & LOOKUP_CACHED))
+            return err_ptr(-EAGAIN);
         d = lookup_one(parent, name, false);
         if (!d)
             return err_ptr(-ENOENT);
@@ -323,8 +353,9 @@ static int walk_rest(struct walk *w)
             return 0;
         }
         if (unlikely(dots)) {
-            if (dots == 2)
-                walk_dot_dot(w);
+            error = dots == 2 ? walk_dot_dot(w) : 0;
+            if (error)
+                return error;
             continue;
         }
         d = walk_find(w, &name);
@@ -340,8 +371,11 @@ static int walk_rest(struct walk *w)
             continue;
         }
         walk_to(w, d);
-        if (unlikely(d->flags & DENTRY_MOUNTED))
-            walk_into_mounts(w);
+        if (unlikely(d->flags & DENTRY_MOUNTED)) {
+            error = walk_into_mounts(w);
+            if (error)
+                return error;
+        }
     }
 }
 
@@ -358,8 +392,7 @@ int walk_last(struct walk *w)
             return ptr_err(d);
         if (!IS_SYMLINK(d->inode) || !(w->flags & LOOKUP_FOLLOW)) {
             walk_to(w, d);
-            walk_into_mounts(w);
-            return 0;
+            return walk_into_mounts(w);
         }
         w->last_type = LAST_ROOT;
         error = walk_follow(w, d);
@@ -368,9 +401,7 @@ int walk_last(struct walk *w)
         if (error)
             return error;
     }
-    if (w->last_type == LAST_DOT_DOT)
-        walk_dot_dot(w);
-    return 0;
+    return w->last_type == LAST_DOT_DOT ? walk_dot_dot(w) : 0;
 }
 
 /* ---- begin and end ------------------------------------------------------------------------------- */
@@ -422,6 +453,24 @@ static int walk_start(struct walk *w, int dirfd, const char *name)
     return w->mount_counted ? 0 : walk_start_at_file(w, dirfd, name);
 }
 
+/* The same where the start is the border of the walk (RESOLVE_BENEATH, RESOLVE_IN_ROOT). */
+static __noinline int walk_start_scoped(struct walk *w, int dirfd, const char *name)
+{
+    int error;
+
+    if (*name == '/' && (w->flags & LOOKUP_BENEATH))
+        return -EXDEV;
+    error = walk_start(w, dirfd, *name == '/' ? "." : name);
+    if (error)
+        return error;
+    if (w->root_counted)
+        path_put(&w->root);
+    w->root = w->path;
+    path_get(&w->root);
+    w->root_counted = true;
+    return 0;
+}
+
 int walk_path(struct walk *w, int dirfd, const char *name, unsigned flags)
 {
     int error;
@@ -436,7 +485,8 @@ int walk_path(struct walk *w, int dirfd, const char *name, unsigned flags)
     w->link_buffer = NULL;
     if (unlikely(!*name && !(flags & LOOKUP_EMPTY)))
         return -ENOENT;
-    error = walk_start(w, dirfd, name);
+    error = unlikely(flags & LOOKUP_SCOPED) ? walk_start_scoped(w, dirfd, name)
+                                            : walk_start(w, dirfd, name);
     if (unlikely(error))
         return error;
     error = walk_rest(w);
