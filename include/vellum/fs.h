@@ -93,6 +93,7 @@ struct super_block {
     struct dentry *root;
     refcount_t refs; /* mounts */
     atomic_long_t inodes;
+    atomic_t writers; /* inodes open for writing, each as often as it is */
     void *private_data;
     struct list link; /* [super list lock] */
 };
@@ -265,7 +266,8 @@ struct mount {
     struct hlist_node hash; /* [mount lock] by (parent, mountpoint) */
     char *source;           /* "tmpfs", "/dev/vda" */
     int id;
-    bool expiring; /* [mount mutex] umount2(MNT_EXPIRE) was here once */
+    bool expiring;   /* [mount mutex] umount2(MNT_EXPIRE) was here once */
+    bool unbindable; /* [mount mutex] MS_UNBINDABLE */
 };
 extern struct mount *root_mount;
 /* The mount table as /proc/mounts and /proc/PID/mountinfo show it, from the current root on. */

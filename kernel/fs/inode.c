@@ -125,12 +125,16 @@ void inode_allow_write(struct inode *inode)
 
 int inode_begin_write(struct inode *inode)
 {
-    return writers_step(inode, 1) ? 0 : -ETXTBSY;
+    if (!writers_step(inode, 1))
+        return -ETXTBSY;
+    atomic_inc(&inode->sb->writers);
+    return 0;
 }
 
 void inode_end_write(struct inode *inode)
 {
     assert(atomic_read(&inode->writers) > 0);
+    atomic_dec(&inode->sb->writers);
     atomic_dec(&inode->writers);
 }
 

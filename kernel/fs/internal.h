@@ -100,6 +100,12 @@ struct mount *mount_find(struct mount *mount, struct dentry *dentry);
 /* Move *path (references held) from a mount's root to its mountpoint. False at the top. */
 bool mount_go_up(struct path *path);
 void mount_put(struct mount *m);
+extern struct mutex mount_mutex; /* the tree of mounts changes under it */
+/* Put m, whose tree reference is the caller's, at `where`. => mount_mutex */
+void mount_attach(struct mount *m, const struct path *where);
+/* Take m out of the tree; its children stay below it. The tree's reference is the caller's now.
+ * => mount_mutex */
+void mount_detach(struct mount *m);
 static inline void mount_get(struct mount *m)
 {
     ref_get(&m->refs);

@@ -25,7 +25,7 @@ struct mount_bucket {
 };
 
 DEFINE_SPINLOCK(mount_lock);
-static DEFINE_MUTEX(mount_mutex);
+DEFINE_MUTEX(mount_mutex);
 static struct mount_bucket buckets[1 << MOUNT_BITS];
 static struct list all_mounts = LIST_INIT(all_mounts); /* [mount_mutex] in order of mounting */
 static int next_id = 1;                                /* [mount_mutex] */
@@ -129,8 +129,7 @@ static void mountpoint_mark(struct dentry *d, bool mounted)
     spin_unlock(&d->lock);
 }
 
-/* Put m, whose tree reference is the caller's, at `where`. */
-static void mount_attach(struct mount *m, const struct path *where)
+void mount_attach(struct mount *m, const struct path *where)
 {
     struct mount_bucket *b = bucket_of(where->mount, where->dentry);
 
@@ -150,8 +149,7 @@ static void mount_attach(struct mount *m, const struct path *where)
     mountpoint_mark(where->dentry, true);
 }
 
-/* Take m out of the tree; its children stay below it. The tree's reference is the caller's now. */
-static void mount_detach(struct mount *m)
+void mount_detach(struct mount *m)
 {
     struct path where = {.mount = m->parent, .dentry = m->mountpoint};
     struct mount_bucket *b = bucket_of(m->parent, m->mountpoint);
@@ -244,7 +242,7 @@ static int mount_clone_children(struct mount *from, struct dentry *root, struct 
     int error;
 
     list_for_each_entry(child, &from->children, sibling) {
-        if (child == to || !dentry_is_below(child->mountpoint, root))
+        if (child == to || child->unbindable || !dentry_is_below(child->mountpoint, root))
             continue;
         copy = mount_clone(child, child->root);
         if (!copy)
@@ -288,7 +286,7 @@ static int mount_bind(const struct path *where, const char __user *source, bool 
         return -ENOMEM;
     }
     mutex_lock(&mount_mutex);
-    error = may_attach(where, from.dentry);
+    error = from.mount->unbindable ? -EINVAL : may_attach(where, from.dentry);
     if (!error)
         mount_attach(m, where);
     else
@@ -339,7 +337,9 @@ static int mount_remount(const struct path *where, unsigned long flags, const ch
     if (flags & MS_BIND) {
         WRITE_ONCE(m->flags, flags & MOUNT_FLAGS);
     } else {
-        if (sb->ops->remount)
+        if ((flags & ~sb->flags & MS_RDONLY) && atomic_read(&sb->writers))
+            error = -EBUSY;
+        else if (sb->ops->remount)
             error = sb->ops->remount(sb, flags & MS_RDONLY, data);
         if (!error) {
             WRITE_ONCE(sb->flags, (sb->flags & ~(unsigned long)MS_RDONLY) | (flags & MS_RDONLY));
@@ -348,6 +348,26 @@ static int mount_remount(const struct path *where, unsigned long flags, const ch
     }
     mutex_unlock(&mount_mutex);
     return error;
+}
+
+#define PROPAGATION (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
+
+/* Every mount is private: what is mounted below it appears nowhere else. So there is nothing of which
+ * one could be the slave, and none can be shared. */
+static int mount_propagation(const struct path *where, unsigned long type, bool recursive)
+{
+    struct mount *m;
+
+    if ((type & ~(unsigned long)PROPAGATION) || !IS_POWER_OF_2(type) || type == MS_SHARED)
+        return -EINVAL;
+    if (where->dentry != where->mount->root)
+        return -EINVAL;
+    mutex_lock(&mount_mutex);
+    list_for_each_entry(m, &all_mounts, all)
+        if (m == where->mount || (recursive && mount_is_below(m, where->mount)))
+            m->unbindable = type == MS_UNBINDABLE;
+    mutex_unlock(&mount_mutex);
+    return 0;
 }
 
 static char *string_from_user(const char __user *text, size_t max)
@@ -381,10 +401,9 @@ static int mount_do(const char __user *source, const struct path *where, const c
         return mount_remount(where, flags, data);
     if (flags & MS_BIND)
         return mount_bind(where, source, flags & MS_REC);
-    if (flags & (MS_SHARED | MS_SLAVE | MS_UNBINDABLE))
-        return -EINVAL; /* changes are not passed on between mounts */
-    if (flags & MS_PRIVATE)
-        return where->dentry == where->mount->root ? 0 : -EINVAL;
+    if (flags & PROPAGATION)
+        return mount_propagation(where, flags & ~(unsigned long)(MS_REC | MS_SILENT),
+                                 flags & MS_REC);
     if (flags & MS_MOVE)
         return mount_move(where, source);
     if (!type)
