@@ -98,6 +98,15 @@ def pack_directory(options):
         raise Stop(EXIT_USAGE, f"{os.fsdecode(e.filename)}: {e.strerror}") from e
 
 
+def more_than_here(size):
+    """Is "64G" more memory than this host has?"""
+    return size.endswith("G") and size[:-1].isdigit() and int(size[:-1]) << 30 > host_memory()
+
+
+def host_memory():
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def choose_memory(options):
     """Enough for the root image and, tmpfs taking half of memory, as much again and more for files."""
     mib = os.path.getsize(options.initrd or f"{options.out}/root.cpio") >> 20
@@ -193,6 +202,9 @@ class Emulator:
             argv += ["-machine", "q35", "-cpu", "max,-erms" if o.icount else "max"]
         else:
             argv += ["-machine", "virt"]
+        if more_than_here(o.mem):  # the host need not promise what the guest will not touch
+            argv[argv.index("-machine") + 1] += ",memory-backend=ram"
+            argv += ["-object", f"memory-backend-ram,id=ram,size={o.mem},reserve=off"]
         if o.bios:
             argv += ["-bios", o.bios]
         if o.icount:
