@@ -20,7 +20,7 @@ PARTS = {
     "unit": ["unit.run_unit"],
     "abi": ["abi.run_abi"],
     "boot": ["boot.commands", "boot.machines", "boot.terminal", "boot.programs", "boot.bugs"],
-    "debian": ["debian.run_debian"],
+    "debian": ["debian.run_debian", "debian.python_modules"],
     "fuzz": ["fuzz.run_fuzz"],
     "stress": ["stress.run_stress"],
     "bench": ["bench.run_bench"],
@@ -110,7 +110,9 @@ def build_all(tests):
 
 
 def choose(options):
-    wanted = options.names or [p for p in PARTS if p != "bench"]
+    full = "full" in options.names
+    named = [n for n in options.names if n != "full"]
+    wanted = named or [p for p in PARTS if p != "bench"]
     for name in wanted:
         part = name.split("/")[0]
         if part not in PARTS:
@@ -125,7 +127,7 @@ def choose(options):
         for t in harness.tests
         if any(matches(t.name, n) for n in wanted)
         and t.arch in (None, options.arch or t.arch)
-        and (t.default or t.name.startswith("bench/") or any("/" in n for n in options.names))
+        and (t.default or t.name.startswith("bench/") or full or any("/" in n for n in named))
     ]
 
 

@@ -33,6 +33,7 @@ import shutil
 import subprocess
 import sys
 
+import vm
 from pack_root import Progress
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -127,7 +128,8 @@ def field(stanza, name):
 
 
 def make_archive(apt, chosen, debian_arch, folder):
-    """A Debian archive of the chosen packages alone, as debootstrap wants to find it."""
+    """A Debian archive of the chosen packages alone, as debootstrap wants to find it. Returns how many
+    MiB they will take."""
     shutil.rmtree(folder, ignore_errors=True)
     lists = f"{folder}/dists/{SUITE}/main/binary-{debian_arch}"
     os.makedirs(lists)
@@ -145,6 +147,7 @@ def make_archive(apt, chosen, debian_arch, folder):
     with open(f"{folder}/dists/{SUITE}/Release", "w") as f:
         f.write(f"Suite: stable\nCodename: {SUITE}\nComponents: main\nArchitectures: {debian_arch}\nSHA256:\n")
         f.write(f" {hashlib.sha256(text).hexdigest()} {len(text)} main/binary-{debian_arch}/Packages\n")
+    return sum(int(field(s, "Installed-Size") or 0) for s in stanzas) >> 10
 
 
 class Root:
@@ -189,13 +192,15 @@ class Root:
         # debootstrap writes its progress to standard output.
         self.run(["sh", "-c", 'exec "$@" >&2', "sh", *argv], what, steps, len(chosen) * (3 if foreign else 4))
 
-    def second_stage(self, count):
+    def second_stage(self, count, installed):
         """In Vellum: what the first stage has made goes in, the finished root comes back."""
         say(f"STAGE 2  {count} packages, inside Vellum: this takes minutes")
         # Inside a container, debootstrap's first stage leaves a link here.
         mend = 'cd "$1"; [ ! -L proc ] || { rm proc; mkdir proc; }'
         self.run(["sh", "-c", mend, "sh", self.root], "folders")
-        argv = ["./run", "--arch", self.arch, "--root", self.root, "--", "/bin/sh", "-c", SECOND_STAGE]
+        size = sum(os.lstat(f"{folder}/{f}").st_size for folder, _, files in os.walk(self.root) for f in files)
+        mem = f"{vm.memory_for(self.arch, size >> 20, installed + 512)}M"
+        argv = ["./run", "--arch", self.arch, "--mem", mem, "--root", self.root, "--", "/bin/sh", "-c", SECOND_STAGE]
         with open(f"{self.folder}/root.tar", "wb") as tar:
             steps = r"^I: (Unpacking|Configuring) "
             self.run(argv, "STAGE 2  in Vellum", steps, 2 * count, stdout=tar, stdin=subprocess.DEVNULL)
@@ -242,13 +247,13 @@ class Root:
         subprocess.run(["rm", "-rf", self.folder], check=True)
         os.makedirs(self.folder)
         archive = f"{self.folder}/archive"
-        make_archive(apt, chosen, DEBIAN[self.arch], archive)
+        installed = make_archive(apt, chosen, DEBIAN[self.arch], archive)
         if self.unpacked:
             self.unpack(archive, len(chosen))
         else:
             self.debootstrap(archive, chosen, foreign=not self.whole)
             if not self.whole:
-                self.second_stage(len(chosen))
+                self.second_stage(len(chosen), installed)
         self.finish(apt.archive)
         shutil.rmtree(archive)
 

@@ -107,17 +107,20 @@ def host_memory():
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def choose_memory(options):
-    """Enough for the root image and, tmpfs taking half of memory, as much again and more for files."""
-    mib = os.path.getsize(options.initrd or f"{options.out}/root.cpio") >> 20
-    if options.mem is not None:
-        return
+def memory_for(arch, initrd, files):
+    """MiB for a machine with a root image of so many MiB, that is to hold as many more of files."""
     in_steps = lambda n: (n + 255) // 256 * 256
-    wanted = 256 if mib < 64 else in_steps(2 * mib + 1024)
+    wanted = in_steps(2 * (initrd + files))  # tmpfs takes half of memory
     # This emulator takes the address of a RISC-V machine's initrd, 2178M, for its offset in memory.
-    if options.arch == "riscv64" and wanted > 2176:
-        wanted = max(wanted, in_steps(2178 + mib + 1))
-    options.mem = f"{wanted}M"
+    if arch == "riscv64" and wanted > 2176:
+        wanted = max(wanted, in_steps(2178 + initrd + 1))
+    return wanted
+
+
+def choose_memory(options):
+    mib = os.path.getsize(options.initrd or f"{options.out}/root.cpio") >> 20
+    if options.mem is None:
+        options.mem = f"{256 if mib < 64 else memory_for(options.arch, mib, 512)}M"
 
 
 def initrd_with_init(options):
