@@ -42,8 +42,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define PORT_NAME      "vellum.command"
-#define PORT_DEVICE    "/dev/virtio-ports/" PORT_NAME
+#define PORT_NAME   "vellum.command"
+#define PORT_DEVICE "/dev/virtio-ports/" PORT_NAME
 #define INIT_FOLDER "/.vellum"
 
 enum { FRAME_HEADER = 4, FRAME_DATA = 16384 };
