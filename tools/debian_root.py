@@ -24,7 +24,7 @@ Who is not root does stages 1 and 3 under fakeroot; NAME/fakeroot then holds
 the owners and the devices.
 """
 
-import glob
+import fcntl
 import hashlib
 import os
 import platform
@@ -268,9 +268,13 @@ def main():
     root = Root(words[0], sorted(set(filter(None, re.split(r"[,\s]+", packages)))), unpacked)
     made = f"{root.folder}/made"
     if not os.path.exists(made):
-        root.make()
-        with open(made, "w") as f:
-            f.write(" ".join(root.packages) + "\n")
+        os.makedirs(os.path.dirname(root.folder), exist_ok=True)
+        with open(f"{root.folder}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not os.path.exists(made):
+                root.make()
+                with open(made, "w") as f:
+                    f.write(" ".join(root.packages) + "\n")
     print(root.root)
 
 

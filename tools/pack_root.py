@@ -149,7 +149,8 @@ def pack(directory, output, init):
     total = sum(i.st_size for _, _, i in entries if stat.S_ISREG(i.st_mode))
     progress = Progress(f"PACK     {directory}", total)
     os.makedirs(os.path.dirname(output) or ".", exist_ok=True)
-    with open(output + ".new", "wb", buffering=1 << 20) as out:
+    new = f"{output}.{os.getpid()}"
+    with open(new, "wb", buffering=1 << 20) as out:
         writer = Writer(out)
         for entry in entries:
             writer.add(*entry)
@@ -157,7 +158,7 @@ def pack(directory, output, init):
         out.write(b"\0" * (-writer.at % 512))
         out.write(init_archive(init))
     progress.end()
-    os.replace(output + ".new", output)
+    os.replace(new, output)
     with open(output + ".state", "w") as f:
         f.write(state)
 
