@@ -165,7 +165,7 @@ static ssize_t pipe_to_file(struct pipe *p, struct file *out, loff_t *pos, size_
 static void lock_both(struct pipe *a, struct pipe *b)
 {
     mutex_lock(a < b ? &a->mutex : &b->mutex);
-    mutex_lock(a < b ? &b->mutex : &a->mutex);
+    mutex_lock_nested(a < b ? &b->mutex : &a->mutex, 1);
 }
 
 static void unlock_both(struct pipe *a, struct pipe *b)

@@ -129,7 +129,7 @@ struct unix_receive {
     bool control;               /* wants what follows */
     unsigned out_flags;         /* MSG_TRUNC */
     struct ucred_user cred;     /* of the sender */
-    struct unix_rights *rights; /* the caller's now, or NULL */
+    struct unix_rights *rights; /* the caller's to free, asked for or not; or NULL */
     struct unix_address *from;  /* with a reference, or NULL */
 };
 

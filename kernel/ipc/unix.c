@@ -203,7 +203,7 @@ static int try_connect(struct unix_socket *listener, struct unix_socket *s, stru
     spin_lock(&listener->lock);
     error = listener_state(listener);
     if (!error) {
-        spin_lock_raw(&s->lock);
+        spin_lock_raw_nested(&s->lock, 1);
         if (s->state != UNIX_IDLE)
             error = s->state == UNIX_CONNECTED ? -EISCONN : -EINVAL;
         else
@@ -325,10 +325,6 @@ int unix_shutdown(struct unix_socket *s, int how)
     mine = how + 1; /* SHUT_RD is RECEIVE_SHUT, ... */
     theirs = ((mine & RECEIVE_SHUT) ? SEND_SHUT : 0) | ((mine & SEND_SHUT) ? RECEIVE_SHUT : 0);
     peer = s->type == SOCK_DGRAM ? NULL : unix_peer(s);
-    if (!peer && s->type != SOCK_DGRAM && s->state == UNIX_IDLE) {
-        shut(s, mine, 0);
-        return 0;
-    }
     shut(s, mine, 0);
     if (peer) {
         shut(peer, theirs, 0);
@@ -422,7 +418,11 @@ static ssize_t unix_read(struct file *file, struct iov_iter *iter, loff_t *pos)
     struct unix_socket *s = file->private_data;
     struct unix_receive r = {.iter = iter, .flags = file->flags & O_NONBLOCK ? MSG_DONTWAIT : 0};
 
-    return s->type == SOCK_STREAM ? unix_stream_receive(s, &r) : unix_datagram_receive(s, &r);
+    ssize_t n = s->type == SOCK_STREAM ? unix_stream_receive(s, &r) : unix_datagram_receive(s, &r);
+
+    if (unlikely(r.rights != NULL))
+        unix_rights_free(r.rights); /* who only reads does not get them */
+    return n;
 }
 
 static ssize_t unix_write(struct file *file, struct iov_iter *iter, loff_t *pos)

@@ -84,6 +84,7 @@ static void replace_peer(struct unix_socket *s, struct unix_socket *peer)
     struct unix_socket *old;
     bool told = false;
 
+    mutex_lock(&s->reading); /* a receiver may be copying from one of the messages */
     spin_lock(&s->lock);
     old = s->peer;
     s->peer = peer;
@@ -92,6 +93,7 @@ static void replace_peer(struct unix_socket *s, struct unix_socket *peer)
         s->queued = s->bytes = 0;
     }
     spin_unlock(&s->lock);
+    mutex_unlock(&s->reading);
     if (old && old != peer && !list_empty(&messages)) {
         spin_lock(&old->lock);
         told = old->peer == s && !old->dead;
@@ -128,9 +130,7 @@ int unix_datagram_connect(struct unix_socket *s, const struct sockaddr_un *name,
         unix_put(peer);
         return -EPERM;
     }
-    mutex_lock(&s->reading);
     replace_peer(s, peer);
-    mutex_unlock(&s->reading);
     return 0;
 }
 

@@ -26,6 +26,7 @@
 static DEFINE_MUTEX(gc_mutex);
 static struct list in_flight = LIST_INIT(in_flight); /* [gc_mutex] sockets */
 static unsigned in_flight_count;                     /* [gc_mutex], read without */
+static atomic_t closes;                              /* since the last collection */
 
 /* ---- making and counting ------------------------------------------------------------------------------- */
 
@@ -210,9 +211,9 @@ static void visit_inside(struct unix_socket *s, visit_fn *visit, void *arg)
     spin_lock(&s->lock);
     if (s->state == UNIX_LISTENING) {
         list_for_each_entry(pending, &s->queue, pending_link) {
-            spin_lock(&pending->lock);
+            spin_lock_raw_nested(&pending->lock, 1);
             visit_queue(pending, visit, arg);
-            spin_unlock(&pending->lock);
+            spin_unlock_raw(&pending->lock);
         }
     } else {
         visit_queue(s, visit, arg);
@@ -247,25 +248,27 @@ static void choose_candidates(struct list *candidates)
     }
 }
 
+/* => s->lock */
 static void take_messages(struct unix_socket *s, struct list *garbage)
 {
-    spin_lock(&s->lock);
     list_splice_tail_init(&s->queue, garbage);
     s->queued = s->bytes = 0;
-    spin_unlock(&s->lock);
 }
 
 static void empty_queues(struct unix_socket *s, struct list *garbage)
 {
     struct unix_socket *pending;
 
+    spin_lock(&s->lock);
     if (s->state != UNIX_LISTENING) {
         take_messages(s, garbage);
-        return;
+    } else {
+        list_for_each_entry(pending, &s->queue, pending_link) {
+            spin_lock_raw_nested(&pending->lock, 1);
+            take_messages(pending, garbage);
+            spin_unlock_raw(&pending->lock);
+        }
     }
-    spin_lock(&s->lock);
-    list_for_each_entry(pending, &s->queue, pending_link)
-        take_messages(pending, garbage);
     spin_unlock(&s->lock);
 }
 
@@ -275,8 +278,11 @@ void unix_collect_garbage(void)
                 garbage = LIST_INIT(garbage);
     struct unix_socket *s, *next;
 
-    if (!READ_ONCE(in_flight_count))
+    /* Looking at all that are in flight at each close would be their number squared. */
+    if (!READ_ONCE(in_flight_count) ||
+        (unsigned)atomic_inc_return(&closes) < READ_ONCE(in_flight_count) / 16)
         return;
+    atomic_set(&closes, 0);
     mutex_lock(&gc_mutex);
     choose_candidates(&candidates);
     list_for_each_entry(s, &candidates, gc_link)

@@ -159,10 +159,7 @@ void unix_receive_control(struct unix_socket *s, struct unix_message *m, struct 
     spin_lock(&s->lock);
     m->rights = NULL;
     spin_unlock(&s->lock);
-    if (r->control)
-        r->rights = rights;
-    else
-        unix_rights_free(rights);
+    r->rights = rights;
 }
 
 /* ---- sending ------------------------------------------------------------------------------------------------------ */
