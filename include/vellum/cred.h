@@ -18,6 +18,7 @@ struct user {
     atomic_t processes;      /* threads, against RLIMIT_NPROC */
     atomic_t queued_signals; /* against RLIMIT_SIGPENDING */
     atomic_long_t epoll_watches;
+    atomic_t inotify_instances, inotify_watches;
     atomic_t files_in_flight; /* sent through sockets and not received, against RLIMIT_NOFILE */
 };
 struct user *user_find(uid_t uid); /* found or made, with a reference; NULL: no memory */

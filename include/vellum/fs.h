@@ -174,6 +174,7 @@ struct inode {
     atomic_t writers;                /* open for writing; negative: being executed (ETXTBSY) */
     bool linkable;                   /* [x] O_TMPFILE: has no name yet, may get one */
     u8 seals;                        /* [x] F_SEAL_*; kernel/fs/tmpfs/memfd.c */
+    struct hlist_head watches;       /* [lock] struct watch: kernel/fs/notify.c */
     void *private_data;
 };
 
@@ -532,6 +533,7 @@ static inline void poll_wait(struct file *file, struct wait_queue *q, struct pol
 
 /* The last reference to a file that was added to an epoll is gone: kernel/ipc/epoll_ctl.c. */
 void epoll_forget(struct file *file);
+u64 epoll_max_watches(void); /* of one user */
 
 /* ---- devices and simple file systems ------------------------------------------------------------------------ */
 

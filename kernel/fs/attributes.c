@@ -3,6 +3,7 @@
  * System calls that change what is known of a file: mode, owner, times, size.
  */
 #include "internal.h"
+#include <vellum/notify.h>
 #include <linux/falloc.h>
 #include <linux/utime.h>
 #include <vellum/syscall.h>
@@ -10,6 +11,16 @@
 /* utimensat(2); the UAPI headers leave these to the C library. */
 #define UTIME_NOW  ((1L << 30) - 1)
 #define UTIME_OMIT ((1L << 30) - 2)
+
+int path_change(const struct path *path, struct attributes *attr)
+{
+    unsigned asked = attr->valid;
+    int error = inode_change(path->mount, path->dentry->inode, attr);
+
+    if (!error)
+        notify_attributes(path->dentry, asked);
+    return error;
+}
 
 /* Walk to a name, or with an empty one (if that is allowed) to the descriptor, and change it. */
 static long change_named(int dirfd, const char __user *name, unsigned lookup,
@@ -19,7 +30,7 @@ static long change_named(int dirfd, const char __user *name, unsigned lookup,
     int error = user_walk(&u, dirfd, name, lookup);
 
     if (!error)
-        error = inode_change(u.walk.path.mount, u.walk.path.dentry->inode, attr);
+        error = path_change(&u.walk.path, attr);
     user_walk_end(&u);
     return error;
 }
@@ -31,7 +42,7 @@ static long change_file(unsigned fd, struct attributes *attr)
 
     if (!ref.file)
         return -EBADF;
-    error = inode_change(ref.file->path.mount, ref.file->inode, attr);
+    error = path_change(&ref.file->path, attr);
     fd_put(ref);
     return error;
 }
@@ -132,7 +143,7 @@ static int set_times(struct path *path, const struct __kernel_timespec *times)
     }
     attr.atime = value[0];
     attr.mtime = value[1];
-    return inode_change(path->mount, inode, &attr);
+    return path_change(path, &attr);
 }
 
 static int times_check(const struct __kernel_timespec *t)
@@ -262,7 +273,7 @@ static int truncate_path(struct path *path, loff_t size)
         return error;
     error = truncate_limit(size, inode);
     if (!error)
-        error = inode_change(path->mount, inode, &attr);
+        error = path_change(path, &attr);
     inode_end_write(inode);
     return error;
 }
@@ -296,7 +307,7 @@ SYSCALL_DEFINE2(ftruncate, unsigned, fd, loff_t, size)
     if (IS_REGULAR(ref.file->inode) && (ref.file->mode & FILE_WRITE))
         error = truncate_limit(size, ref.file->inode);
     if (!error)
-        error = inode_change(ref.file->path.mount, ref.file->inode, &attr);
+        error = path_change(&ref.file->path, &attr);
     fd_put(ref);
     return error;
 }
@@ -336,6 +347,8 @@ SYSCALL_DEFINE4(fallocate, unsigned, fd, int, mode, loff_t, offset, loff_t, leng
         error = truncate_limit(offset + length, ref.file->inode);
     if (!error)
         error = ref.file->ops->fallocate(ref.file, mode, offset, length);
+    if (!error)
+        notify_file(ref.file, IN_MODIFY);
     fd_put(ref);
     return error;
 }

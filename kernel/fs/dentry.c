@@ -28,6 +28,7 @@
  * first), lru_lock.
  */
 #include "internal.h"
+#include <vellum/notify.h>
 
 struct bucket {
     spinlock_t lock;
@@ -290,8 +291,11 @@ static struct dentry *dentry_free(struct dentry *d)
         list_del(&d->sibling);
         spin_unlock(&parent->lock);
     }
-    if (d->inode)
+    if (d->inode) {
+        if (notify_wanted() && d->inode->nlink == 0)
+            notify_gone(d->inode);
         inode_put(d->inode);
+    }
     dentry_drop_name(d);
     object_free(dentry_cache, d);
     return parent;

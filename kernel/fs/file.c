@@ -3,6 +3,7 @@
  * Open files: what descriptors refer to. dup(2) and fork(2) share one; open(2) makes one.
  */
 #include "internal.h"
+#include <vellum/notify.h>
 
 static struct object_cache *file_cache;
 static atomic_long_t files_open;
@@ -43,6 +44,8 @@ void file_free(struct file *file)
 
 static __noinline void file_release(struct file *file)
 {
+    if (!(file->mode & FILE_PATH))
+        notify_file(file, file->mode & FILE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
     if (unlikely(file->epolled))
         epoll_forget(file);
     if (file->inode->locks)

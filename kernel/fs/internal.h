@@ -90,6 +90,8 @@ void inode_end_write(struct inode *inode);
 int inode_mode_permission(const struct inode *inode, unsigned mask, const struct cred *cred,
                           unsigned bits);
 int inode_set_attributes(struct inode *inode, const struct attributes *attr);
+/* inode_change(), and those who watch the file are told. */
+int path_change(const struct path *path, struct attributes *attr);
 
 /* ---- mount.c ----------------------------------------------------------------------------------- */
 

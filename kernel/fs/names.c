@@ -7,6 +7,7 @@
  * error is seen.
  */
 #include "internal.h"
+#include <vellum/notify.h>
 #include <vellum/syscall.h>
 
 #define NLINK_MAX 65000
@@ -73,8 +74,10 @@ fail:
 
 static int creation_end(struct creation *c, int error)
 {
-    if (!error)
+    if (!error) {
         dentry_created(c->dentry);
+        notify_name(c->dir, IN_CREATE, &c->dentry->name, IS_DIR(c->dentry->inode), 0);
+    }
     mutex_unlock(&c->dir->mutex);
     dentry_put(c->dentry);
     user_walk_end(&c->walk);
@@ -157,6 +160,8 @@ static int link_to(struct creation *c, const struct path *old)
         error = -EMLINK;
     else
         error = c->dir->ops->link(c->dir, c->dentry, inode);
+    if (!error)
+        notify_inode(inode, IN_ATTRIB);
     mutex_unlock(&inode->mutex);
     return error;
 }
@@ -236,8 +241,12 @@ static int remove_last(struct walk *w, bool directory)
         error = dir->ops->unlink ? dir->ops->unlink(dir, d) : -EPERM;
     if (!error)
         dentry_unlink(d);
+    if (!error && !directory)
+        notify_inode(d->inode, IN_ATTRIB);
     mutex_unlock(&dir->mutex);
     dentry_put(d); /* a large file is freed here, with the directory open for others */
+    if (!error)
+        notify_name(dir, IN_DELETE, &w->last, directory, 0);
     return error;
 out_unlock:
     mutex_unlock(&dir->mutex);

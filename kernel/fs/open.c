@@ -3,8 +3,9 @@
  * open(2): walk to the name, make the file if asked to, check, and turn the result into an open file.
  */
 #include "internal.h"
-#include <linux/openat2.h>
+#include <vellum/notify.h>
 #include <vellum/syscall.h>
+#include <linux/openat2.h>
 
 /* Flags that concern opening only and are not kept (F_GETFL). */
 #define OPEN_ONLY (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)
@@ -84,8 +85,10 @@ static struct file *open_result(struct walk *w, const struct open_request *r)
     file_set_ops(file, file->inode->file_ops);
     if (file->ops->open)
         error = file->ops->open(file->inode, file);
-    if (!error)
+    if (!error) {
+        notify_file(file, IN_OPEN);
         return file;
+    }
     if (file->mode & FILE_COUNTED_WRITER)
         inode_end_write(file->inode);
 fail:
@@ -110,7 +113,7 @@ static struct file *open_checked(struct walk *w, const struct open_request *r, b
     file = open_result(w, r);
     if (is_err(file) || created || !(r->flags & O_TRUNC) || !IS_REGULAR(file->inode))
         return file;
-    error = inode_change(file->path.mount, file->inode, &attr);
+    error = path_change(&file->path, &attr);
     if (!error)
         return file;
     file_put(file);
@@ -137,6 +140,7 @@ static int create_last(struct walk *w, const struct open_request *r)
         goto out;
     }
     dentry_created(d);
+    notify_name(dir, IN_CREATE, &d->name, false, 0);
     walk_to(w, d);
 out:
     mutex_unlock(&dir->mutex);

@@ -4,6 +4,7 @@
  * the rest is the file's operations.
  */
 #include "internal.h"
+#include <vellum/notify.h>
 #include <vellum/syscall.h>
 #include <linux/fs.h>
 
@@ -91,6 +92,8 @@ SYSCALL_DEFINE3(read, unsigned, fd, char __user *, buffer, size_t, n)
         if (likely(user_range_ok(buffer, n))) {
             iov_single(&it, buffer, min_t(size_t, n, MAX_RW_COUNT));
             result = likely(n) ? transfer(fn, ref.file, &it) : 0;
+            if (notify_wanted() && result > 0)
+                notify_file(ref.file, IN_ACCESS);
         }
     }
     fd_put(ref);
@@ -112,6 +115,8 @@ SYSCALL_DEFINE3(write, unsigned, fd, const char __user *, buffer, size_t, n)
         if (likely(user_range_ok(buffer, n))) {
             iov_single(&it, (char __user *)buffer, min_t(size_t, n, MAX_RW_COUNT));
             result = likely(n) ? transfer(fn, ref.file, &it) : 0;
+            if (notify_wanted() && result > 0)
+                notify_file(ref.file, IN_MODIFY);
         }
     }
     fd_put(ref);
@@ -131,6 +136,8 @@ SYSCALL_DEFINE4(pread64, unsigned, fd, char __user *, buffer, size_t, n, loff_t,
     if (fn) {
         iov_single(&it, buffer, min_t(size_t, n, MAX_RW_COUNT));
         result = user_range_ok(buffer, n) ? transfer_at(fn, ref.file, &it, pos) : -EFAULT;
+        if (notify_wanted() && result > 0)
+            notify_file(ref.file, IN_ACCESS);
     }
 out:
     fd_put(ref);
@@ -150,6 +157,8 @@ SYSCALL_DEFINE4(pwrite64, unsigned, fd, const char __user *, buffer, size_t, n, 
     if (fn) {
         iov_single(&it, (char __user *)buffer, min_t(size_t, n, MAX_RW_COUNT));
         result = user_range_ok(buffer, n) ? transfer_at(fn, ref.file, &it, pos) : -EFAULT;
+        if (notify_wanted() && result > 0)
+            notify_file(ref.file, IN_MODIFY);
     }
 out:
     fd_put(ref);
@@ -200,6 +209,8 @@ static ssize_t transfer_vector(unsigned fd, const struct iovec __user *uiov, uns
         else
             result = transfer_at(fn, ref.file, &it, pos);
     }
+    if (notify_wanted() && result > 0)
+        notify_file(ref.file, write ? IN_MODIFY : IN_ACCESS);
     if (result > 0 && (flags & (RWF_DSYNC | RWF_SYNC)) && write && ref.file->ops->fsync)
         ref.file->ops->fsync(ref.file, 0, INT64_MAX, flags & RWF_DSYNC);
     if (iov != fast)

@@ -8,6 +8,7 @@
  * reported exactly once, whatever comes and goes beside it.
  */
 #include "internal.h"
+#include <vellum/notify.h>
 #include <vellum/syscall.h>
 #include <linux/types.h>
 
@@ -102,6 +103,7 @@ static long do_getdents(unsigned fd, char __user *buffer, unsigned size, bool ol
     mutex_unlock(&inode->mutex);
     mutex_unlock(&file->pos_mutex);
     file_accessed(file);
+    notify_file(file, IN_ACCESS);
     if (!result && u.last_offset) {
         result = size - u.room;
         if (put_user(u.ctx.pos, u.last_offset))

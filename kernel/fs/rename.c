@@ -8,6 +8,7 @@
  * last, so that it stays empty.
  */
 #include "internal.h"
+#include <vellum/notify.h>
 #include <vellum/syscall.h>
 
 struct move {
@@ -95,6 +96,24 @@ static int move_check_permission(const struct move *m)
     return error;
 }
 
+static void tell_move(const struct walk *from, const struct walk *to, struct inode *moved)
+{
+    u32 cookie = notify_cookie();
+
+    notify_name(from->path.dentry->inode, IN_MOVED_FROM, &from->last, IS_DIR(moved), cookie);
+    notify_name(to->path.dentry->inode, IN_MOVED_TO, &to->last, IS_DIR(moved), cookie);
+    notify_inode(moved, IN_MOVE_SELF);
+}
+
+static void tell_watchers(const struct move *m, struct inode *replaced)
+{
+    tell_move(m->from_walk, m->to_walk, m->from->inode);
+    if (m->flags & RENAME_EXCHANGE)
+        tell_move(m->to_walk, m->from_walk, replaced);
+    else if (replaced)
+        notify_inode(replaced, IN_ATTRIB); /* one name less */
+}
+
 /* => both directories locked, m->from and m->to looked up */
 static int move_do(struct move *m)
 {
@@ -125,6 +144,8 @@ static int move_do(struct move *m)
         dentry_exchange(m->from, m->to);
     else
         dentry_move(m->from, m->to);
+    if (notify_wanted())
+        tell_watchers(m, replaced);
     return 0;
 }
 

@@ -3,6 +3,7 @@
  * Copies between files inside the kernel: sendfile(2), copy_file_range(2).
  */
 #include "internal.h"
+#include <vellum/notify.h>
 #include <vellum/syscall.h>
 
 #define COPY_BUFFER (2 * PAGE_SIZE)
@@ -75,6 +76,10 @@ static ssize_t copy_files(struct file *in, loff_t __user *in_offset, struct file
     if (!from.pos)
         return -EINVAL;
     result = copy_between(&from, &to, min_t(size_t, n, MAX_RW_COUNT));
+    if (result > 0) {
+        notify_file(in, IN_ACCESS);
+        notify_file(out, IN_MODIFY);
+    }
     if (in_offset && put_user(from.offset, in_offset))
         return -EFAULT;
     if (out_offset && put_user(to.offset, out_offset))

@@ -4,6 +4,7 @@
  * eventfds, sockets.
  */
 #include "internal.h"
+#include <vellum/notify.h>
 #include <vellum/seq_file.h>
 #include <linux/magic.h>
 
@@ -70,6 +71,7 @@ void super_put(struct super_block *sb)
     spin_unlock(&super_lock);
     if (sb->ops && sb->ops->sync)
         sb->ops->sync(sb);
+    notify_unmounted(sb);
     if (sb->root)
         dentry_destroy_tree(sb->root);
     if (sb->ops && sb->ops->put_super)

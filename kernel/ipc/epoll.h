@@ -68,6 +68,5 @@ wake_fn epoll_wake;
 void epoll_item_ready(struct epoll_item *item);
 /* Remove all items and free ep, whose file is being released. */
 void epoll_destroy(struct epoll *ep);
-u64 epoll_max_watches(void);
 
 #endif

@@ -6,6 +6,7 @@
 #include "shim/pages.h"
 #include <vellum/alloc.h>
 #include <vellum/fs.h>
+#include <vellum/notify.h>
 #include <vellum/process.h>
 
 atomic_long_t count_cached, count_shared;
@@ -48,6 +49,42 @@ void mapping_set_init(struct mapping_set *set)
 }
 
 int signal_send_thread(struct thread *t, int signo, const siginfo_t *info)
+{
+    return 0;
+}
+
+/* Nobody watches files, with epoll or inotify. */
+atomic_t notify_watches;
+
+void epoll_forget(struct file *file)
+{
+}
+
+void notify_dentry_slow(struct dentry *d, u32 mask)
+{
+}
+
+void notify_inode(struct inode *inode, u32 mask)
+{
+}
+
+void notify_name(struct inode *dir, u32 mask, const struct name *name, bool is_dir, u32 cookie)
+{
+}
+
+void notify_attributes(struct dentry *d, unsigned valid)
+{
+}
+
+void notify_gone(struct inode *inode)
+{
+}
+
+void notify_unmounted(struct super_block *sb)
+{
+}
+
+u32 notify_cookie(void)
 {
     return 0;
 }

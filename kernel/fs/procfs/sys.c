@@ -6,6 +6,7 @@
 #include <vellum/alloc.h>
 #include <vellum/error.h>
 #include <vellum/mm.h>
+#include <vellum/notify.h>
 #include <vellum/printk.h>
 #include <vellum/random.h>
 #include <vellum/string.h>
@@ -216,9 +217,27 @@ static const struct proc_entry vm_entries[] = {
     PROC_VALUE("overcommit_ratio", 0644, &overcommit_ratio, 0, INT32_MAX),
     {0},
 };
+static int show_max_watches(struct seq_file *m, struct proc_inode *pi)
+{
+    seq_printf(m, "%llu\n", (unsigned long long)epoll_max_watches());
+    return 0;
+}
+
+static const struct proc_entry epoll_entries[] = {
+    FACT_ENTRY("max_user_watches", show_max_watches),
+    {0},
+};
+static const struct proc_entry inotify_entries[] = {
+    PROC_VALUE("max_queued_events", 0644, &inotify_max_queued_events, 0, INT32_MAX),
+    PROC_VALUE("max_user_instances", 0644, &inotify_max_user_instances, 0, INT32_MAX),
+    PROC_VALUE("max_user_watches", 0644, &inotify_max_user_watches, 0, INT32_MAX),
+    {0},
+};
 static const struct proc_entry fs_entries[] = {
+    PROC_DIRECTORY("epoll", epoll_entries),
     FACT_ENTRY("file-max", show_file_max),
     FACT_ENTRY("file-nr", show_file_nr),
+    PROC_DIRECTORY("inotify", inotify_entries),
     FACT_ENTRY("nr_open", show_nr_open),
     FACT_ENTRY("overflowgid", show_overflow_id),
     FACT_ENTRY("overflowuid", show_overflow_id),

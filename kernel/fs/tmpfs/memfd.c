@@ -87,13 +87,6 @@ static int memfd_mmap(struct file *file, struct vma *vma)
 
 /* ---- seals => inode mutex ------------------------------------------------------------------------------ */
 
-int seals_allow_size(const struct inode *inode, u64 size)
-{
-    if ((inode->seals & F_SEAL_SHRINK) && size < inode->size)
-        return -EPERM;
-    return (inode->seals & F_SEAL_GROW) && size > inode->size ? -EPERM : 0;
-}
-
 static long add_seals(struct file *file, unsigned seals)
 {
     struct inode *inode = file->inode;

@@ -2,6 +2,7 @@
 #ifndef VELLUM_TMPFS_H
 #define VELLUM_TMPFS_H
 
+#include <vellum/error.h>
 #include <vellum/fs.h>
 
 /* A new, empty tree with these mount options (NULL: none). One reference; or err_ptr. */
@@ -17,6 +18,11 @@ long tmpfs_fallocate(struct file *file, int mode, loff_t offset, loff_t length);
 struct file *tmpfs_unnamed(const char *name, u64 size, const struct file_ops *ops);
 
 /* May the file get this size? 0 or -EPERM. => inode mutex */
-int seals_allow_size(const struct inode *inode, u64 size);
+static inline int seals_allow_size(const struct inode *inode, u64 size)
+{
+    if ((inode->seals & F_SEAL_SHRINK) && size < inode->size)
+        return -EPERM;
+    return (inode->seals & F_SEAL_GROW) && size > inode->size ? -EPERM : 0;
+}
 
 #endif
