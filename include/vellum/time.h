@@ -111,8 +111,8 @@ struct itimer_set {
 void itimers_init(struct itimer_set *set, struct process *process);
 void itimers_cancel(struct itimer_set *set); /* at exit; exec keeps them */
 void itimers_tick(struct itimer_set *set, bool user, u64 ns);
-/* All timers of timer_create(2) go: at exec and exit. exec: with signals that are pending. */
-void posix_timers_end(struct process *p, bool exec);
+/* All timers of timer_create(2) go, with signals of theirs that are pending: at exec and exit. */
+void posix_timers_end(struct process *p);
 void posix_timers_tick(struct process *p); /* of a process with cpu_timers; from the tick */
 
 #endif

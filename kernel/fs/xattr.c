@@ -6,6 +6,7 @@
  * system.* (POSIX ACLs) are EOPNOTSUPP.
  */
 #include "internal.h"
+#include <vellum/notify.h>
 #include <linux/xattr.h>
 #include <vellum/syscall.h>
 
@@ -160,6 +161,8 @@ static int do_set(const struct path *path, const char *name, char *value, size_t
     if (!error)
         inode_touch(inode, ATTR_CTIME);
     mutex_unlock(&inode->mutex);
+    if (!error)
+        notify_dentry(path->dentry, IN_ATTRIB);
     return error;
 }
 
@@ -271,6 +274,7 @@ static int remove_xattr(const struct path *path, const char __user *user_name)
         return -ENODATA;
     kfree(x->value);
     kfree(x);
+    notify_dentry(path->dentry, IN_ATTRIB);
     return 0;
 }
 

@@ -145,7 +145,7 @@ static void reset_attributes(struct process *p, struct exec *e)
 {
     struct thread *t = current;
 
-    posix_timers_end(p, true);
+    posix_timers_end(p);
     sighand_reset(p);
     t->altstack = t->altstack_size = 0;
     t->altstack_flags = SS_DISABLE;

@@ -303,7 +303,7 @@ void thread_exit(int code)
             if (p == init_process)
                 panic("Attempted to kill init! exitcode=0x%08x", reason);
             itimers_cancel(&p->itimers);
-            posix_timers_end(p, false);
+            posix_timers_end(p);
         }
         give_up_resources(p, t);
         if (p->leader_of_session && p->thread_count == 0)

@@ -321,7 +321,7 @@ static void timer_end(struct posix_timer *t, bool forget)
     if (!t->on_run_time)
         clock_timer_end(&t->timer);
     s = sighand_lock(t->process, &flags);
-    if (forget)
+    if (forget || t->target) /* a thread that has ended takes no signals */
         signal_unqueue(&t->signal);
     queued = !list_empty(&t->signal.link);
     t->deleted = true; /* then it goes when the signal does */
@@ -386,7 +386,7 @@ SYSCALL_DEFINE1(timer_delete, int, id)
     return timer_remove(id);
 }
 
-void posix_timers_end(struct process *p, bool exec)
+void posix_timers_end(struct process *p)
 {
     struct posix_timer *t;
     struct sighand *s;
@@ -398,7 +398,7 @@ void posix_timers_end(struct process *p, bool exec)
         rb_erase(&t->node, &p->timers);
         stop(t);
         sighand_unlock(s, flags);
-        timer_end(t, exec);
+        timer_end(t, true);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/xattr.h>
 #include <utime.h>
 
 #ifndef IN_MASK_CREATE
@@ -88,6 +89,9 @@ static void a_file(void)
     CHECK(look(fd) == 1 && is(0, wd, IN_ATTRIB, ""), "chown");
     utime("f", NULL);
     CHECK(look(fd) == 1 && is(0, wd, IN_ATTRIB, ""), "utime");
+    setxattr("f", "user.x", "1", 1, 0);
+    removexattr("f", "user.x");
+    CHECK(look(fd) <= 1, "attributes that only some file systems have");
     link("f", "g");
     CHECK(look(fd) == 1 && is(0, wd, IN_ATTRIB, ""), "link");
     rename("f", "h");
