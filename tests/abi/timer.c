@@ -61,8 +61,10 @@ static void once(void)
     int id = make(CLOCK_MONOTONIC, SIGUSR1, 42);
     int64_t from = clock_ns(CLOCK_MONOTONIC);
     CHECK_EQ(left(id), 0, "it does not run");
-    CHECK_EQ(settime(id, 0, 20 * MS, 0, NULL), 0, "set to 20 ms");
-    CHECK(left(id) > 0 && left(id) <= 20 * MS, "less is left");
+    CHECK_EQ(settime(id, 0, 100000 * MS, 0, NULL), 0, "set to 100 s");
+    CHECK(left(id) > 0 && left(id) <= 100000 * MS, "less is left");
+    from = clock_ns(CLOCK_MONOTONIC);
+    REQUIRE(settime(id, 0, 20 * MS, 0, NULL) == 0);
     siginfo_t info = take(SIGUSR1);
     CHECK(clock_ns(CLOCK_MONOTONIC) - from >= 20 * MS, "as long as asked");
     CHECK_EQ(info.si_code, SI_TIMER, "the signal is from a timer");
@@ -70,10 +72,10 @@ static void once(void)
     if (!qemu_user_lacks("and its number"))
         CHECK_EQ(info.si_timerid, id, "and its number");
     CHECK_EQ(left(id), 0, "then it stands still");
-    REQUIRE(settime(id, 0, 1000 * MS, 0, NULL) == 0);
+    REQUIRE(settime(id, 0, 100000 * MS, 0, NULL) == 0);
     struct itimerspec old;
     CHECK_EQ(settime(id, 0, 0, 1000, &old), 0, "0 stops it");
-    CHECK(old.it_value.tv_nsec > 0 && old.it_interval.tv_nsec == 0, "the old time is told");
+    CHECK(old.it_value.tv_sec > 0 && old.it_interval.tv_nsec == 0, "the old time is told");
     CHECK_EQ(left(id), 0, "nothing is left");
     CHECK_EQ(syscall(SYS_timer_delete, id), 0, "timer_delete");
     CHECK_FAIL(syscall(SYS_timer_delete, id), EINVAL, "once only");
@@ -196,14 +198,15 @@ static void no_signal(void)
     struct sigevent event = {.sigev_notify = SIGEV_NONE};
     int id;
     CHECK_EQ(create(CLOCK_MONOTONIC, &event, &id), 0, "SIGEV_NONE");
-    REQUIRE(settime(id, 0, 5 * MS, 0, NULL) == 0);
+    REQUIRE(settime(id, 0, 100000 * MS, 0, NULL) == 0);
     CHECK(left(id) > 0, "time is left");
+    REQUIRE(settime(id, 0, 5 * MS, 0, NULL) == 0);
     while (left(id) > 0)
         usleep(1000);
     CHECK(1, "until none is");
     REQUIRE(settime(id, 0, 5 * MS, 1000 * MS, NULL) == 0);
     usleep(8000);
-    CHECK(left(id) > 100 * MS, "a period goes on");
+    CHECK(left(id) > 0, "a period goes on");
 }
 
 static void one_thread(void)
@@ -283,7 +286,7 @@ static void exec_ends_them(void)
                  char *argv[] = {"self", "--sleep", NULL};
                  int id;
                  REQUIRE(create(CLOCK_MONOTONIC, &event, &id) == 0);
-                 REQUIRE(settime(id, 0, 200 * MS, 1 * MS, NULL) == 0);
+                 REQUIRE(settime(id, 0, 1000 * MS, 1 * MS, NULL) == 0);
                  execv(check_state->self, argv);
              }),
              0, "timers do not outlive exec");
@@ -328,7 +331,7 @@ int main(int argc, char **argv)
                                               CASE(one_thread),     CASE(ignored),  CASE(many),
                                               CASE(exec_ends_them), CASE(errors),   {NULL, NULL}};
     if (argc > 1 && !strcmp(argv[1], "--sleep")) {
-        usleep(400000);
+        usleep(1200000);
         return 0;
     }
     if (argc > 1)
