@@ -285,9 +285,18 @@ bool signal_stop_applies(struct thread *t)
 
 bool ptrace_group_stop(struct sighand *s, unsigned long flags)
 {
-    if (!is_traced(current))
+    struct tracee *tr = current->tracee;
+
+    if (!tr->tracer)
         return false;
-    group_stop(s, flags);
+    /* What comes up meanwhile, such as the end of the stop, is told before any signal. */
+    for (;;) {
+        group_stop(s, flags);
+        s = sighand_lock(current->process, &flags);
+        if (!tr->tracer || !tr->trap || (current->work & WORK_KILLED))
+            break;
+    }
+    sighand_unlock(s, flags);
     return true;
 }
 
