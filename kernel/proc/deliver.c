@@ -229,7 +229,7 @@ again:
         if (!d->signo)
             break;
         if (unlikely(t->tracee) && d->signo != SIGKILL) {
-            d->signo = ptrace_signal(s, &flags, &d->info);
+            d->signo = ptrace_signal(s, flags, &d->info);
             if (!d->signo || p->group_exiting)
                 continue;
         }

@@ -29,9 +29,9 @@ void ptrace_exec_event(pid_t old_tid);
 void ptrace_exit_event(int code);
 /* WORK_TRACE, WORK_TRAP: before the return to user mode. */
 void ptrace_work(struct trap_frame *frame, u32 work);
-/* A signal has been taken off the queue: what the tracer makes of it, 0: nothing. => t->tracee, the
- * sighand lock, which is given up meanwhile */
-int ptrace_signal(struct sighand *s, unsigned long *flags, siginfo_t *info);
+/* A signal has been taken off the queue: what the tracer makes of it, 0: nothing. => t->tracee; the
+ * sighand lock (taken with flags), which is given up meanwhile */
+int ptrace_signal(struct sighand *s, unsigned long flags, siginfo_t *info);
 /* Take part in a stop of the process in the tracer's way. => sighand lock; if true it is given up */
 bool ptrace_group_stop(struct sighand *s, unsigned long flags);
 /* The process is stopped or continued; => t->tracee, sighand lock */

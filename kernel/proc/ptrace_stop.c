@@ -238,7 +238,7 @@ static void step_to_handler(struct tracee *tr, bool caught)
     __atomic_fetch_or(&tr->thread->work, WORK_TRAP, __ATOMIC_SEQ_CST);
 }
 
-int ptrace_signal(struct sighand *s, unsigned long *flags, siginfo_t *info)
+int ptrace_signal(struct sighand *s, unsigned long flags, siginfo_t *info)
 {
     struct thread *t = current;
     struct tracee *tr = t->tracee;
@@ -246,10 +246,10 @@ int ptrace_signal(struct sighand *s, unsigned long *flags, siginfo_t *info)
 
     if (!tr->tracer || (t->work & WORK_KILLED))
         return signo;
-    signo = stop(s, *flags, signo, CLD_TRAPPED, tr->message, info);
+    signo = stop(s, flags, signo, CLD_TRAPPED, tr->message, info);
     if (signo)
         replace_info(tr, info, signo);
-    sighand_lock(t->process, flags);
+    s = sighand_lock(t->process, &flags);
     if (signo && (t->blocked & signal_bit(signo))) {
         signal_send_locked(t->process, t, signo, info);
         signo = 0;

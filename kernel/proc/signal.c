@@ -151,27 +151,50 @@ signal_set signals_pending(void)
 
 /* ---- telling the thread -------------------------------------------------------------------------------- */
 
-static inline bool has_signals(struct thread *t)
+static inline bool has_signals(const struct thread *t)
 {
-    struct process *p = t->process;
+    const struct process *p = t->process;
 
     assert(spin_held(&p->sighand->lock));
     return ((t->pending.set | p->pending.set) & ~t->blocked) || p->group_exiting ||
-           p->continue_notify || (unlikely(p->group_stop_signal) && signal_stop_applies(t));
+           p->continue_notify;
+}
+
+static inline void show(struct thread *t)
+{
+    __atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
+}
+
+/* Nothing to see, unless the tracer of t waits for it to notice. */
+static inline void hide(struct thread *t)
+{
+    if (t == current && (READ_ONCE(t->work) & WORK_SIGNAL) && !(READ_ONCE(t->work) & WORK_TRAP))
+        __atomic_fetch_and(&t->work, ~WORK_SIGNAL, __ATOMIC_SEQ_CST);
+}
+
+/* The process is stopped, but t may have gone on for its tracer. */
+static __noinline void recalc_stopped(struct thread *t)
+{
+    if (signal_stop_applies(t))
+        show(t);
+    else
+        hide(t);
 }
 
 void signal_recalc(struct thread *t)
 {
     if (has_signals(t))
-        __atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
-    else if (t == current && (t->work & (WORK_SIGNAL | WORK_TRAP)) == WORK_SIGNAL)
-        __atomic_fetch_and(&t->work, ~WORK_SIGNAL, __ATOMIC_SEQ_CST);
+        show(t);
+    else if (unlikely(t->process->group_stop_signal))
+        recalc_stopped(t);
+    else
+        hide(t);
 }
 
 void signal_show(struct thread *t)
 {
-    if (has_signals(t))
-        __atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
+    if (has_signals(t) || (t->process->group_stop_signal && signal_stop_applies(t)))
+        show(t);
 }
 
 void signal_wake(struct thread *t, bool kill)
