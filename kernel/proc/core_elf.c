@@ -27,27 +27,29 @@ enum {
     FILTER_ELF_HEADERS = 16,
 };
 
-/* ---- layouts, as the C library's <sys/procfs.h> has them ------------------------------------------------ */
+/* ---- layouts, as the C library's <sys/procfs.h> has them; in a file they are aligned to 4 bytes only ----- */
 
 struct time {
     s64 seconds, microseconds;
-};
+} __packed;
 
 struct prstatus { /* the general registers and fpvalid follow */
     s32 signo, code, error;
     s16 current_signal;
+    u16 padding;
     u64 pending, held;
     s32 pid, ppid, pgrp, session;
     struct time user, system, children_user, children_system;
-};
+} __packed;
 
 struct prpsinfo {
     s8 state, letter, zombie, nice;
+    u32 padding;
     u64 flags;
     u32 uid, gid;
     s32 pid, ppid, pgrp, session;
     char name[16], arguments[80];
-};
+} __packed;
 static_assert(sizeof(struct prstatus) == 112 && sizeof(struct prpsinfo) == 136, "as on Linux");
 
 /* ---- gathering notes ------------------------------------------------------------------------------------------ */
@@ -99,6 +101,21 @@ static void *note(struct notes *n, const char *name, u32 type, size_t size)
     return at + sizeof(*head) + name_size;
 }
 
+/* A set of registers, by way of memory that is aligned for it. */
+static void put_registers(struct notes *n, void *to, struct thread *t, unsigned type)
+{
+    size_t size = arch_regset_size(type);
+    void *buffer = kmalloc(size, ALLOC_KERNEL);
+
+    if (!buffer) {
+        n->failed = true;
+        return;
+    }
+    arch_regset_get(t, type, buffer);
+    memcpy(to, buffer, size);
+    kfree(buffer);
+}
+
 static struct time time_of(u64 ns)
 {
     return (struct time){ns / NSEC_PER_SEC, ns % NSEC_PER_SEC / NSEC_PER_USEC};
@@ -125,7 +142,7 @@ static void note_status(struct notes *n, struct thread *t, const siginfo_t *info
     s->system = time_of(system);
     s->children_user = time_of(p->dead_children.user_ns);
     s->children_system = time_of(p->dead_children.system_ns);
-    arch_regset_get(t, NT_PRSTATUS, s + 1);
+    put_registers(n, s + 1, t, NT_PRSTATUS);
     *(s32 *)((char *)(s + 1) + registers) = 1; /* there are floating-point registers */
 }
 
@@ -136,7 +153,7 @@ static void note_registers(struct notes *n, struct thread *t)
         void *at = size ? note(n, c->name, c->type, size) : NULL;
 
         if (at)
-            arch_regset_get(t, c->type, at);
+            put_registers(n, at, t, c->type);
     }
 }
 
@@ -236,13 +253,19 @@ static void drop_mappings(struct mappings *m)
     kfree(m->all);
 }
 
+static void put_word(char **at, u64 word)
+{
+    memcpy(*at, &word, sizeof(word));
+    *at += sizeof(word);
+}
+
 /* NT_FILE: how many, the page size; start, end and page in the file of each; then the names. */
 static void note_files(struct notes *n, const struct mappings *m)
 {
     char *buffer = kmalloc(PATH_MAX, ALLOC_KERNEL);
     struct notes names = {0};
     unsigned count = 0;
-    u64 *at;
+    char *at;
 
     for (unsigned i = 0; i < m->n && buffer; i++) {
         const struct mapping *v = &m->all[i];
@@ -259,13 +282,13 @@ static void note_files(struct notes *n, const struct mappings *m)
     at =
         names.failed || !count ? NULL : note(n, "CORE", NT_FILE, 16 + (u64)count * 24 + names.size);
     if (at) {
-        *at++ = count;
-        *at++ = PAGE_SIZE;
+        put_word(&at, count);
+        put_word(&at, PAGE_SIZE);
         for (unsigned i = 0; i < m->n; i++)
             if (m->all[i].file) {
-                *at++ = m->all[i].start;
-                *at++ = m->all[i].end;
-                *at++ = m->all[i].offset;
+                put_word(&at, m->all[i].start);
+                put_word(&at, m->all[i].end);
+                put_word(&at, m->all[i].offset);
             }
         memcpy(at, names.data, names.size);
     }
