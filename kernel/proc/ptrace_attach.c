@@ -185,6 +185,10 @@ bool ptrace_thread_left(struct thread *t, int code)
     struct tracee *tr = t->tracee;
 
     tr->dead = true;
+    if (tr->trapping) { /* its tracer waits for that */
+        tr->trapping = false;
+        wake_up_all(&tr->tracer->process->child_wait);
+    }
     if (!tr->tracer || t == t->process->leader)
         return false;
     tr->exit_code = code;
