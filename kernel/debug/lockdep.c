@@ -25,11 +25,11 @@
 #include <vellum/printk.h>
 #include <vellum/symbols.h>
 
-#define CLASSES   512
-#define EDGES     4096
-#define DEPTH     7
-#define IMAGE     (~0xffffffffUL)
-#define HASH_SIZE 1024
+#define CLASSES    512
+#define MOST_EDGES 4096
+#define DEPTH      7
+#define IMAGE      (~0xffffffffUL)
+#define HASH_SIZE  1024
 
 enum { IN_IRQ = 1, IRQS_ON = 2 };
 
@@ -52,7 +52,7 @@ static struct class classes[CLASSES];      /* [graph] index 0 is not used */
 static unsigned class_count = 1;           /* [graph] */
 static u16 class_hash[HASH_SIZE];          /* [graph] */
 static u64 follows[CLASSES][CLASSES / 64]; /* [graph] to change: bit b of row a is edge a -> b */
-static struct edge edges[EDGES];           /* [graph] open hashing */
+static struct edge edges[MOST_EDGES];      /* [graph] open hashing */
 static u16 came_from[CLASSES], queue[CLASSES]; /* [graph] of the search */
 static struct held_locks cpu_held[MAX_CPUS];   /* [that CPU] interrupts off */
 static u32 graph_lock;                         /* a bare word: it must not check itself */
@@ -101,10 +101,10 @@ static void print_class(const char *what, unsigned class)
 
 static struct edge *edge_slot(unsigned from, unsigned to)
 {
-    unsigned i = (from * 31 + to) % EDGES;
+    unsigned i = (from * 31 + to) % MOST_EDGES;
 
     while (edges[i].from && (edges[i].from != from || edges[i].to != to))
-        i = (i + 1) % EDGES;
+        i = (i + 1) % MOST_EDGES;
     return &edges[i];
 }
 
@@ -195,9 +195,9 @@ static void edge_add(const struct held_lock *held, unsigned class)
     struct edge *e = edge_slot(held->class, class);
     static unsigned count;
 
-    if (++count > EDGES / 4 * 3) {
+    if (++count > MOST_EDGES / 4 * 3) {
         off = true;
-        panic("more than %u pairs of locks", EDGES / 4 * 3);
+        panic("more than %u pairs of locks", MOST_EDGES / 4 * 3);
     }
     e->from = held->class;
     e->to = class;

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Arrays, arithmetic, expansion, redirection, traps, jobs, coprocesses: what bash asks of a kernel.
 declare -A age=([ann]=31 [bob]=27)
 for name in "${!age[@]}"; do echo "$name ${age[$name]}"; done | sort

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Programs of coreutils, each for what is its own.
 seq 1 1000 >n; wc n; sort -rn n | head -3; tail -n 2 n; shuf -n 5 --random-source=n n | wc -l
 cksum n; sha256sum n; md5sum n; sum n; b2sum n | cut -c1-20; base64 -w 40 n | head -2; od -A x -t x1z n | head -2

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A package is built, installed, upgraded, asked about, removed.
 build() {
     mkdir -p p/DEBIAN p/opt/hello; echo "version $1" >p/opt/hello/text; printf '#!/bin/sh\ncat /opt/hello/text\n' >p/opt/hello/say; chmod 755 p/opt/hello/say

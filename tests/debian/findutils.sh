@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # find and xargs.
 mkdir -p t/{a,b}/{c,d}; for i in 1 2 3; do echo "$i" >t/a/c/f$i.txt; done; ln -s a t/link; touch -d @1000 t/old; mkfifo t/p; chmod 4755 t/b/d
 head -c 3000 /dev/zero >t/b/big

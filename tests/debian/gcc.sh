@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A C program of several files, built by make with two jobs; threads; a shared library; an error.
 for i in 1 2 3 4; do echo "#include \"all.h\"
 int f$i(int x) { return x * $i + SHIFT; }" >f$i.c; done

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # A repository's life; its dates are fixed, so every hash can be compared.
 export GIT_AUTHOR_DATE='2024-01-01T00:00:00Z' GIT_COMMITTER_DATE='2024-01-01T00:00:00Z' GIT_CONFIG_NOSYSTEM=1
 git config --global user.name Vellum; git config --global user.email vellum@example.org; git config --global init.defaultBranch main

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What Python asks of a kernel: files, subprocesses, threads, signals, mmap, time, temporary files.
 import collections, concurrent.futures, ctypes, errno, fcntl, hashlib, json, mmap, multiprocessing, os, pathlib
 import queue, re, resource, select, shutil, signal, sqlite3, struct, subprocess, sys, tempfile, threading, time, zlib

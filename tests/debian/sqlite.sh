@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # 10,000 rows in one transaction, an index, queries; the file is whole afterwards.
 { echo 'create table t(id integer primary key, a integer, b text); begin;'
   i=0; while [ $i -lt 10000 ]; do echo "insert into t(a, b) values($((i * 7919 % 10007)), 'name $((i % 97))');"; i=$((i + 1)); done

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # tar with gzip and xz: owners, modes, times, links, devices, holes and long names survive.
 umask 022
 mkdir -p s/dir; seq 5000 >s/numbers; ln s/numbers s/hard; ln -s numbers s/soft; mkfifo s/fifo; mknod s/null c 1 3; truncate -s 300k s/hole; echo end >>s/hole

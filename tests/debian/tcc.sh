@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The small C compiler, which runs what it has compiled at once, too.
 cat >a.c <<END
 #include <stdio.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # grep, sed and gawk.
 seq 1 2000 | sed 's/$/ line of text/; 7~100s/text/NEEDLE/' >f
 grep -c NEEDLE f; grep -n 'NEEDLE$' f | head -2; grep -vc NEEDLE f; grep -o '[0-9]*7 ' f | wc -l; grep -E '^(1|2)0+ ' f; grep -P '\b(\d)\1\1\b' f | head -3
