@@ -34,7 +34,7 @@ struct arch_thread {
 /* What a traced thread has besides, while it is stopped. */
 struct arch_tracee {
     u64 fs_base, gs_base;
-    u64 debug[8]; /* DR0 to DR7: 4 and 5 are not there, 6 is what the last traps said */
+    u64 debug[8];             /* DR0 to DR7: 4 and 5 are not there, 6 is what the last traps said */
     bool stepping, forced_tf; /* forced: the program itself has not set TF */
 };
 
