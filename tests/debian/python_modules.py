@@ -107,12 +107,15 @@ a millisecond. The machines were interpreted by QEMU on two processors that had 
 
 
 def write_document(arch, got, host):
-    """Put one machine's column into the table; the other one stays as it is."""
+    """Put one machine's column into the table; the other one stays as it is, and so does what follows."""
     with document_lock:
-        rows = {}
+        rows, rest = {}, ""
         if os.path.exists(DOCUMENT):
             with open(DOCUMENT) as f:
-                rows = {c[1].strip(): [x.strip() for x in c[2:5]] for c in (line.split("|") for line in f) if len(c) == 6}
+                table, heading, rest = f.read().partition("\n## ")
+            rest = heading + rest
+            cells = [line.split("|") for line in table.splitlines()]
+            rows = {c[1].strip(): [x.strip() for x in c[2:5]] for c in cells if len(c) == 6}
         with open(DOCUMENT, "w") as f:
             f.write(TITLE)
             for module in MODULES:
@@ -120,6 +123,7 @@ def write_document(arch, got, host):
                 row[0] = counts(host.get(module))
                 row[1 if arch == "x86_64" else 2] = counts(got.get(module))
                 f.write(f"| {module} | {' | '.join(row)} |\n")
+            f.write(rest)
 
 
 def judge(module, arch, want, got, seconds):
