@@ -29,6 +29,10 @@ clean: ## remove everything that was built (downloads stay)
 compile_commands.json: ## for clangd and other language servers
 	$(MAKE) -nwB kernel V=1 | tools/compile-commands.py > $@
 
+.PHONY: docs
+docs: ## write docs/compatibility.md anew from the sources
+	tools/compatibility.py
+
 .PHONY: format
 format: ## lay out every C file as .clang-format says (the benchmark came as it is)
 	clang-format -i $$(git ls-files '*.c' '*.h' ':!tests/bench')

@@ -30,6 +30,7 @@ struct cred {
     struct user *user; /* of uid; holds a reference */
     uid_t uid, euid, suid, fsuid;
     gid_t gid, egid, sgid, fsgid;
+    u32 securebits; /* SECBIT_* */
     u64 cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
     unsigned ngroups;
     gid_t groups[]; /* supplementary, ascending */

@@ -143,6 +143,12 @@ static inline u64 mm_resident(const struct mm *mm)
     return n > 0 ? n : 0;
 }
 void mm_update_peaks(struct mm *mm);
+static inline u64 mm_peak_resident(const struct mm *mm)
+{
+    u64 now = mm_resident(mm), before = READ_ONCE(mm->peak_resident);
+
+    return now > before ? now : before;
+}
 
 /* ---- what mm asks of the rooms above it ------------------------------------------------------- */
 

@@ -70,7 +70,6 @@ struct process {
     bool continue_notify;   /* [s] the parent is still to be sent CLD_CONTINUED */
     int death_signal;       /* prctl PR_SET_PDEATHSIG */
     bool no_new_privileges; /* prctl PR_SET_NO_NEW_PRIVS: once set, for ever */
-    bool keep_capabilities; /* prctl PR_SET_KEEPCAPS, until exec */
     unsigned long personality;
 
     struct rlimit64 limits[RLIM_NLIMITS]; /* [l] read without */

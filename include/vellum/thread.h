@@ -102,6 +102,7 @@ struct thread {
     u64 run_cycles;               /* exact sum up to then */
     u64 queued_at;                /* [r] arch_cycles() when it was put into the run queue */
     u64 wait_cycles;              /* sum of times in the queue without running */
+    u64 charged;                  /* ns that itimers_tick() has seen */
     u64 user_ticks, system_ticks; /* the tick's samples, which divide run_time */
     u64 start_time;               /* monotonic, ns */
     u64 voluntary_switches, involuntary_switches;
@@ -139,6 +140,7 @@ struct thread {
     int inherited;                /* [p] and [r] to change: urgency lent by waiters; 0: none */
     bool pi_closed;               /* [a] it ends: it cannot be made an owner any more */
 
+    bool user_is_full;  /* [t] set*id has gone beyond RLIMIT_NPROC: exec looks again */
     vaddr_t rseq;       /* [t] rseq(2): the user's struct, 0: not registered */
     u32 rseq_signature; /* [t] */
     u32 rseq_cpu;       /* [t] the processor's number as it was stored there last */

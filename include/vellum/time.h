@@ -30,14 +30,17 @@ u64 ns_to_cycles(u64 ns);
 /* A timer runs fn once, in the timer interrupt of the CPU on which it was started, at or after
  * `expires` (monotonic ns). fn may start it again. */
 struct timer {
-    struct rb_node node;        /* [queue lock] */
-    ktime_t expires;            /* [queue lock] */
+    struct rb_node node; /* [queue lock] */
+    ktime_t expires;     /* [queue lock] not before */
+    ktime_t latest;      /* [queue lock] by then it fires, even if nothing else wakes the CPU */
     void (*fn)(struct timer *); /* => interrupts off */
     struct cpu *cpu;            /* [queue lock] where it stands */
     u8 queued, running;         /* [queue lock] */
 };
 void timer_init(struct timer *t, void (*fn)(struct timer *));
 void timer_start(struct timer *t, ktime_t expires); /* also moves a queued one */
+/* It may as well fire later, up to `latest`, together with others. */
+void timer_start_range(struct timer *t, ktime_t expires, ktime_t latest);
 /* Take it off. Returns whether it stood in the queue. timer_cancel_sync() also waits until fn, if
  * it runs on another CPU, has ended. => cancel_sync: no lock held that fn takes */
 bool timer_cancel(struct timer *t);
@@ -106,11 +109,13 @@ struct itimer_set {
     struct process *process;
     struct timer real;        /* ITIMER_REAL and alarm(2) */
     u64 real_interval;        /* ns [process->lock] */
-    u64 left[2], interval[2]; /* VIRTUAL, PROF: ns of run time left; counted by the tick */
+    u64 left[2], interval[2]; /* VIRTUAL, PROF: ns of run time left [process->lock] */
+    u64 charged;              /* [a] ns of run time of all threads, up to their last ticks */
 };
 void itimers_init(struct itimer_set *set, struct process *process);
 void itimers_cancel(struct itimer_set *set); /* at exit; exec keeps them */
-void itimers_tick(struct itimer_set *set, bool user, u64 ns);
+/* The current thread of the process was seen by the tick, in user mode or not. */
+void itimers_tick(struct itimer_set *set, bool user);
 /* All timers of timer_create(2) go, with signals of theirs that are pending: at exec and exit. */
 void posix_timers_end(struct process *p);
 void posix_timers_tick(struct process *p); /* of a process with cpu_timers; from the tick */

@@ -10,6 +10,7 @@
 #include <vellum/cred.h>
 #include <vellum/string.h>
 #include <vellum/sync.h>
+#include <linux/securebits.h>
 
 #define ALL_CAPABILITIES (BIT(CAP_LAST_CAP + 1) - 1)
 
@@ -97,7 +98,8 @@ static void exec_capabilities(struct cred *new, const struct cred *old, bool set
 {
     if (set_id)
         new->cap_ambient = 0;
-    if (new->uid == 0 || new->euid == 0) {
+    new->securebits &= ~SECBIT_KEEP_CAPS;
+    if (!(new->securebits &SECBIT_NOROOT) && (new->uid == 0 || new->euid == 0)) {
         new->cap_permitted = new->cap_inheritable | new->cap_bounding;
         new->cap_effective = new->euid == 0 ? new->cap_permitted : new->cap_ambient;
     } else {

@@ -9,6 +9,7 @@
 #include <vellum/alloc.h>
 #include <vellum/syscall.h>
 #include <vellum/uaccess.h>
+#include <linux/securebits.h>
 
 #define KEEP ((uid_t)-1) /* "do not change" */
 
@@ -60,9 +61,10 @@ static void follow_users(struct cred *new, const struct cred *old)
     bool was_root = old->uid == 0 || old->euid == 0 || old->suid == 0;
     bool is_root = new->uid == 0 || new->euid == 0 || new->suid == 0;
 
-    if (was_root && !is_root && !current->process->keep_capabilities) {
+    if (old->securebits & SECBIT_NO_SETUID_FIXUP)
+        return;
+    if (was_root && !is_root && !(old->securebits & SECBIT_KEEP_CAPS))
         new->cap_permitted = new->cap_effective = 0;
-    }
     if (was_root && !is_root)
         new->cap_ambient = 0;
     if (old->euid == 0 && new->euid != 0)
@@ -87,6 +89,9 @@ static int commit_users(struct cred *new)
         new->user = user;
     }
     follow_users(new, old);
+    /* The call cannot fail for that, lest programs go on as root; a later exec does (execve(2)). */
+    current->user_is_full = new->uid != 0 && new->user != old->user &&
+                            (u64)atomic_read(&new->user->processes) > process_limit(RLIMIT_NPROC);
     cred_commit(new);
     return 0;
 }
@@ -179,7 +184,9 @@ SYSCALL_DEFINE1(setfsuid, uid_t, uid)
     if (!new)
         return before;
     new->fsuid = uid;
-    if (before == 0)
+    if (old->securebits & SECBIT_NO_SETUID_FIXUP)
+        ;
+    else if (before == 0)
         new->cap_effective &= ~FILE_CAPABILITIES;
     else if (uid == 0)
         new->cap_effective |= new->cap_permitted &FILE_CAPABILITIES;

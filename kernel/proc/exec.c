@@ -73,21 +73,9 @@ int exec_read_head(struct exec *e)
 /* What exec must have for itself alone; this may fail. */
 static int unshare(struct process *p)
 {
-    struct thread *t = current;
-    struct files *files;
-    unsigned long flags;
     int error = sighand_unshare(p);
 
-    if (error || !t->files || atomic_read(&t->files->refs) == 1)
-        return error;
-    files = files_fork(t->files);
-    if (is_err(files))
-        return ptr_err(files);
-    flags = spin_lock_irqsave(&p->lock);
-    SWAP(t->files, files);
-    spin_unlock_irqrestore(&p->lock, flags);
-    files_put(files);
-    return 0;
+    return error ? error : thread_unshare_files(current);
 }
 
 /* The only thread left is the process's first one from now on. */
@@ -127,7 +115,7 @@ static void switch_memory(struct process *p, struct exec *e)
     e->mm = NULL;
     if (!old)
         return;
-    p->dead_threads.peak_resident = max(p->dead_threads.peak_resident, old->peak_resident);
+    p->dead_threads.peak_resident = max(p->dead_threads.peak_resident, mm_peak_resident(old));
     mm_put(old);
 }
 
@@ -154,7 +142,6 @@ static void reset_attributes(struct process *p, struct exec *e)
     t->restart.fn = NULL;
     files_close_on_exec(t->files);
     set_comm(e->name);
-    p->keep_capabilities = false;
     p->has_execed = true;
     p->exec_count++;
     p->exit_signal = SIGCHLD;
@@ -217,6 +204,17 @@ static int load(struct exec *e)
     return 0;
 }
 
+/* Has set*id(2) made one process too many of this user's (RLIMIT_NPROC)? */
+static bool user_is_full(void)
+{
+    struct thread *t = current;
+
+    if (likely(!t->user_is_full))
+        return false;
+    t->user_is_full = (u64)atomic_read(&t->cred->user->processes) > process_limit(RLIMIT_NPROC);
+    return t->user_is_full;
+}
+
 /* The file is given back whatever happens. */
 static int do_exec(struct file *file, const char *name, bool name_is_closed,
                    const struct exec_strings *argv, const struct exec_strings *envp)
@@ -232,7 +230,7 @@ static int do_exec(struct file *file, const char *name, bool name_is_closed,
     e->name_is_closed = name_is_closed;
     e->file = file;
     list_init(&e->args.pages);
-    error = exec_args_copy(&e->args, argv, envp);
+    error = user_is_full() ? -EAGAIN : exec_args_copy(&e->args, argv, envp);
     if (!error)
         error = load(e);
     if (!error)

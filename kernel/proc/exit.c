@@ -187,6 +187,7 @@ static void add_usage(struct process *p, struct thread *t)
     struct usage u;
 
     thread_usage(t, &u);
+    __atomic_fetch_add(&p->itimers.charged, u.user_ns + u.system_ns - t->charged, __ATOMIC_RELAXED);
     usage_add(&p->dead_threads, &u);
 }
 
@@ -255,7 +256,7 @@ static void give_up_resources(struct process *p, struct thread *t)
 
     if (mm) {
         thread_leave_memory(t);
-        p->dead_threads.peak_resident = max(p->dead_threads.peak_resident, mm->peak_resident);
+        p->dead_threads.peak_resident = max(p->dead_threads.peak_resident, mm_peak_resident(mm));
     }
     flags = spin_lock_irqsave(&p->lock);
     if (mm)
@@ -325,7 +326,7 @@ void process_exit_group(int code)
 
     if (p->group_exiting)
         code = p->group_exit_code;
-    else if (p->thread_count > 1)
+    else if (p->thread_count > 1 || current != p->leader)
         group_exit_start(p, code);
     sighand_unlock(s, flags);
     thread_exit(code);

@@ -69,6 +69,11 @@ struct file *pidfd_file(struct process *p, unsigned flags);
 /* What a pidfd of ours means, with a reference; err_ptr(-EBADF). */
 struct process *pidfd_process(unsigned fd, bool *nonblock);
 
+/* ---- unshare.c ------------------------------------------------------------------------------------- */
+
+/* t, the current thread, gets a descriptor table of its own: 0 or -ENOMEM. */
+int thread_unshare_files(struct thread *t);
+
 /* ---- usage.c --------------------------------------------------------------------------------------- */
 
 /* Add up; for peak_resident the larger one. */

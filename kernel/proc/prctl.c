@@ -9,6 +9,7 @@
 #include <vellum/uaccess.h>
 #include <linux/prctl.h>
 #include <linux/personality.h>
+#include <linux/securebits.h>
 
 static long set_name(const char __user *name)
 {
@@ -56,7 +57,8 @@ static long change_ambient(unsigned long what, unsigned long cap)
     case PR_CAP_AMBIENT_IS_SET:
         return !!(ambient & BIT(cap));
     case PR_CAP_AMBIENT_RAISE:
-        if (!(old->cap_permitted & old->cap_inheritable & BIT(cap)))
+        if (!(old->cap_permitted & old->cap_inheritable & BIT(cap)) ||
+            (old->securebits & SECBIT_NO_CAP_AMBIENT_RAISE))
             return -EPERM;
         ambient |= BIT(cap);
         break;
@@ -85,12 +87,24 @@ static long set_death_signal(unsigned long signo)
     return 0;
 }
 
-static long set_flag(bool *flag, unsigned long value)
+static long set_securebits(u32 bits)
 {
-    if (value > 1)
-        return -EINVAL;
-    *flag = value;
+    struct cred *new = cred_copy(current->cred, current->cred->ngroups);
+
+    if (!new)
+        return -ENOMEM;
+    new->securebits = bits;
+    cred_commit(new);
     return 0;
+}
+
+/* Each bit has another one, the next, that locks it. */
+static bool securebits_allowed(u32 old, unsigned long new)
+{
+    u32 locked = (old & SECURE_ALL_LOCKS) >> 1;
+
+    return !(new & ~(unsigned long)(SECURE_ALL_BITS | SECURE_ALL_LOCKS)) &&
+           !((old ^ new) & locked) && !(old & SECURE_ALL_LOCKS & ~new) && capable(CAP_SETPCAP);
 }
 
 /* What concerns capabilities and privileges. */
@@ -98,12 +112,21 @@ static long privilege_option(int option, unsigned long a, unsigned long b, unsig
                              unsigned long d)
 {
     struct process *p = current->process;
+    u32 bits = current->cred->securebits;
 
     switch (option) {
     case PR_GET_KEEPCAPS:
-        return p->keep_capabilities;
+        return !!(bits & SECBIT_KEEP_CAPS);
     case PR_SET_KEEPCAPS:
-        return set_flag(&p->keep_capabilities, a);
+        if (a > 1)
+            return -EINVAL;
+        if (bits & SECBIT_KEEP_CAPS_LOCKED)
+            return -EPERM;
+        return set_securebits(a ? bits | SECBIT_KEEP_CAPS : bits & ~SECBIT_KEEP_CAPS);
+    case PR_GET_SECUREBITS:
+        return bits;
+    case PR_SET_SECUREBITS:
+        return securebits_allowed(bits, a) ? set_securebits(a) : -EPERM;
     case PR_CAPBSET_READ:
         return a > CAP_LAST_CAP ? -EINVAL : !!(current->cred->cap_bounding & BIT(a));
     case PR_CAPBSET_DROP:
@@ -155,6 +178,8 @@ SYSCALL_DEFINE5(prctl, int, option, unsigned long, a, unsigned long, b, unsigned
         return t->timer_slack;
     case PR_GET_TID_ADDRESS:
         return put_user(t->clear_child_tid, (vaddr_t __user *)a);
+    case PR_SET_MM: /* nothing of it may be changed */
+        return capable(CAP_SYS_RESOURCE) ? -EINVAL : -EPERM;
     case PR_GET_TIMING:
         return PR_TIMING_STATISTICAL;
     case PR_SET_TIMING:

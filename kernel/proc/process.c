@@ -61,7 +61,6 @@ struct process *process_alloc(struct process *parent)
     if (parent) {
         memcpy(p->limits, parent->limits, sizeof(p->limits));
         p->no_new_privileges = parent->no_new_privileges;
-        p->keep_capabilities = parent->keep_capabilities;
         p->personality = parent->personality;
         p->oom_score_adj = parent->oom_score_adj;
         p->core_filter = parent->core_filter;
@@ -194,7 +193,7 @@ void process_usage(struct process *p, struct usage *u)
     }
     t = living_thread(p);
     if (t && t->mm)
-        u->peak_resident = max(u->peak_resident, READ_ONCE(t->mm->peak_resident));
+        u->peak_resident = max(u->peak_resident, mm_peak_resident(t->mm));
     spin_unlock(&p->lock);
     spin_unlock_irqrestore(&tree_lock, flags);
 }

@@ -73,6 +73,7 @@ struct thread *thread_copy(struct process *process)
     t->fault_hint = NULL;
     t->journal_info = NULL;
     t->tracee = NULL;
+    t->charged = 0;
     list_init(&t->pi_held);
     t->pi_waiting = NULL;
     return t;

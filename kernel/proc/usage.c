@@ -54,7 +54,7 @@ SYSCALL_DEFINE2(getrusage, int, who, struct rusage __user *, uru)
         break;
     case RUSAGE_THREAD:
         thread_usage(current, &u);
-        u.peak_resident = current->mm->peak_resident;
+        u.peak_resident = mm_peak_resident(current->mm);
         break;
     default:
         return -EINVAL;

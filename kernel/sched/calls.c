@@ -86,6 +86,7 @@ SYSCALL_DEFINE3(sched_getaffinity, pid_t, tid, unsigned, size, void __user *, um
 
 struct policy {
     int policy, nice, rt_priority;
+    bool reset_on_fork;
 };
 
 static bool is_realtime(int policy)
@@ -115,6 +116,8 @@ static int policy_permission(struct thread *t, const struct policy *p)
     } else if (!nice_allowed(t, p->nice)) {
         return -EPERM;
     }
+    if (t->reset_on_fork && !p->reset_on_fork)
+        return -EPERM;
     if (t->policy == SCHED_IDLE && p->policy != SCHED_IDLE && !nice_allowed(t, t->nice - 1))
         return -EPERM;
     return is_own(t) ? 0 : -EPERM;
@@ -136,6 +139,8 @@ static int set_policy(pid_t tid, const struct policy *p)
     error = policy_permission(t, p);
     if (!error)
         error = sched_set_policy(t, p->policy, p->nice, p->rt_priority);
+    if (!error)
+        t->reset_on_fork = p->reset_on_fork;
     thread_put(t);
     return error;
 }
@@ -155,7 +160,10 @@ static int nice_of(pid_t tid)
 SYSCALL_DEFINE3(sched_setscheduler, pid_t, tid, int, policy, const struct sched_param __user *,
                 uparam)
 {
-    struct policy p = {.policy = policy};
+    struct policy p = {
+        .policy = policy & ~SCHED_RESET_ON_FORK,
+        .reset_on_fork = policy & SCHED_RESET_ON_FORK,
+    };
 
     if (!uparam || tid < 0 || policy < 0)
         return -EINVAL;
@@ -179,6 +187,7 @@ SYSCALL_DEFINE2(sched_setparam, pid_t, tid, const struct sched_param __user *, u
         return ptr_err(t);
     p.policy = t->policy;
     p.nice = t->nice;
+    p.reset_on_fork = t->reset_on_fork;
     thread_put(t);
     return set_policy(tid, &p);
 }
@@ -190,7 +199,7 @@ SYSCALL_DEFINE1(sched_getscheduler, pid_t, tid)
 
     if (is_err(t))
         return ptr_err(t);
-    policy = t->policy;
+    policy = t->policy | (t->reset_on_fork ? SCHED_RESET_ON_FORK : 0);
     thread_put(t);
     return policy;
 }
@@ -237,9 +246,12 @@ bad_size:
     return -E2BIG;
 }
 
+#define SETATTR_FLAGS (SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_KEEP_POLICY | SCHED_FLAG_KEEP_PARAMS)
+
 SYSCALL_DEFINE3(sched_setattr, pid_t, tid, struct sched_attr __user *, uattr, unsigned, flags)
 {
     struct sched_attr attr;
+    struct thread *t;
     struct policy p;
     int error;
 
@@ -248,15 +260,26 @@ SYSCALL_DEFINE3(sched_setattr, pid_t, tid, struct sched_attr __user *, uattr, un
     error = attr_from_user(&attr, uattr);
     if (error)
         return error;
-    if (attr.sched_flags || (int)attr.sched_policy < 0)
+    if ((attr.sched_flags & ~SETATTR_FLAGS) || (int)attr.sched_policy < 0)
         return -EINVAL;
+    t = thread_of(tid);
+    if (is_err(t))
+        return ptr_err(t);
     p = (struct policy){
         .policy = attr.sched_policy,
         .nice = clamp(attr.sched_nice, NICE_MIN, NICE_MAX),
         .rt_priority = attr.sched_priority,
+        .reset_on_fork = attr.sched_flags & SCHED_FLAG_RESET_ON_FORK,
     };
-    if (is_realtime(p.policy))
-        p.nice = nice_of(tid);
+    if (attr.sched_flags & SCHED_FLAG_KEEP_POLICY) {
+        p.policy = t->policy;
+        p.reset_on_fork = t->reset_on_fork;
+    }
+    if (attr.sched_flags & SCHED_FLAG_KEEP_PARAMS)
+        p.rt_priority = t->rt_priority;
+    if (is_realtime(p.policy) || (attr.sched_flags & SCHED_FLAG_KEEP_PARAMS))
+        p.nice = t->nice;
+    thread_put(t);
     return set_policy(tid, &p);
 }
 
@@ -273,6 +296,7 @@ SYSCALL_DEFINE4(sched_getattr, pid_t, tid, struct sched_attr __user *, uattr, un
         return ptr_err(t);
     attr.size = min_t(size_t, size, sizeof(attr));
     attr.sched_policy = t->policy;
+    attr.sched_flags = t->reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0;
     attr.sched_priority = t->rt_priority;
     attr.sched_nice = is_realtime(t->policy) ? 0 : t->nice;
     thread_put(t);

@@ -255,6 +255,7 @@ static void sleep_timer_fired(struct timer *t)
 int schedule_until(ktime_t deadline)
 {
     struct sleep_timer st;
+    u64 slack;
 
     if (likely(deadline == KTIME_MAX)) {
         schedule();
@@ -266,7 +267,8 @@ int schedule_until(ktime_t deadline)
     }
     timer_init(&st.timer, sleep_timer_fired);
     st.thread = current;
-    timer_start(&st.timer, deadline);
+    slack = current->rt_priority ? 0 : current->timer_slack;
+    timer_start_range(&st.timer, deadline, deadline + min(slack, KTIME_MAX - 1 - deadline));
     schedule();
     return timer_cancel_sync(&st.timer) ? 0 : -ETIME;
 }
@@ -504,7 +506,7 @@ void sched_tick(bool user)
         cpu->counters.system += ns;
     }
     if (t->process)
-        itimers_tick(&t->process->itimers, user, ns);
+        itimers_tick(&t->process->itimers, user);
     spin_lock_raw(&rq->lock);
     if (t->sched_class->tick(rq, t, ns))
         reschedule(rq);

@@ -3,7 +3,8 @@
  * Interval timers of a process: setitimer(2), getitimer(2), alarm(2).
  *
  * ITIMER_REAL is a timer on the monotonic clock, whose interrupt sends SIGALRM. ITIMER_VIRTUAL and
- * ITIMER_PROF count the process's run time, which the tick measures; so does RLIMIT_CPU.
+ * ITIMER_PROF count the process's run time down; RLIMIT_CPU looks at its sum. The tick does it: a
+ * thread that it finds running is charged with what it has run, exactly, since it was found before.
  */
 #include <vellum/process.h>
 #include <vellum/syscall.h>
@@ -65,26 +66,30 @@ static void count_down(struct itimer_set *set, unsigned which, int signo, u64 ns
 }
 
 /* SIGXCPU each second beyond the soft limit, SIGKILL at the hard one (getrlimit(2)). */
-static void check_cpu_limit(struct process *p, u64 tick_ns)
+static void check_cpu_limit(struct process *p, u64 used, u64 ran)
 {
     struct rlimit64 *limit = &p->limits[RLIMIT_CPU];
-    u64 soft = READ_ONCE(limit->rlim_cur), used;
+    u64 soft = READ_ONCE(limit->rlim_cur);
 
     if (likely(soft == RLIM64_INFINITY))
         return;
-    used = p->dead_threads.user_ns + p->dead_threads.system_ns + thread_run_time(current);
     if (used >= READ_ONCE(limit->rlim_max) * NSEC_PER_SEC && limit->rlim_max != RLIM64_INFINITY)
         signal_send_process(p, SIGKILL, NULL);
-    else if (used >= soft * NSEC_PER_SEC && (used - soft * NSEC_PER_SEC) % NSEC_PER_SEC < tick_ns)
+    else if (used >= soft * NSEC_PER_SEC && (used - soft * NSEC_PER_SEC) % NSEC_PER_SEC < ran)
         signal_send_process(p, SIGXCPU, NULL);
 }
 
-void itimers_tick(struct itimer_set *set, bool user, u64 ns)
+void itimers_tick(struct itimer_set *set, bool user)
 {
+    struct thread *t = current;
+    u64 total = thread_run_time(t), ran = total - t->charged, used;
+
+    t->charged = total;
+    used = __atomic_add_fetch(&set->charged, ran, __ATOMIC_RELAXED);
     if (user)
-        count_down(set, VIRTUAL, SIGVTALRM, ns);
-    count_down(set, PROF, SIGPROF, ns);
-    check_cpu_limit(set->process, ns);
+        count_down(set, VIRTUAL, SIGVTALRM, ran);
+    count_down(set, PROF, SIGPROF, ran);
+    check_cpu_limit(set->process, used, ran);
     if (unlikely(!hlist_empty(&set->process->cpu_timers)))
         posix_timers_tick(set->process);
 }

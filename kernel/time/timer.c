@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers: on each CPU a tree ordered by expiry, whose first entry (or the tick, if that is earlier)
- * is what the CPU's one-shot clock event is set to.
+ * Timers: on each CPU a tree ordered by the latest time to fire, whose first entry (or the tick, if
+ * that is earlier) is what the CPU's one-shot clock event is set to. A timer may be allowed some slack
+ * (prctl(2), PR_SET_TIMERSLACK): when the event comes, all from the first on whose earliest time has
+ * passed fire with it, and so those that are close together cost one interrupt.
  *
  * The tick, HZ times a second, samples who is running and counts time slices; an idle CPU has none.
  * The event is set only when the earliest time changes; an interrupt that finds nothing due (its
@@ -33,7 +35,7 @@ static struct timer_queue *queue_of(struct cpu *cpu)
 
 static bool earlier(const struct rb_node *a, const struct rb_node *b)
 {
-    return rb_entry(a, struct timer, node)->expires < rb_entry(b, struct timer, node)->expires;
+    return rb_entry(a, struct timer, node)->latest < rb_entry(b, struct timer, node)->latest;
 }
 
 static struct timer *first_timer(struct timer_queue *q)
@@ -47,7 +49,7 @@ static struct timer *first_timer(struct timer_queue *q)
 static void program(struct timer_queue *q)
 {
     struct timer *first = first_timer(q);
-    ktime_t next = first ? min(first->expires, q->next_tick) : q->next_tick;
+    ktime_t next = first ? min(first->latest, q->next_tick) : q->next_tick;
 
     if (next == q->programmed)
         return;
@@ -85,6 +87,11 @@ static bool unqueue(struct timer_queue *q, struct timer *t)
 
 void timer_start(struct timer *t, ktime_t expires)
 {
+    timer_start_range(t, expires, expires);
+}
+
+void timer_start_range(struct timer *t, ktime_t expires, ktime_t latest)
+{
     unsigned long flags = irq_save();
     struct timer_queue *q, *here;
 
@@ -99,6 +106,7 @@ void timer_start(struct timer *t, ktime_t expires)
         spin_lock_raw(&q->lock);
     }
     t->expires = expires;
+    t->latest = latest;
     t->queued = true;
     rb_add_cached(&t->node, &q->timers, earlier);
     if (q == here && first_timer(q) == t)

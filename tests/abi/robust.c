@@ -40,6 +40,8 @@ static void calls(void)
 {
     struct head *got = NULL;
     size_t size = 0;
+    if (qemu_user_lacks("robust lists"))
+        return;
     prepare();
     CHECK_FAIL(syscall(SYS_set_robust_list, head, 8), EINVAL, "set_robust_list: another size");
     CHECK_EQ(syscall(SYS_get_robust_list, 0, &got, &size), 0, "get_robust_list");
@@ -49,15 +51,19 @@ static void calls(void)
     CHECK_FAIL(syscall(SYS_get_robust_list, 1 << 28, &got, &size), ESRCH, "no such thread");
     CHECK_FAIL(syscall(SYS_get_robust_list, 0, unmapped_page(), &size), EFAULT, "a bad pointer");
     if (geteuid() == 0)
-        CHECK_EQ(IN_CHILD(become_user(1000);
-                          _exit(syscall(SYS_get_robust_list, getppid(), &got, &size) < 0 ? errno : 0)),
-                 EPERM, "another user's is not told");
-    pid_t child = CHILD(_exit(syscall(SYS_get_robust_list, 0, &got, &size) == 0 && got != head ? 0 : 1));
+        CHECK_EQ(
+            IN_CHILD(become_user(1000);
+                     _exit(syscall(SYS_get_robust_list, getppid(), &got, &size) < 0 ? errno : 0)),
+            EPERM, "another user's is not told");
+    pid_t child =
+        CHILD(_exit(syscall(SYS_get_robust_list, 0, &got, &size) == 0 && got != head ? 0 : 1));
     CHECK_EQ(end_of(child), 0, "fork does not inherit it");
 }
 
 static void ends(void)
 {
+    if (qemu_user_lacks("robust lists"))
+        return;
     prepare();
     CHECK_EQ(IN_CHILD(hold(3, 0)), 0, "a child ends with three locks");
     for (int i = 0; i < 3; i++)
@@ -75,8 +81,8 @@ static void ends(void)
         SKIP("exec", "not under this qemu-user");
         return;
     }
-    CHECK_EQ(IN_CHILD(hold(2, 0); int null = open("/dev/null", O_RDWR); dup2(null, 1); dup2(null, 2);
-                      execl(check_state->self, "self", "--probe", NULL)),
+    CHECK_EQ(IN_CHILD(hold(2, 0); int null = open("/dev/null", O_RDWR); dup2(null, 1);
+                      dup2(null, 2); execl(check_state->self, "self", "--probe", NULL)),
              0, "one replaces its program");
     CHECK_EQ(entries[0].word, FUTEX_OWNER_DIED, "exec gives locks up as well");
 }
@@ -92,6 +98,8 @@ static void *end_with_lock(void *argument)
 
 static void waiters(void)
 {
+    if (qemu_user_lacks("robust lists"))
+        return;
     prepare();
     struct timespec t = {20, 0};
     pid_t child = CHILD({
@@ -118,6 +126,8 @@ static void waiters(void)
 
 static void hostile(void)
 {
+    if (qemu_user_lacks("robust lists"))
+        return;
     prepare();
     struct head *bad = unmapped_page();
     CHECK_EQ(IN_CHILD(syscall(SYS_set_robust_list, bad, sizeof(*bad))), 0, "a list at no memory");

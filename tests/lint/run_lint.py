@@ -91,6 +91,13 @@ def same_files(_):
         raise Failure("only on one machine: " + ", ".join(only))
 
 
+@test("lint", arches=(None,), weight=5)
+def compatibility(_):
+    """docs/compatibility.md says what the sources say."""
+    if call(["tools/compatibility.py", "--check"]).status != 0:
+        raise Failure("docs/compatibility.md is not up to date: make docs")
+
+
 @test("lint", arches=(None,), weight=1)
 def unfinished(_):
     words = r"\b(TODO|FIXME|XXX|HACK)\b"

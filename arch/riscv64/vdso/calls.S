@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The functions of the vDSO that are a system call and nothing else. Unwinders know a signal frame by
- * the two instructions of __vdso_rt_sigreturn: they have no short form, and stay as they are. It is
- * the object's entry point, which is how the kernel finds it.
+ * the two instructions of __vdso_rt_sigreturn: they have no short form, and stay as they are. They must
+ * not find unwind information for them, which they would believe instead. It is the object's entry
+ * point, which is how the kernel finds it.
  */
 #include <asm/unistd.h>
 
@@ -19,11 +20,7 @@
 .endm
 
     .text
-    .cfi_startproc
-    .cfi_signal_frame
-    nop /* unwinders look up the return address less one */
     CALL __vdso_rt_sigreturn, __NR_rt_sigreturn
-    .cfi_endproc
     .size __vdso_rt_sigreturn, . - __vdso_rt_sigreturn
 
     CALL __vdso_getcpu, __NR_getcpu
