@@ -14,6 +14,7 @@
 #include <vellum/uaccess.h>
 #include <linux/audit.h>
 #include <linux/elf.h>
+#include <linux/rseq.h>
 #include <linux/uio.h>
 
 #define OPTIONS                                                                                    \
@@ -220,6 +221,18 @@ static long syscall_info(struct thread *t, size_t size, void __user *data)
     return copy_to_user(data, &info, min(size, actual)) ? -EFAULT : (long)actual;
 }
 
+/* Where the thread keeps its restartable sequence (rseq(2)), for those that checkpoint programs. */
+static long rseq_configuration(struct thread *t, size_t size, void __user *data)
+{
+    struct ptrace_rseq_configuration c = {
+        .rseq_abi_pointer = t->rseq,
+        .rseq_abi_size = sizeof(struct rseq),
+        .signature = t->rseq_signature,
+    };
+
+    return copy_to_user(data, &c, min(size, sizeof(c))) ? -EFAULT : (long)sizeof(c);
+}
+
 /* ---- control --------------------------------------------------------------------------------------------------- */
 
 static long set_options(struct thread *t, unsigned long options)
@@ -291,6 +304,8 @@ static long stopped_request(struct thread *t, long request, unsigned long addres
                                  request == PTRACE_SETREGSET);
     case PTRACE_GET_SYSCALL_INFO:
         return syscall_info(t, address, (void __user *)data);
+    case PTRACE_GET_RSEQ_CONFIGURATION:
+        return rseq_configuration(t, address, (void __user *)data);
     case PTRACE_LISTEN:
         return listen(t);
     default:

@@ -46,6 +46,10 @@ static void general(void)
     CHECK_FAIL(trace(PTRACE_GETREGSET, child, 0x7777, (unsigned long)&iov), EINVAL,
                "a set that is not there");
     CHECK_FAIL(trace(PTRACE_GETREGSET, child, NT_PRSTATUS, 8), EFAULT, "no iovec");
+    struct ptrace_rseq_configuration rseq = {0};
+    CHECK_EQ(trace(PTRACE_GET_RSEQ_CONFIGURATION, child, sizeof(rseq), (unsigned long)&rseq),
+             sizeof(rseq), "PTRACE_GET_RSEQ_CONFIGURATION");
+    CHECK(rseq.flags == 0 && rseq.rseq_abi_pointer % 32 == 0, "tells where, if anywhere");
     PC(r) += BREAKPOINT_SIZE;
     CHECK_EQ(registers_set(child, &r), 0, "PTRACE_SETREGSET");
     CHECK_EQ(registers(child, &again), 0, "read again");
