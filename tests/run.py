@@ -19,7 +19,10 @@ PARTS = {
     "lint": ["lint.run_lint"],
     "unit": ["unit.run_unit"],
     "abi": ["abi.run_abi"],
-    "boot": ["boot.commands", "boot.machines", "boot.terminal", "boot.programs", "boot.bugs", "boot.debuggers"],
+    "boot": [
+        *["boot.commands", "boot.machines", "boot.terminal", "boot.programs"],
+        *["boot.procps", "boot.bugs", "boot.debuggers"],
+    ],
     "debian": ["debian.run_debian", "debian.python_modules"],
     "fuzz": ["fuzz.run_fuzz"],
     "stress": ["stress.run_stress"],

@@ -112,6 +112,8 @@ void process_get(struct process *p);
 void process_put(struct process *p);
 void thread_put(struct thread *t);
 pid_t pid_last(void); /* the number given most recently */
+/* The process whose directory /proc/PID the open file is, with a reference; or NULL. (procfs) */
+struct process *process_of_directory(const struct file *file);
 /* Visit all processes in order of pid: the first with pid >= from, with a reference; or NULL. */
 struct process *process_next(pid_t from);
 

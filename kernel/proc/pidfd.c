@@ -108,16 +108,31 @@ static int send(struct process *p, int signo, const siginfo_t __user *uinfo)
     return error || signo == 0 ? error : signal_send_process(p, signo, &info);
 }
 
+/* Signals may be sent through a directory /proc/PID as well (pidfd_send_signal(2)). */
+static struct process *signal_target(int fd)
+{
+    bool nonblock;
+    struct process *p = pidfd_process(fd, &nonblock), *named = NULL;
+    struct fd_ref ref;
+
+    if (!is_err(p))
+        return p;
+    ref = fd_get(fd);
+    if (ref.file)
+        named = process_of_directory(ref.file);
+    fd_put(ref);
+    return named ? named : p;
+}
+
 SYSCALL_DEFINE4(pidfd_send_signal, int, fd, int, signo, const siginfo_t __user *, uinfo, unsigned,
                 flags)
 {
     struct process *p;
-    bool nonblock;
     int error;
 
     if (flags)
         return -EINVAL;
-    p = pidfd_process(fd, &nonblock);
+    p = signal_target(fd);
     if (is_err(p))
         return ptr_err(p);
     error = signo < 0 || signo > SIGNALS ? -EINVAL : send(p, signo, uinfo);

@@ -327,6 +327,16 @@ static const struct inode_ops object_link_inode_ops = {
     .refresh = take_owner,
 };
 
+struct process *process_of_directory(const struct file *file)
+{
+    struct proc_inode *pi = file->ops == &directory_ops ? proc_inode(file->inode) : NULL;
+
+    if (!pi || pi->entry != &process_directory || pi->thread)
+        return NULL;
+    process_get(pi->process);
+    return pi->process;
+}
+
 static void free_inode(struct inode *inode)
 {
     struct proc_inode *pi = proc_inode(inode);
