@@ -63,14 +63,14 @@ static volatile int mine, theirs, both, rounds_done;
 static volatile int seen_by_them;
 static _Atomic int round_number;
 
-#define ROUNDS 400
+#define ROUNDS 200
 
 static void *light(void *argument)
 {
     (void)argument;
     for (int i = 1; i <= ROUNDS; i++) {
         while (round_number != i)
-            ;
+            sched_yield();
         theirs = 1;
         atomic_signal_fence(memory_order_seq_cst); /* the compiler only */
         seen_by_them = mine;
@@ -94,7 +94,7 @@ static void barrier(void)
         membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
         int seen = theirs;
         while (rounds_done != i)
-            ;
+            sched_yield();
         both += !seen && !seen_by_them;
     }
     thread_end(thread);
