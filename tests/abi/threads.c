@@ -318,6 +318,8 @@ static void *fork_in_thread(void *argument)
 static void forks(void)
 {
     int lock = 1;
+    if (qemu_user_lacks("fork with threads"))
+        return;
     start_many();
     CHECK_EQ(thread_end(thread_start(fork_in_thread, &lock)), 0,
              "fork in a thread: the child has that thread alone, with its variables");
