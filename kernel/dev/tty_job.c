@@ -5,6 +5,7 @@
  */
 #include "tty_internal.h"
 #include <vellum/process.h>
+#include <vellum/syscall.h>
 
 bool is_controlling(struct tty *tty)
 {
@@ -161,6 +162,21 @@ void tty_hang_up(struct tty *tty, bool leader_leaves)
         hang_up_group(foreground);
     if (leader)
         process_put(leader);
+}
+
+/* The current terminal, as a new login wants it: nobody else has it open any more. */
+SYSCALL_DEFINE0(vhangup)
+{
+    struct tty *tty;
+
+    if (!capable(CAP_SYS_TTY_CONFIG))
+        return -EPERM;
+    tty = controlling_terminal(current->process);
+    if (tty) {
+        tty_hang_up(tty, false);
+        tty_put(tty);
+    }
+    return 0;
 }
 
 int set_foreground(struct tty *tty, pid_t pgrp)

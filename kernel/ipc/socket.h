@@ -38,7 +38,6 @@ enum {
 };
 enum { SCM_RIGHTS = 1, SCM_CREDENTIALS = 2 };
 #define SCM_MAX_FD 253
-#define SOMAXCONN  4096
 
 struct ucred_user { /* struct ucred */
     u32 pid;

@@ -16,7 +16,9 @@
 #include <vellum/seq_file.h>
 
 #define DEFAULT_BUFFER 212992
-#define DEFAULT_DEPTH  10 /* datagrams in a queue, net.unix.max_dgram_qlen */
+
+int socket_backlog_max = 4096;
+int socket_queue_depth = 10;
 
 struct ucred_user current_ucred(void)
 {
@@ -48,7 +50,7 @@ struct unix_socket *unix_create(unsigned type)
     wait_queue_init(&s->room_wait);
     s->send_limit = s->receive_limit = DEFAULT_BUFFER;
     s->low_water = 1;
-    s->backlog = DEFAULT_DEPTH;
+    s->backlog = socket_queue_depth;
     unix_list_add(s);
     return s;
 }
@@ -139,8 +141,8 @@ int unix_listen(struct unix_socket *s, int backlog)
 
     if (s->type == SOCK_DGRAM)
         return -EOPNOTSUPP;
-    if ((unsigned)backlog > SOMAXCONN)
-        backlog = SOMAXCONN;
+    if ((unsigned)backlog > (unsigned)socket_backlog_max)
+        backlog = socket_backlog_max;
     spin_lock(&s->lock);
     if (!s->address || s->state == UNIX_CONNECTED) {
         error = -EINVAL;

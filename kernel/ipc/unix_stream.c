@@ -110,7 +110,7 @@ void unix_message_free(struct unix_message *m)
     struct unix_socket *s = m->sender;
 
     assert(!m->rights);
-    if ((u32)atomic_add_return(&s->charged, -(int)m->charge) * 4 <= s->send_limit)
+    if ((u64)atomic_add_return(&s->charged, -(int)m->charge) * 4 <= s->send_limit)
         if (unlikely(wait_queue_active(&s->write_wait)))
             wake_up(&s->write_wait, ~0u, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
     unix_put(s);

@@ -307,6 +307,28 @@ static void leader_leaves(void)
     close(m);
 }
 
+static void hang_up(void)
+{
+    char name[64];
+    int m = open_master(name, 0);
+    pid_t pid = CHILD({
+        REQUIRE(setsid() > 0);
+        int s = open(name, O_RDWR);
+        REQUIRE(s >= 0);
+        handle_flags(SIGHUP, on_signal, 0);
+        CHECK_EQ(syscall(SYS_vhangup), 0, "vhangup");
+        CHECK_FAIL(write(s, "x", 1), EIO, "takes the terminal from who has it open");
+        CHECK_EQ(read(s, got, 1), 0, "for good");
+        int again = open(name, O_RDWR | O_NOCTTY);
+        CHECK(again >= 0 && write(again, "new", 3) == 3, "it can be opened anew");
+        become_user(1000);
+        CHECK_FAIL(syscall(SYS_vhangup), EPERM, "root may do that");
+    });
+    CHECK(reads_as(m, "new"), "and then works");
+    CHECK_EQ(end_of(pid), 0, "child");
+    close(m);
+}
+
 static void many(void)
 {
     int m[64], s[64], good = 1;
@@ -329,4 +351,4 @@ static void many(void)
 }
 
 CHECK_MAIN(CASE(names), CASE(both_ways), CASE(blocking), CASE(packets), CASE(sessions),
-           CASE(leader_leaves), CASE(many))
+           CASE(leader_leaves), CASE(hang_up), CASE(many))

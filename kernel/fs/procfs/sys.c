@@ -247,9 +247,23 @@ static const struct proc_entry fs_entries[] = {
     PROC_VALUE("suid_dumpable", 0644, &suid_dumpable, 0, 2),
     {0},
 };
+static const struct proc_entry net_core_entries[] = {
+    PROC_VALUE("somaxconn", 0644, &socket_backlog_max, 0, INT32_MAX),
+    {0},
+};
+static const struct proc_entry net_unix_entries[] = {
+    PROC_VALUE("max_dgram_qlen", 0644, &socket_queue_depth, 0, INT32_MAX),
+    {0},
+};
+static const struct proc_entry net_entries[] = {
+    PROC_DIRECTORY("core", net_core_entries),
+    PROC_DIRECTORY("unix", net_unix_entries),
+    {0},
+};
 const struct proc_entry sys_entries[] = {
     PROC_DIRECTORY("fs", fs_entries),
     PROC_DIRECTORY("kernel", kernel_entries),
+    PROC_DIRECTORY("net", net_entries),
     PROC_DIRECTORY("vm", vm_entries),
     {0},
 };
