@@ -389,6 +389,7 @@ struct file *file_object(const char *name, const struct file_ops *ops, void *obj
 /* Other operations than the inode's, from file_ops->open. */
 void file_set_ops(struct file *file, const struct file_ops *ops);
 u64 file_count(void); /* open files in the machine */
+u64 file_max(void);   /* most of them, but for those with CAP_SYS_ADMIN (ENFILE) */
 /* An inode on the anonymous super block. */
 struct inode *inode_anonymous(mode_t mode);
 

@@ -198,6 +198,11 @@ extern atomic_long_t count_cached, count_shared, count_tables, count_stacks, cou
 /* Frames that private mappings may come to need. */
 extern atomic_long_t count_committed;
 u64 frames_free(void);
+/* So few are free that requests of user space fail, or nearly so. */
+bool frames_are_short(void);
+/* Nothing is left: end a process (kernel/proc/oom.c). Returns whether it makes sense to try again.
+ * => may sleep */
+extern bool (*mm_out_of_memory)(void);
 u64 frames_reserve(void);              /* that only the kernel may take */
 u64 buddy_free_blocks(unsigned order); /* for /proc/buddyinfo */
 /* Return the frames that processors keep for themselves to the buddy allocator. => interrupts on */

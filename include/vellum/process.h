@@ -87,8 +87,12 @@ struct process {
     } dead_threads, dead_children;
     u64 start_time; /* monotonic ns */
     int oom_score_adj;
-    u32 core_filter; /* which mappings a core file has: bits of core(5) */
+    ktime_t oom_victim_since; /* chosen by the out-of-memory killer; 0: not */
+    u32 core_filter;          /* which mappings a core file has: bits of core(5) */
 };
+
+extern u64 threads_max;             /* of all users together; from the amount of memory */
+extern atomic_long_t threads_alive; /* structures */
 
 #define PID_MAX 32768 /* numbers are below; as kernel.pid_max is on Linux */
 

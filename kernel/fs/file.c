@@ -20,12 +20,21 @@ u64 file_count(void)
     return atomic_read(&files_open);
 }
 
+/* A kilobyte each may take a tenth of memory, as on Linux. */
+u64 file_max(void)
+{
+    return max(boot_memory_total() / 1024 / 10, 8192UL);
+}
+
 struct file *file_alloc(void)
 {
-    struct file *file = object_alloc(file_cache, ALLOC_KERNEL | ALLOC_ZERO);
+    struct file *file;
 
+    if (unlikely(file_count() >= file_max()) && !capable(CAP_SYS_ADMIN))
+        return err_ptr(-ENFILE);
+    file = object_alloc(file_cache, ALLOC_KERNEL | ALLOC_ZERO);
     if (!file)
-        return NULL;
+        return err_ptr(-ENOMEM);
     ref_init(&file->refs);
     mutex_init(&file->pos_mutex);
     spin_init(&file->lock);
@@ -98,8 +107,8 @@ struct file *file_anonymous(struct inode *inode, const struct file_ops *ops, uns
     struct file *file = file_alloc();
     struct dentry *d;
 
-    if (!file)
-        return err_ptr(-ENOMEM);
+    if (is_err(file))
+        return file;
     d = dentry_alloc(NULL, &name);
     if (!d) {
         file_free(file);
@@ -121,8 +130,8 @@ struct file *file_anonymous_again(struct file *first, const struct file_ops *ops
 {
     struct file *file = file_alloc();
 
-    if (!file)
-        return err_ptr(-ENOMEM);
+    if (is_err(file))
+        return file;
     file->path = first->path;
     path_get(&file->path);
     file->inode = first->inode;

@@ -205,7 +205,8 @@ static inline void user_walk_end(struct user_walk *u)
 /* ---- file.c, open.c ---------------------------------------------------------------------------- */
 
 void file_cache_init(void);
-struct file *file_alloc(void);         /* one reference, cred taken, the rest zero */
+/* One reference, cred taken, the rest zero; or err_ptr (-ENOMEM, -ENFILE). */
+struct file *file_alloc(void);
 void file_free(struct file *file);     /* one that was never opened */
 unsigned file_mode_of(unsigned flags); /* FILE_READ, FILE_WRITE by O_ACCMODE */
 int fd_duplicate(unsigned fd, unsigned min, bool close_on_exec);

@@ -64,8 +64,8 @@ static struct file *open_result(struct walk *w, const struct open_request *r)
     struct file *file = file_alloc();
     int error = 0;
 
-    if (!file)
-        return err_ptr(-ENOMEM);
+    if (is_err(file))
+        return file;
     walk_take(w, &file->path);
     file->inode = file->path.dentry->inode;
     file->flags = (r->flags & ~(unsigned)OPEN_ONLY);

@@ -153,7 +153,7 @@ static ssize_t pipe_put(struct pipe *p, struct iov_iter *it, size_t n)
     while (done < n) {
         slot = pipe_slot(p, p->head);
         if (unlikely(!*slot)) {
-            *slot = page_alloc(ALLOC_KERNEL);
+            *slot = page_alloc(ALLOC_USER);
             if (!*slot)
                 return done ? (ssize_t)done : -ENOMEM;
         }

@@ -26,6 +26,8 @@
 #include <vellum/sync.h>
 
 #define BATCH        16
+#define EASY_ORDER   3 /* larger blocks may be missing though memory is not short */
+#define OOM_ROUNDS   3
 #define BLOCK_FRAMES (1UL << MAX_ORDER)
 
 static struct {
@@ -208,7 +210,26 @@ static struct page *try_alloc(unsigned order, unsigned flags)
     return page;
 }
 
-/* Nothing left: get back what caches hold, and try again. */
+static bool nobody_to_end(void)
+{
+    return false;
+}
+
+bool (*mm_out_of_memory)(void) = nobody_to_end;
+
+bool frames_are_short(void)
+{
+    return READ_ONCE(buddy.free) < buddy.reserve + buddy.reserve / 2;
+}
+
+/* Who is about to end gives back more than it takes; and the kernel's own threads must go on. */
+static bool may_use_reserve(void)
+{
+    return !current->process || (current->work & WORK_KILLED);
+}
+
+/* Nothing left: get back what caches hold, and try again; then let a process be ended. Requests of
+ * user space only fail: the fault is taken again without locks, and asks for that itself. */
 static __noinline struct page *alloc_slow(unsigned order, unsigned flags)
 {
     struct page *page;
@@ -216,11 +237,19 @@ static __noinline struct page *alloc_slow(unsigned order, unsigned flags)
     if (flags & ALLOC_ATOMIC)
         return NULL;
     assert_may_sleep();
-    shrink_all();
-    object_caches_shrink();
-    frames_drain_all();
-    page = try_alloc(order, flags);
-    return page || flags & ALLOC_USER ? page : try_alloc(order, flags | ALLOC_ATOMIC);
+    for (unsigned round = 0;; round++) {
+        shrink_all();
+        object_caches_shrink();
+        frames_drain_all();
+        page = try_alloc(order, flags);
+        if (page)
+            return page;
+        if (may_use_reserve())
+            return try_alloc(order, flags | ALLOC_ATOMIC);
+        if ((flags & ALLOC_USER) || order > EASY_ORDER || round == OOM_ROUNDS ||
+            !mm_out_of_memory())
+            return NULL;
+    }
 }
 
 struct page *pages_alloc(unsigned order, unsigned flags)

@@ -55,8 +55,11 @@ static int check_flags(const struct clone_args_k *args)
 static int charge_user(void)
 {
     struct user *user = current->cred->user;
-    u64 n = atomic_inc_return(&user->processes);
+    u64 n;
 
+    if ((u64)atomic_read(&threads_alive) >= threads_max)
+        return -EAGAIN;
+    n = atomic_inc_return(&user->processes);
     if (n > process_limit(RLIMIT_NPROC) && user != &root_user && !capable(CAP_SYS_RESOURCE) &&
         !capable(CAP_SYS_ADMIN)) {
         atomic_dec(&user->processes);

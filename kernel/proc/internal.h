@@ -153,4 +153,10 @@ bool group_has_stopped(struct process_group *g);
 struct inode;
 struct cred *cred_for_exec(const struct inode *inode, bool nosuid, bool *secure);
 
+/* ---- oom.c ---------------------------------------------------------------------------------------- */
+
+/* End the process that has most memory, or wait for one that is ending; for a moment. Returns whether
+ * it makes sense to try again. => may sleep */
+bool out_of_memory(void);
+
 #endif

@@ -20,6 +20,7 @@ struct process *init_process;
 static struct object_cache *process_cache;
 
 /* What the first process starts with, and Linux's defaults (getrlimit(2)). */
+u64 threads_max = 64;
 static const struct rlimit64 first_limits[RLIM_NLIMITS] = {
     [RLIMIT_CPU] = {RLIM64_INFINITY, RLIM64_INFINITY},
     [RLIMIT_FSIZE] = {RLIM64_INFINITY, RLIM64_INFINITY},
@@ -274,6 +275,7 @@ static u64 current_limit(unsigned resource)
 void process_init(void)
 {
     mm_limit = current_limit;
+    mm_out_of_memory = out_of_memory;
     process_cache = object_cache_create("process", sizeof(struct process), CACHE_LINE);
     if (!process_cache)
         panic("no memory for processes");
@@ -304,8 +306,9 @@ static void limits_init(struct rlimit64 *limits)
     u64 threads;
 
     memory_counts(&counts);
-    /* As many threads as would fill half of memory with their stacks and tables. */
-    threads = clamp(counts.total * PAGE_SIZE / (8 * KERNEL_STACK_SIZE), 64UL, 32767UL);
+    /* As many threads as would fill an eighth of memory with their stacks; half of them for a user. */
+    threads_max = clamp(counts.total * PAGE_SIZE / (8 * KERNEL_STACK_SIZE), 64UL, PID_MAX - 1UL);
+    threads = threads_max / 2;
     memcpy(limits, first_limits, sizeof(first_limits));
     limits[RLIMIT_NPROC] = limits[RLIMIT_SIGPENDING] = (struct rlimit64){threads, threads};
 }

@@ -13,6 +13,7 @@
 #include <vellum/time.h>
 
 static struct object_cache *thread_cache;
+atomic_long_t threads_alive;
 
 struct thread *thread_alloc(struct process *process)
 {
@@ -30,6 +31,7 @@ struct thread *thread_alloc(struct process *process)
     if (process)
         process_get(process);
     ref_init(&t->refs);
+    atomic_inc(&threads_alive);
     t->cred = cred_get(&root_cred);
     t->cpu = this_cpu();
     t->affinity = cpus_online;
@@ -57,6 +59,7 @@ struct thread *thread_copy(struct process *process)
     process_get(process);
     t->work = 0;
     ref_init(&t->refs);
+    atomic_inc(&threads_alive);
     t->tid = 0;
     cred_get(t->cred);
     t->start_time = ktime_get();
@@ -102,6 +105,7 @@ void thread_put(struct thread *t)
         tracee_free(t->tracee);
     if (t->process)
         process_put(t->process);
+    atomic_dec(&threads_alive);
     object_free(thread_cache, t);
 }
 

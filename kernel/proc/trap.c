@@ -12,6 +12,8 @@
 #include <vellum/printk.h>
 #include <vellum/symbols.h>
 
+#define OOM_ROUNDS 10
+
 /* ---- bugs of the kernel ---------------------------------------------------------------------------- */
 
 /* Which stack page a fault hit decides what it is called. */
@@ -73,9 +75,12 @@ static void send_fault(vaddr_t address, int outcome)
     case FAULT_BUS:
         signal_fault(SIGBUS, BUS_ADRERR, address);
         break;
-    case FAULT_OOM:
-        pr_err("out of memory: process %d (%s) killed", current->process->pid, current->comm);
-        signal_send_process(current->process, SIGKILL, NULL);
+    case FAULT_OOM: /* taken again, unless it was us who had to go, or nobody could */
+        if (!out_of_memory()) {
+            pr_err("Out of memory: no other process to kill than %d (%s)", current->process->pid,
+                   current->comm);
+            signal_send_process(current->process, SIGKILL, NULL);
+        }
         break;
     }
 }
@@ -101,6 +106,13 @@ void trap_page_fault(struct trap_frame *frame, vaddr_t address, u32 access)
     irq_enable();
     outcome = page_fault(address, access);
     if (likely(outcome == FAULT_OK))
+        return;
+    /* A copy cannot be taken again for ever: its caller may hold what the others wait for. */
+    for (int i = 0; outcome == FAULT_OOM && !user && i < OOM_ROUNDS && !fatal_signal_pending() &&
+                    out_of_memory();
+         i++)
+        outcome = page_fault(address, access);
+    if (outcome == FAULT_OK)
         return;
     if (user)
         send_fault(address, outcome);

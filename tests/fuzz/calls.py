@@ -47,11 +47,13 @@ def definitions():
 
 
 def main():
-    there = re.findall(r"extern syscall_fn sys_(\w+);", open(sys.argv[1]).read())
+    table = open(sys.argv[1]).read()
+    there = re.findall(r"extern syscall_fn sys_(\w+);", table)
     known = dict(definitions())
     for name in there:
         kinds = ", ".join("K_" + kind(a) for a in known.get(name, []))
-        print(f'    {{"{name}", __NR_{name}, {len(known.get(name, []))}, {{{kinds or 0}}}}},')
+        number = re.search(rf"\[([^]]+)\] = sys_{name},", table).group(1)
+        print(f'    {{"{name}", {number}, {len(known.get(name, []))}, {{{kinds or 0}}}}},')
 
 
 main()

@@ -169,8 +169,9 @@ FACT(show_arch, "%s\n", ARCH_NAME)
 FACT(show_max_map_count, "%d\n", MAX_MAP_COUNT)
 FACT(show_mmap_min_addr, "%lu\n", (unsigned long)USER_START)
 FACT(show_min_free, "%llu\n", (unsigned long long)frames_reserve() * (PAGE_SIZE / 1024))
-FACT(show_file_max, "%lld\n", (long long)INT64_MAX)
-FACT(show_file_nr, "%llu\t0\t%lld\n", (unsigned long long)file_count(), (long long)INT64_MAX)
+FACT(show_file_max, "%llu\n", (unsigned long long)file_max())
+FACT(show_threads_max, "%llu\n", (unsigned long long)threads_max)
+FACT(show_file_nr, "%llu\t0\t%lld\n", (unsigned long long)file_count(), (long long)file_max())
 FACT(show_nr_open, "%d\n", NOFILE_MAX)
 FACT(show_overflow_id, "65534\n")
 FACT(show_entropy, "256\n") /* bits: the generator has been seeded and needs no more */
@@ -204,7 +205,7 @@ static const struct proc_entry kernel_entries[] = {
     PROC_KNOB("randomize_va_space", 0644, show_randomize, write_randomize),
     FACT_ENTRY("sched_rr_timeslice_ms", show_time_slice),
     FACT_ENTRY("tainted", show_zero),
-    FACT_ENTRY("threads-max", show_pid_max),
+    FACT_ENTRY("threads-max", show_threads_max),
     FACT_ENTRY("version", show_os_version),
     {0},
 };
