@@ -44,7 +44,7 @@ def scripts(arch):
     return [f for f in found if f not in helpers and f.split(".")[0] not in ABSENT.get(arch, ())]
 
 
-def archive(*more):
+def archive():
     """The driver and the scripts as a tar file, for standard input."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as tar:
