@@ -11,7 +11,7 @@ chmod 751 n; stat -c %A n; chmod u-x,g+w n; stat -c %a n; chown 12:34 n; stat -c
 install -m 640 n a/inst; stat -c %a a/inst; mkfifo p; (cat p >q) & echo through >p; wait; cat q; mknod z c 1 5; stat -c '%F %t,%T' z
 truncate -s 1M sparse; stat -c '%s %b' sparse; dd if=/dev/zero of=dd bs=1k count=64 seek=10 2>/dev/null; stat -c %s dd; head -c 5000 /dev/urandom | wc -c
 expr 6 \* 7; factor 1234567890; numfmt --to=iec 123456789; date -u -d @86400 +%F; basename /a/b.c .c; dirname /a/b.c; pathchk x && echo ok
-env -i A=1 env; nice -n 5 nice; printf 'x\ty\n' | expand; fold -w 10 <<<"a long line to fold"; fmt -w 20 <<<"words to be filled into lines"
+env -i A=1 env; echo $(($(nice -n 5 nice) - $(nice))); printf 'x\ty\n' | expand; fold -w 10 <<<"a long line to fold"; fmt -w 20 <<<"words to be filled into lines"
 id -u; whoami; groups; tty; [ -t 0 ] || echo "no terminal"; test n -nt q || echo older; timeout 0.1 sleep 5; echo "status $?"
 echo a | tee t1 t2 | cat; cat t1 t2; yes | head -2; tsort <<<"a b b c"; ptx -A <<<"x y" | head -1; stdbuf -oL echo buffered; sync n; mktemp -u /tmp/XXXX | wc -c
 ls -l --time-style=+%s n soft | awk '{print $1, $2, $3, $4, $5}'; du -a --apparent-size a/b | sort; nproc --ignore=1000; df --output=target . | tail -1 | wc -l
