@@ -541,7 +541,7 @@ u64 epoll_max_watches(void); /* of one user */
 /* Character device drivers: the node's major number chooses; minors [first, first+n). */
 int char_device_register(unsigned major, unsigned first, unsigned n, const char *name,
                          const struct file_ops *ops);
-bool char_device_exists(dev_id_t id);       /* has it a driver? */
+bool char_device_exists(dev_id_t id); /* has it a driver? */
 /* net.core.somaxconn: how many connections a listener may keep waiting; net.unix.max_dgram_qlen: how
  * many datagrams may wait in the queue of a socket that is made from now on. */
 extern int socket_backlog_max, socket_queue_depth;
