@@ -693,7 +693,7 @@ static void settle(uint64_t seed)
     prctl(PR_SET_NAME, name);
     setpgid(0, 0);
     for (int fd = 0; fd < 3; fd++) {
-        int null = open("dev/null", O_RDWR);
+        int null = open("/dev/null", O_RDWR); /* not the one of the world: others remove that */
 
         dup2(null, fd);
         if (null > 2)

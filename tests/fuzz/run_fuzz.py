@@ -7,7 +7,6 @@ VELLUM_FUZZ_CALLS=10000000 ./test fuzz is the form for the night; VELLUM_FUZZ_SE
 import os
 
 import fuzz.bombs  # noqa: F401
-
 from harness import ROOT, call, check, image, make, test, vellum
 
 CALLS = int(os.environ.get("VELLUM_FUZZ_CALLS", "100000"))
