@@ -290,6 +290,8 @@ int main(int argc, char **argv)
         else
             return 2;
     }
+    if (optind >= argc) /* what is damaged names us as its interpreter */
+        return 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     setrlimit(RLIMIT_CORE, &none);
     victims = argc - optind;
