@@ -172,6 +172,7 @@ static void others(void)
     NEED_RESOURCE();
     struct rlimit l, got;
     pid_t child = CHILD(become_user(1000); for (;;) pause());
+    await_state(child, "S"); /* it is the other user by then */
     REQUIRE(getrlimit(RLIMIT_CORE, &l) == 0);
     CHECK_EQ(prlimit(child, RLIMIT_CORE, &l, &got), 0, "root changes anybody's limits");
     CHECK_EQ(
