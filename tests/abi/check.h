@@ -370,6 +370,13 @@ static CHECK_USED int has_capability(int number)
     } while (0)
 
 /* Under a qemu-user that cannot do this: the skipped check TEXT is printed. */
+static CHECK_USED int check_under_qemu_user(void)
+{
+    char name[17] = "";
+    prctl(PR_GET_NAME, name);
+    return !strncmp(name, "qemu-", 5);
+}
+
 static CHECK_USED int qemu_user_lacks(const char *text)
 {
     if (check_state->qemu_user)
@@ -458,10 +465,15 @@ static CHECK_USED void check_run_case(const struct check_case *test)
     check_remove(check_state->scratch);
 }
 
+static CHECK_USED void check_qemu_user(void)
+{
+    qemu_user_lacks("the subject");
+}
+
 /* Runs the cases up to the one without a name; what main() returns. */
 static CHECK_USED int check_run(const struct check_case *cases)
 {
-    char name[17] = "", line[32];
+    char line[32];
     const char *only = getenv("ABI_CASE");
     struct sigaction watchdog = {.sa_handler = check_watchdog};
 
@@ -474,8 +486,7 @@ static CHECK_USED int check_run(const struct check_case *cases)
     /* Whoever started this may have ignored some: what is inherited is not what is tested. */
     for (int number = 1; number <= 64; number++)
         signal(number, SIG_DFL);
-    prctl(PR_GET_NAME, name);
-    check_state->qemu_user = !strncmp(name, "qemu-", 5);
+    check_state->qemu_user = check_under_qemu_user();
     if (readlink("/proc/self/exe", check_state->self, PATH_MAX - 1) < 0)
         return 2;
     snprintf(check_state->scratch, PATH_MAX, "/tmp/abi-%d", getpid());
@@ -492,6 +503,15 @@ static CHECK_USED int check_run(const struct check_case *cases)
 #define CASE(function)                                                                             \
     {                                                                                              \
 #function, function                                                                        \
+    }
+
+/* main() of a program whose subject qemu-user does not know: there it skips as a whole. */
+#define CHECK_MAIN_BUT_QEMU_USER(...)                                                              \
+    int main(void)                                                                                 \
+    {                                                                                              \
+        static const struct check_case cases[] = {__VA_ARGS__, {NULL, NULL}};                      \
+        static const struct check_case none[] = {CASE(check_qemu_user), {NULL, NULL}};             \
+        return check_run(check_under_qemu_user() ? none : cases);                                  \
     }
 
 /* main() of a program that has nothing else to do in it. */

@@ -251,5 +251,5 @@ static void writing_out(void)
     CHECK_FAIL(readahead(p[1], 0, 4096), EBADF, "of what cannot be read");
 }
 
-CHECK_MAIN(CASE(read_only), CASE(restrictions), CASE(binds), CASE(pivoting), CASE(nodes),
-           CASE(sticky), CASE(set_id), CASE(writing_out))
+CHECK_MAIN_BUT_QEMU_USER(CASE(read_only), CASE(restrictions), CASE(binds), CASE(pivoting),
+                         CASE(nodes), CASE(sticky), CASE(set_id), CASE(writing_out))

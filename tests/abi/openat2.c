@@ -145,4 +145,4 @@ static void vectors(void)
     CHECK_EQ(pwritev2(p[1], &v, 1, -1, 0), 6, "but can be written");
 }
 
-CHECK_MAIN(CASE(arguments), CASE(borders), CASE(links), CASE(mounts), CASE(vectors))
+CHECK_MAIN_BUT_QEMU_USER(CASE(arguments), CASE(borders), CASE(links), CASE(mounts), CASE(vectors))

@@ -350,5 +350,5 @@ static void many(void)
     close(master);
 }
 
-CHECK_MAIN(CASE(names), CASE(both_ways), CASE(blocking), CASE(packets), CASE(sessions),
-           CASE(leader_leaves), CASE(hang_up), CASE(many))
+CHECK_MAIN_BUT_QEMU_USER(CASE(names), CASE(both_ways), CASE(blocking), CASE(packets),
+                         CASE(sessions), CASE(leader_leaves), CASE(hang_up), CASE(many))

@@ -300,4 +300,4 @@ static void traffic(void)
     CHECK(good, "what is in use is never taken for garbage");
 }
 
-CHECK_MAIN(CASE(passing), CASE(credentials), CASE(rings), CASE(nests), CASE(traffic))
+CHECK_MAIN_BUT_QEMU_USER(CASE(passing), CASE(credentials), CASE(rings), CASE(nests), CASE(traffic))
