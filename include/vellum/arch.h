@@ -46,6 +46,7 @@
  *                                   not present, not none; 56 bits of payload at the least
  *   Two spare software bits: pte_special(pte_t)/pte_set_special: the frame is not counted (zero
  *   page, device memory).
+ *   PTE_EXEC_IS_READABLE            what may be executed can be read, whatever is asked for
  *   prot without any of PTE_READ, PTE_WRITE, PTE_EXEC (PROT_NONE) gives an entry at which every
  *   access faults, the kernel's too, and of which pte_present() and pte_pfn() are true all the same.
  *   pte_t pte_load(const pte_t *); void pte_store(pte_t *, pte_t);   plain 8-byte accesses

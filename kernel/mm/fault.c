@@ -392,17 +392,14 @@ static int resolve(struct vm_fault *fault)
     return refresh(fault);
 }
 
-/* Does the VMA allow the access? Reading what may only be executed is left to the processor: x86
- * can do it, and where it cannot the entry is present when the fault comes again. */
+/* Does the VMA allow the access, and can the machine's page tables? */
 static inline bool access_allowed(const struct vma *vma, u32 access)
 {
     if (access & ACCESS_WRITE)
         return vma->flags & VM_WRITE;
     if (access & ACCESS_EXEC)
         return vma->flags & VM_EXEC;
-    if (vma->flags & (VM_READ | VM_WRITE))
-        return true;
-    return (vma->flags & VM_EXEC) && !(access & ACCESS_PRESENT);
+    return vma->flags & (VM_READ | VM_WRITE | (PTE_EXEC_IS_READABLE ? VM_EXEC : 0));
 }
 
 /* A debugger may read what is mapped, and write it unless that would change a file. */

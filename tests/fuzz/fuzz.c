@@ -366,7 +366,7 @@ static void run(unsigned long calls, int children, const char *folder)
         }
     }
     end_all(children);
-    while (umount("proc") == 0)
+    while (umount2("proc", MNT_DETACH) == 0)
         ;
     chdir("/");
     remove_all(folder);

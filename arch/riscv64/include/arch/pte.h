@@ -36,6 +36,8 @@ enum {
 
 #define PTE_PROTECTION (PTE_BIT_V | PTE_BIT_R | PTE_BIT_W | PTE_BIT_X | PTE_BIT_U | PTE_BIT_G)
 
+#define PTE_EXEC_IS_READABLE false
+
 /* W without R is reserved, so writing implies reading. The bits of PTE_* lie in the same order. */
 static inline u64 pte_protection(unsigned prot)
 {

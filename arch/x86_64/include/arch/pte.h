@@ -33,6 +33,8 @@ enum {
 #define X86_PTE_NX    (1UL << 63)
 #define X86_PTE_FRAME 0x000ffffffffff000UL
 
+#define PTE_EXEC_IS_READABLE true
+
 static inline pte_t x86_pte(u64 value)
 {
     return (pte_t){value};
