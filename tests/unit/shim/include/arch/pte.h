@@ -37,6 +37,8 @@ static inline pte_t pte_table(pfn_t pfn)
     return shim_pte(pfn << 12 | SHIM_PTE_PRESENT);
 }
 
+#define PTE_EXEC_IS_READABLE true
+
 static inline bool pte_none(pte_t pte)
 {
     return pte.value == 0;
