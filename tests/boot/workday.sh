@@ -130,7 +130,8 @@ slow() { cat "$1" > /dev/null; echo "end of $2" > "$2.done"; }
 mkfifo go1 go2
 slow go1 first & first=$!
 slow go2 second & second=$!
-echo > go2; echo > go1
+exec 8> go2 9> go1 # both are open before a job ends, whose SIGCHLD would interrupt the opening
+exec 8>&- 9>&-
 wait $first $second; echo "both waited for: $?"
 cat first.done second.done
 (exit 7) & wait $!; echo "status of a job: $?"
