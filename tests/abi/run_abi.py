@@ -34,7 +34,8 @@ def build(arch):
 def names():
     """Programs that are tests; the others in the folder are there to be executed."""
     sources = sorted(glob.glob(f"{ROOT}/tests/abi/*.c"))
-    found = [os.path.basename(s)[:-2] for s in sources if "check.h" in open(s).read()]
+    tests = [s for s in sources if re.search("CHECK_MAIN|check_run", open(s).read())]
+    found = [os.path.basename(s)[:-2] for s in tests]
     return [n for n in found if n in harness.programs] if harness.programs else found
 
 
