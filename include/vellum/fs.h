@@ -61,6 +61,9 @@ void fs_types_show(struct seq_file *m); /* /proc/filesystems */
 /* A new super block with one reference and a device number of its own, or NULL; super_put() ends it:
  * at the last one its tree goes, then put_super() is called. */
 struct super_block *super_alloc(struct fs_type *type);
+/* Call parse for each of the comma-separated options of mount(2), which may write to it, until one is
+ * refused. text may be NULL. 0, -ENOMEM or what parse said */
+int mount_options(const char *text, int (*parse)(void *arg, char *option), void *arg);
 void super_put(struct super_block *sb);
 
 struct super_ops {
@@ -496,6 +499,9 @@ int fd_close(unsigned fd);
 /* The lowest free descriptor for a file, whose reference is consumed even on failure. file may be an
  * err_ptr, which is returned. */
 int fd_for_file(struct file *file, bool close_on_exec);
+/* The two lowest for a pair, told to user space before anything is installed. The references are
+ * consumed even on failure. 0, -EMFILE, -ENOMEM, -EFAULT */
+int fd_pair_for_files(struct file *files[2], bool close_on_exec, int __user *result);
 /* Of any table, for /proc/PID/fd: the file with a reference, or NULL; the first descriptor >= from,
  * or -1. */
 struct file *files_lookup(struct files *f, unsigned fd);

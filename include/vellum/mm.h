@@ -179,7 +179,7 @@ enum {
     ACCESS_WRITE = 1,
     ACCESS_EXEC = 2,
     ACCESS_USER = 4,
-    ACCESS_PRESENT = 8, /* the entry was present: a protection fault */
+    ACCESS_PRESENT = 8, /* the entry was present, as far as the machine tells: for the oops */
     ACCESS_FORCE = 16,  /* (mm_access) whatever the protection, as a debugger may */
 };
 

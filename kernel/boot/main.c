@@ -61,19 +61,23 @@ static const struct level early_levels[] = {
 
 /* ---- the other processors ------------------------------------------------------------------------- */
 
+#define START_LIMIT (30 * NSEC_PER_SEC) /* for all of them: emulated, they share a few real ones */
+
+/* Kick them all, then wait for them all: each has a way to go through firmware and its own set-up. */
 static void start_processors(void)
 {
     unsigned n = arch_smp_discover();
+    u64 give_up = ktime_get() + START_LIMIT;
+    bool kicked[MAX_CPUS];
 
     memory_smp_init();
+    for (unsigned i = 1; i < n; i++)
+        kicked[i] = arch_smp_start(cpus[i]) == 0;
     for (unsigned i = 1; i < n; i++) {
-        u64 give_up = ktime_get() + 10 * NSEC_PER_SEC;
-
-        if (arch_smp_start(cpus[i]) != 0)
-            continue;
-        while (!__atomic_load_n(&cpus[i]->online, __ATOMIC_ACQUIRE) && ktime_get() < give_up)
+        while (kicked[i] && !__atomic_load_n(&cpus[i]->online, __ATOMIC_ACQUIRE) &&
+               ktime_get() < give_up)
             cpu_relax();
-        if (!cpus[i]->online)
+        if (!__atomic_load_n(&cpus[i]->online, __ATOMIC_ACQUIRE))
             pr_err("smp: processor %u does not answer", i);
     }
     pr_info("smp: %d of %u processors online", __builtin_popcountll(cpus_online.bits), n);

@@ -291,6 +291,32 @@ int fd_for_file(struct file *file, bool close_on_exec)
     return fd;
 }
 
+int fd_pair_for_files(struct file *files[2], bool close_on_exec, int __user *result)
+{
+    int fd[2], error;
+
+    error = fd[0] = fd_reserve(0, close_on_exec);
+    if (error < 0)
+        goto fail_files;
+    error = fd[1] = fd_reserve(0, close_on_exec);
+    if (error < 0)
+        goto fail_first;
+    error = -EFAULT;
+    if (copy_to_user(result, fd, sizeof(fd)))
+        goto fail_second;
+    fd_install(fd[0], files[0]);
+    fd_install(fd[1], files[1]);
+    return 0;
+fail_second:
+    fd_cancel(fd[1]);
+fail_first:
+    fd_cancel(fd[0]);
+fail_files:
+    file_put(files[0]);
+    file_put(files[1]);
+    return error;
+}
+
 int fd_close(unsigned fd)
 {
     struct files *f = current->files;

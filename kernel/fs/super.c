@@ -44,6 +44,27 @@ void fs_types_show(struct seq_file *m)
         seq_printf(m, "%s\t%s\n", type->needs_device ? "" : "nodev", type->name);
 }
 
+int mount_options(const char *text, int (*parse)(void *arg, char *option), void *arg)
+{
+    char *copy, *option, *next;
+    int error = 0;
+
+    if (!text)
+        return 0;
+    copy = kstrdup(text, ALLOC_KERNEL);
+    if (!copy)
+        return -ENOMEM;
+    for (option = copy; option && !error; option = next) {
+        next = strchr(option, ',');
+        if (next)
+            *next++ = 0;
+        if (*option)
+            error = parse(arg, option);
+    }
+    kfree(copy);
+    return error;
+}
+
 struct super_block *super_alloc(struct fs_type *type)
 {
     struct super_block *sb = kzalloc(sizeof(*sb), ALLOC_KERNEL);

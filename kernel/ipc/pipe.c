@@ -346,33 +346,12 @@ fail_pipe:
 static long do_pipe(int __user *result, unsigned flags)
 {
     struct file *ends[2];
-    int fd[2], error;
+    int error;
 
     if (flags & ~(O_CLOEXEC | O_NONBLOCK))
         return -EINVAL; /* O_DIRECT: there are no packets */
     error = pipe_create(ends, flags & O_NONBLOCK);
-    if (error)
-        return error;
-    error = fd[0] = fd_reserve(0, flags & O_CLOEXEC);
-    if (error < 0)
-        goto fail_files;
-    error = fd[1] = fd_reserve(0, flags & O_CLOEXEC);
-    if (error < 0)
-        goto fail_first;
-    error = -EFAULT;
-    if (copy_to_user(result, fd, sizeof(fd)))
-        goto fail_second;
-    fd_install(fd[0], ends[0]);
-    fd_install(fd[1], ends[1]);
-    return 0;
-fail_second:
-    fd_cancel(fd[1]);
-fail_first:
-    fd_cancel(fd[0]);
-fail_files:
-    file_put(ends[0]);
-    file_put(ends[1]);
-    return error;
+    return error ? error : fd_pair_for_files(ends, flags & O_CLOEXEC, result);
 }
 
 SYSCALL_DEFINE2(pipe2, int __user *, result, unsigned, flags)

@@ -135,33 +135,12 @@ SYSCALL_DEFINE4(socketpair, int, family, int, type, int, protocol, int __user *,
 {
     struct file *files[2] = {NULL};
     unsigned flags;
-    int fd[2], error = check_family(family, &type, protocol, &flags);
+    int error = check_family(family, &type, protocol, &flags);
 
     if (error)
         return error;
     error = make_pair(type, flags, files);
-    if (error)
-        return error;
-    error = fd[0] = fd_reserve(0, flags & SOCK_CLOEXEC);
-    if (error < 0)
-        goto fail_files;
-    error = fd[1] = fd_reserve(0, flags & SOCK_CLOEXEC);
-    if (error < 0)
-        goto fail_first;
-    error = -EFAULT;
-    if (copy_to_user(result, fd, sizeof(fd)))
-        goto fail_second;
-    fd_install(fd[0], files[0]);
-    fd_install(fd[1], files[1]);
-    return 0;
-fail_second:
-    fd_cancel(fd[1]);
-fail_first:
-    fd_cancel(fd[0]);
-fail_files:
-    file_put(files[0]);
-    file_put(files[1]);
-    return error;
+    return error ? error : fd_pair_for_files(files, flags & SOCK_CLOEXEC, result);
 }
 
 /* ---- names and connections ------------------------------------------------------------------------------------ */

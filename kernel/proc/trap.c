@@ -8,6 +8,7 @@
  *                         the copy is made to fail (EFAULT); all else is a bug: oops()
  */
 #include "internal.h"
+#include <vellum/format.h>
 #include <vellum/mm.h>
 #include <vellum/printk.h>
 #include <vellum/symbols.h>
@@ -53,14 +54,14 @@ void oops(struct trap_frame *frame, const char *cause, vaddr_t address)
 
 static void kernel_fault(struct trap_frame *frame, vaddr_t address, u32 access)
 {
+    const char *what = access & ACCESS_EXEC ? "execute" : access & ACCESS_WRITE ? "write" : "read";
+    char cause[48];
+
     if (frame_fixup(frame))
         return;
-    oops(frame,
-         address < PAGE_SIZE     ? "null pointer"
-         : access & ACCESS_EXEC  ? "page fault: execute"
-         : access & ACCESS_WRITE ? "page fault: write"
-                                 : "page fault: read",
-         address);
+    snprintf(cause, sizeof(cause), "page fault: %s%s", what,
+             access & ACCESS_PRESENT ? ", page present" : "");
+    oops(frame, address < PAGE_SIZE ? "null pointer" : cause, address);
 }
 
 static void send_fault(vaddr_t address, int outcome)

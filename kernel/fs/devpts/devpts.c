@@ -99,8 +99,9 @@ bool is_devpts(const struct inode *inode)
 
 /* ---- mounting ------------------------------------------------------------------------------------- */
 
-static int parse_option(struct options *o, char *text)
+static int parse_option(void *arg, char *text)
 {
+    struct options *o = arg;
     char *value = strchr(text, '=');
     u64 n;
 
@@ -129,23 +130,9 @@ static int parse_option(struct options *o, char *text)
 static int set_options(const char *text)
 {
     struct options parsed = {.mode = 0600};
-    char *copy, *option, *next;
-    int error = 0;
+    int error = mount_options(text, parse_option, &parsed);
 
-    if (!text)
-        return 0;
-    copy = kstrdup(text, ALLOC_KERNEL);
-    if (!copy)
-        return -ENOMEM;
-    for (option = copy; option && !error; option = next) {
-        next = strchr(option, ',');
-        if (next)
-            *next++ = 0;
-        if (*option)
-            error = parse_option(&parsed, option);
-    }
-    kfree(copy);
-    if (error)
+    if (error || !text)
         return error;
     spin_lock(&option_lock);
     options = parsed;

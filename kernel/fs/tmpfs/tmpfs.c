@@ -412,8 +412,9 @@ static int parse_size(const char *text, u64 *pages)
     return *end ? -EINVAL : 0;
 }
 
-static int parse_option(struct tmpfs *fs, char *option)
+static int parse_option(void *arg, char *option)
 {
+    struct tmpfs *fs = arg;
     char *value = strchr(option, '=');
     int error;
     u64 n;
@@ -445,23 +446,9 @@ static int parse_option(struct tmpfs *fs, char *option)
 static int parse_options(struct tmpfs *fs, const char *text)
 {
     struct tmpfs parsed = *fs;
-    char *copy, *option, *next;
-    int error = 0;
+    int error = mount_options(text, parse_option, &parsed);
 
-    if (!text)
-        return 0;
-    copy = kstrdup(text, ALLOC_KERNEL);
-    if (!copy)
-        return -ENOMEM;
-    for (option = copy; option && !error; option = next) {
-        next = strchr(option, ',');
-        if (next)
-            *next++ = 0;
-        if (*option)
-            error = parse_option(&parsed, option);
-    }
-    kfree(copy);
-    if (error)
+    if (error || !text)
         return error;
     fs->max_pages = parsed.max_pages;
     fs->max_inodes = parsed.max_inodes;
