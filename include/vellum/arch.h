@@ -28,6 +28,8 @@
  *   void irq_disable(void); void irq_enable(void);
  *   void cpu_relax(void);           in a spinning loop
  *   struct thread *arch_current(void);
+ *   arch_cpu_add(member, n)         add to a u64 in this processor's struct cpu; in any context, with
+ *                                   preemption and interrupts on too, nothing is lost or counted twice
  *   u64 arch_cycles(void);          the clock source's counter, monotonic and equal on all CPUs
  *   void arch_idle_wait(void);      => interrupts off. Enable them and halt until one comes, without
  *                                   losing one that came in between; returns with them on

@@ -8,6 +8,7 @@
 
 #include <vellum/arch.h>
 #include <vellum/list.h>
+#include <vellum/vmstat.h>
 
 struct run_queue;
 struct page_cache_list;
@@ -34,9 +35,10 @@ struct cpu {
     struct {
         u64 user, nice, system; /* ns; sampled by the tick */
         u64 timer_interrupts, ipis[IPI_COUNT];
-        u64 interrupts, switches, forks, minor_faults, major_faults;
-    } counters;            /* [c] read by others without a lock */
-    struct arch_cpu *arch; /* [i] the machine's own */
+        u64 interrupts, switches, forks;
+    } counters;              /* [c] read by others without a lock */
+    u64 vm_counts[VM_COUNT]; /* [c] added to with arch_cpu_add(); read by others without a lock */
+    struct arch_cpu *arch;   /* [i] the machine's own */
 } __cacheline_aligned;
 /* [i] set before the CPU starts, then constant  [c] this CPU only  [a] atomic */
 

@@ -197,9 +197,9 @@ struct vm_fault {
 };
 
 /* Resolve a fault of the current process at any user address. Returns FAULT_OK or why not.
- * Counts it as minor or major. => interrupts on, no spinlock */
+ * Counts it as minor, major or invalid, for thread and processor. => interrupts on, no spinlock */
 int page_fault(vaddr_t address, u32 access);
-/* The same in any address space, for access on its behalf; not counted. */
+/* The same in any address space, for access on its behalf: counted unless it is invalid. */
 int mm_fault(struct mm *mm, vaddr_t address, u32 access, bool *major);
 
 /* ---- life ----------------------------------------------------------------------------------------- */
@@ -226,9 +226,29 @@ struct vma *vma_find_exact(struct mm *mm, vaddr_t address); /* that contains it,
 struct vma *vma_first(struct mm *mm);
 struct vma *vma_next(struct vma *vma); /* or NULL */
 struct vma *vma_prev(struct vma *vma);
-/* Visit the pages of a VMA that are resident and counted, in order. => mm->lock; fn does not sleep */
-void vma_for_each_page(struct vma *vma, void (*fn)(const struct page *page, pte_t pte, void *arg),
-                       void *arg);
+
+/* What stands in a page table for an address, for those who look on. */
+struct vma_entry {
+    struct vma *vma;
+    vaddr_t address;
+    pte_t pte;      /* present, special, a swap entry: anything but none */
+    pte_t *entry;   /* where it stands; its table's lock is held */
+    unsigned level; /* 0; 1: a huge page */
+    unsigned users; /* address spaces whose tables share it: each maps the page through it */
+};
+typedef void vma_entry_fn(const struct vma_entry *e, void *arg);
+/* Visit the entries for [start, end) of a VMA, in order. => mm->lock; fn does not sleep */
+void vma_for_each_entry(struct vma *vma, vaddr_t start, vaddr_t end, vma_entry_fn *fn, void *arg);
+
+/* How many page-table entries map a page of user space; others: 0. Without a lock it is what its
+ * references tell: those held for a moment by somebody who looks at it count too. */
+unsigned page_map_count(const struct page *page);
+
+/* The page that a present entry maps and that counts as resident; NULL: none, or the zero page. */
+static inline struct page *vma_entry_page(const struct vma_entry *e)
+{
+    return pte_present(e->pte) && !pte_special(e->pte) ? pfn_to_page(pte_pfn(e->pte)) : NULL;
+}
 
 /* ---- changing an address space (they take mm->lock themselves) ------------------------------- */
 

@@ -34,11 +34,13 @@ enum {
     PG_RESERVED = 1 << 12, /* never freed: kernel image, firmware */
     PG_ERROR = 1 << 13,    /* reading it failed */
     PG_HEAD = 1 << 14,     /* head of a compound block of `order` */
-    PG_TAIL = 1 << 15,
+    PG_TAIL = 1 << 15,     /* another frame of it */
     PG_SWAP_CACHE = 1 << 16,
     PG_CODE_SYNCED =
         1 << 18, /* instruction fetch sees the contents; cleared by writes to the file */
     PG_REFERENCED = 1 << 17,
+    PG_FILE =
+        1 << 27, /* has been put into a page cache; page->cache tells whether it is still there */
 };
 
 /* One per page frame. Each page-table entry that maps it holds a reference, as does the page cache;
@@ -198,6 +200,8 @@ extern atomic_long_t count_cached, count_shared, count_tables, count_stacks, cou
 /* Frames that private mappings may come to need. */
 extern atomic_long_t count_committed;
 u64 frames_free(void);
+/* The first frame of the block that a frame with PG_TAIL belongs to; of others the frame itself. */
+struct page *page_head(struct page *page);
 /* So few are free that requests of user space fail, or nearly so. */
 bool frames_are_short(void);
 /* Nothing is left: end a process (kernel/proc/oom.c). Returns whether it makes sense to try again.

@@ -81,7 +81,7 @@ struct process {
     /* Sums over threads that have ended, and over children waited for. [T] */
     struct usage {
         u64 user_ns, system_ns;
-        u64 minor_faults, major_faults, voluntary_switches, involuntary_switches;
+        u64 minor_faults, major_faults, invalid_faults, voluntary_switches, involuntary_switches;
         u64 peak_resident; /* pages */
         struct io_counts io;
     } dead_threads, dead_children;

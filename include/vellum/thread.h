@@ -106,7 +106,7 @@ struct thread {
     u64 user_ticks, system_ticks; /* the tick's samples, which divide run_time */
     u64 start_time;               /* monotonic, ns */
     u64 voluntary_switches, involuntary_switches;
-    u64 minor_faults, major_faults;
+    u64 minor_faults, major_faults, invalid_faults;
     struct io_counts io;
 
     /* Signals. [s] the sighand lock */

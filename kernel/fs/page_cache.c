@@ -98,6 +98,7 @@ static int add(struct page_cache *cache, struct page *page, u64 index)
 
     if (error)
         return error;
+    page->flags |= PG_FILE;
     page->cache = cache;
     page->index = index;
     spin_lock(&cache->lock);

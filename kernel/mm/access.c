@@ -95,25 +95,42 @@ bool mm_is_untouched(struct mm *mm, vaddr_t address)
     return untouched;
 }
 
-void vma_for_each_page(struct vma *vma, void (*fn)(const struct page *page, pte_t pte, void *arg),
-                       void *arg)
+void vma_for_each_entry(struct vma *vma, vaddr_t start, vaddr_t end, vma_entry_fn *fn, void *arg)
 {
-    vaddr_t address = vma->start, stop;
+    struct vma_entry e = {.vma = vma, .users = 1};
+    vaddr_t address = start, stop;
     struct page *table;
     pte_t *entry;
 
+    assert(rwlock_held(&vma->mm->lock) && start >= vma->start && end <= vma->end);
     for (;; address = stop) {
-        address = page_table_next(vma->mm, address, vma->end, &entry, &table);
-        if (address >= vma->end)
+        address = page_table_next(vma->mm, address, end, &entry, &table);
+        if (address >= end)
             return;
-        stop = table_end(address, vma->end);
+        stop = table_end(address, end);
         spin_lock(&table->table_lock);
         for (; address < stop; address += PAGE_SIZE, entry++) {
-            pte_t pte = pte_load(entry);
-
-            if (pte_present(pte) && !pte_special(pte))
-                fn(pfn_to_page(pte_pfn(pte)), pte, arg);
+            e.pte = pte_load(entry);
+            if (pte_none(e.pte))
+                continue;
+            e.address = address;
+            e.entry = entry;
+            fn(&e, arg);
         }
         spin_unlock(&table->table_lock);
     }
+}
+
+unsigned page_map_count(const struct page *page)
+{
+    u32 flags = READ_ONCE(page->flags);
+    int n = atomic_read(&page->refs);
+
+    if (!(flags & (PG_ANON | PG_FILE)))
+        return 0;
+    if ((flags & PG_FILE) && READ_ONCE(page->cache))
+        n--;
+    if (flags & PG_SWAP_CACHE)
+        n--;
+    return max(n, 0);
 }

@@ -150,6 +150,7 @@ static int copy_page(struct vm_fault *fault, struct page *old)
     atomic_dec(&mm->resident[page_kind(old)]);
     store_anonymous(fault, copy);
     unlock_entry(fault);
+    vm_event(pgfault_copy);
     tlb_flush_range(mm, fault->address, fault->address + PAGE_SIZE);
     page_put(old);
     return FAULT_OK;
@@ -171,6 +172,7 @@ static int break_copy_on_write(struct vm_fault *fault)
     /* The entry's own reference is the only one, and only fork, which waits for us, makes more. */
     pte_publish(fault->pte, make_entry(fault, old, fault->vma->flags & VM_WRITE));
     unlock_entry(fault);
+    vm_event(pgreuse);
     arch_tlb_flush_page(fault->address);
     return FAULT_OK;
 }
@@ -294,6 +296,7 @@ static int map_private_copy(struct vm_fault *fault)
     } else {
         store_anonymous(fault, copy);
         unlock_entry(fault);
+        vm_event(pgfault_copy);
     }
     page_put(fault->page);
     if (result != FAULT_OK) {
@@ -443,6 +446,17 @@ static inline int fault_once(struct mm *mm, struct vm_fault *fault)
     return result;
 }
 
+static inline void count_fault(bool major)
+{
+    vm_event(pgfault);
+    if (unlikely(major)) {
+        current->major_faults++;
+        vm_event(pgmajfault);
+    } else {
+        current->minor_faults++;
+    }
+}
+
 int mm_fault(struct mm *mm, vaddr_t address, u32 access, bool *major)
 {
     struct vm_fault fault = {.address = address & PAGE_MASK, .access = access};
@@ -454,6 +468,10 @@ int mm_fault(struct mm *mm, vaddr_t address, u32 access, bool *major)
         result = fault_once(mm, &fault);
     while (unlikely(result == FAULT_RETRY));
     *major = fault.major;
+    if (likely(result == FAULT_OK))
+        count_fault(fault.major);
+    else if (result == FAULT_BUS)
+        vm_event(pgfault); /* there was memory that may be accessed so, though not its contents */
     return result;
 }
 
@@ -469,12 +487,9 @@ int page_fault(vaddr_t address, u32 access)
     if (access & ACCESS_USER)
         assert_no_locks();
     result = mm_fault(thread->mm, address, access, &major);
-    if (unlikely(major)) {
-        thread->major_faults++;
-        thread->cpu->counters.major_faults++;
-    } else {
-        thread->minor_faults++;
-        thread->cpu->counters.minor_faults++;
+    if (unlikely(result != FAULT_OK) && result != FAULT_OOM) {
+        thread->invalid_faults++;
+        vm_event(pgfault_invalid);
     }
     return result;
 }

@@ -252,6 +252,13 @@ static __noinline struct page *alloc_slow(unsigned order, unsigned flags)
     }
 }
 
+/* All frames of a block but the first. */
+static void mark_tails(struct page *page, unsigned order, u32 flags)
+{
+    for (unsigned i = 1; i < 1U << order; i++)
+        page[i].flags = flags;
+}
+
 struct page *pages_alloc(unsigned order, unsigned flags)
 {
     struct page *page;
@@ -269,6 +276,8 @@ struct page *pages_alloc(unsigned order, unsigned flags)
     for (unsigned i = 0; i < 1U << order; i++)
         frame_debug_allocate(page + i);
     page->flags = order ? PG_HEAD : 0;
+    if (unlikely(order))
+        mark_tails(page, order, PG_TAIL);
     ref_init(&page->refs);
     page->order = order;
     if (flags & ALLOC_ZERO)
@@ -290,6 +299,7 @@ void pages_free(struct page *page, unsigned order)
     if (likely(order == 0)) {
         stack_push(this_cpu()->frame_cache, page);
     } else {
+        mark_tails(page, order, 0);
         preempt_disable();
         spin_lock_raw(&buddy.lock);
         buddy_free(page, order);
@@ -390,6 +400,16 @@ void memory_counts(struct memory_counts *counts)
         .vmap = not_negative(atomic_read(&count_vmap)),
         .committed = not_negative(atomic_read(&count_committed)),
     };
+}
+
+/* Racy, as whoever is not its owner may look at a descriptor: a hint, but one that never leads astray. */
+struct page *page_head(struct page *page)
+{
+    pfn_t pfn = page_to_pfn(page);
+
+    for (unsigned order = 1; (READ_ONCE(page->flags) & PG_TAIL) && order <= MAX_ORDER; order++)
+        page = pfn_to_page(pfn & ~((1UL << order) - 1));
+    return page;
 }
 
 /* ---- start ------------------------------------------------------------------------------------------ */

@@ -204,6 +204,7 @@ void thread_usage(struct thread *t, struct usage *u)
     *u = (struct usage){
         .minor_faults = t->minor_faults,
         .major_faults = t->major_faults,
+        .invalid_faults = t->invalid_faults,
         .voluntary_switches = t->voluntary_switches,
         .involuntary_switches = t->involuntary_switches,
         .io = t->io,
@@ -217,6 +218,7 @@ void usage_add(struct usage *sum, const struct usage *u)
     sum->system_ns += u->system_ns;
     sum->minor_faults += u->minor_faults;
     sum->major_faults += u->major_faults;
+    sum->invalid_faults += u->invalid_faults;
     sum->voluntary_switches += u->voluntary_switches;
     sum->involuntary_switches += u->involuntary_switches;
     sum->peak_resident = max(sum->peak_resident, u->peak_resident);

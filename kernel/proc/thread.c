@@ -64,7 +64,7 @@ struct thread *thread_copy(struct process *process)
     cred_get(t->cred);
     t->start_time = ktime_get();
     t->voluntary_switches = t->involuntary_switches = 0;
-    t->minor_faults = t->major_faults = 0;
+    t->minor_faults = t->major_faults = t->invalid_faults = 0;
     t->io = (struct io_counts){0};
     list_init(&t->thread_link);
     signal_queue_init(&t->pending);

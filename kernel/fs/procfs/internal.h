@@ -140,6 +140,11 @@ SHOW(proc_show_smaps_rollup);
 struct vma;
 /* The line of maps for a VMA; buffer: PATH_MAX bytes. => mm->lock */
 void proc_show_vma(struct seq_file *m, struct vma *vma, char *buffer);
+/* vmstat.c */
+SHOW(proc_show_faults);
+SHOW(proc_show_vmstat);
+SHOW(proc_show_buddyinfo);
+SHOW(proc_show_zoneinfo);
 /* namespaces.c */
 extern const struct proc_entry proc_ns_entries[];
 void proc_namespaces_init(void);
@@ -163,9 +168,6 @@ SHOW(proc_show_command_line);
 SHOW(proc_show_filesystems);
 SHOW(proc_show_interrupts);
 SHOW(proc_show_slabinfo);
-SHOW(proc_show_vmstat);
-SHOW(proc_show_buddyinfo);
-SHOW(proc_show_zoneinfo);
 SHOW(proc_show_swaps);
 SHOW(proc_show_devices);
 SHOW(proc_show_consoles);

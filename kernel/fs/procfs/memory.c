@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The texts about the machine's memory: meminfo, vmstat, buddyinfo, zoneinfo, slabinfo (proc(5)).
- * What is not counted here is left out rather than told as zero.
+ * The texts about the machine's memory: meminfo, slabinfo, swaps (proc(5)). What is not counted here
+ * is left out rather than told as zero.
  */
 #include "internal.h"
 #include <vellum/alloc.h>
@@ -19,6 +19,22 @@ static u64 reclaimable(const struct memory_counts *c)
     return c->cached - min(c->cached, c->shared) + min(c->slab, c->slab_reclaimable);
 }
 
+static void show_lru(struct seq_file *m)
+{
+    u64 active_anon = vm_count(VM_nr_active_anon), active_file = vm_count(VM_nr_active_file);
+    u64 inactive_anon = vm_count(VM_nr_inactive_anon);
+    u64 inactive_file = vm_count(VM_nr_inactive_file);
+
+    show_kib(m, "Active:", active_anon + active_file);
+    show_kib(m, "Inactive:", inactive_anon + inactive_file);
+    show_kib(m, "Active(anon):", active_anon);
+    show_kib(m, "Inactive(anon):", inactive_anon);
+    show_kib(m, "Active(file):", active_file);
+    show_kib(m, "Inactive(file):", inactive_file);
+    show_kib(m, "Unevictable:", vm_count(VM_nr_unevictable));
+    show_kib(m, "Mlocked:", vm_count(VM_nr_mlock));
+}
+
 int proc_show_meminfo(struct seq_file *m, struct proc_inode *pi)
 {
     struct memory_counts c;
@@ -29,11 +45,12 @@ int proc_show_meminfo(struct seq_file *m, struct proc_inode *pi)
     show_kib(m, "MemAvailable:", c.free + reclaimable(&c));
     show_kib(m, "Buffers:", 0);
     show_kib(m, "Cached:", c.cached);
-    show_kib(m, "SwapCached:", 0);
+    show_kib(m, "SwapCached:", vm_count(VM_nr_swapcached));
+    show_lru(m);
     show_kib(m, "SwapTotal:", 0);
     show_kib(m, "SwapFree:", 0);
-    show_kib(m, "Dirty:", 0);
-    show_kib(m, "Writeback:", 0);
+    show_kib(m, "Dirty:", vm_count(VM_nr_dirty));
+    show_kib(m, "Writeback:", vm_count(VM_nr_writeback));
     show_kib(m, "AnonPages:", c.anonymous);
     show_kib(m, "Shmem:", c.shared);
     show_kib(m, "KReclaimable:", min(c.slab, c.slab_reclaimable));
@@ -46,65 +63,7 @@ int proc_show_meminfo(struct seq_file *m, struct proc_inode *pi)
     show_kib(m, "Committed_AS:", c.committed);
     show_kib(m, "VmallocTotal:", (VMAP_END - VMAP_BASE) / PAGE_SIZE);
     show_kib(m, "VmallocUsed:", c.vmap);
-    return 0;
-}
-
-static void show_line(struct seq_file *m, const char *name, u64 value)
-{
-    seq_printf(m, "%s %llu\n", name, (unsigned long long)value);
-}
-
-/* Nothing is read from disks or swapped yet. */
-int proc_show_vmstat(struct seq_file *m, struct proc_inode *pi)
-{
-    struct memory_counts n;
-    u64 minor = 0, major = 0;
-    struct cpu *c;
-
-    memory_counts(&n);
-    cpu_for_each(c) {
-        minor += c->counters.minor_faults;
-        major += c->counters.major_faults;
-    }
-    show_line(m, "nr_free_pages", n.free);
-    show_line(m, "nr_page_table_pages", n.tables);
-    show_line(m, "nr_anon_pages", n.anonymous);
-    show_line(m, "nr_file_pages", n.cached);
-    show_line(m, "nr_dirty", 0);
-    show_line(m, "nr_writeback", 0);
-    show_line(m, "nr_slab_reclaimable", min(n.slab, n.slab_reclaimable));
-    show_line(m, "nr_slab_unreclaimable", n.slab - min(n.slab, n.slab_reclaimable));
-    show_line(m, "nr_kernel_stack", n.kernel_stacks * (PAGE_SIZE / 1024));
-    show_line(m, "nr_shmem", n.shared);
-    show_line(m, "pgpgin", 0);
-    show_line(m, "pgpgout", 0);
-    show_line(m, "pswpin", 0);
-    show_line(m, "pswpout", 0);
-    show_line(m, "pgfault", minor + major);
-    show_line(m, "pgmajfault", major);
-    return 0;
-}
-
-int proc_show_buddyinfo(struct seq_file *m, struct proc_inode *pi)
-{
-    seq_printf(m, "Node 0, zone %8s ", "Normal");
-    for (unsigned order = 0; order <= MAX_ORDER; order++)
-        seq_printf(m, "%6llu ", (unsigned long long)buddy_free_blocks(order));
-    seq_putc(m, '\n');
-    return 0;
-}
-
-int proc_show_zoneinfo(struct seq_file *m, struct proc_inode *pi)
-{
-    struct memory_counts c;
-
-    memory_counts(&c);
-    seq_printf(m, "Node 0, zone %8s\n  pages free     %llu\n", "Normal",
-               (unsigned long long)c.free);
-    seq_printf(m, "        min      %llu\n        present  %llu\n        managed  %llu\n",
-               (unsigned long long)frames_reserve(), (unsigned long long)c.total,
-               (unsigned long long)c.total);
-    seq_puts(m, "  start_pfn:           0\n");
+    show_kib(m, "AnonHugePages:", vm_count(VM_nr_anon_transparent_hugepages) << HUGE_PAGE_ORDER);
     return 0;
 }
 

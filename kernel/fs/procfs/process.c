@@ -132,8 +132,8 @@ static int show_mountstats(struct seq_file *m, struct proc_inode *pi)
         PROC_KNOB("coredump_filter", 0644, proc_show_core_filter, proc_write_core_filter),         \
         PROC_KNOB("comm", 0644, proc_show_comm, proc_write_comm), JUMP("cwd", cwd_follow),         \
         PROC_PRIVATE("environ", 0400, proc_show_environ), JUMP("exe", exe_follow),                 \
-        PROC_TEXT("io", 0400, proc_show_io), PROC_TEXT("limits", 0444, proc_show_limits),          \
-        PROC_PRIVATE("maps", 0444, proc_show_maps),                                                \
+        PROC_TEXT("faults", 0444, proc_show_faults), PROC_TEXT("io", 0400, proc_show_io),          \
+        PROC_TEXT("limits", 0444, proc_show_limits), PROC_PRIVATE("maps", 0444, proc_show_maps),   \
         {.name = "mem", .mode = S_IFREG | 0600, .file_ops = &proc_mem_ops, .private = true},       \
         PROC_TEXT("mountinfo", 0444, show_mountinfo), PROC_TEXT("mounts", 0444, show_mounts),      \
         PROC_TEXT("oom_score", 0444, proc_show_oom_score),                                         \

@@ -20,18 +20,9 @@ struct sizes { /* bytes */
     u64 proportional_anonymous, proportional_file, proportional_shmem, proportional_locked;
 };
 
-static unsigned mappings_of(const struct page *page)
-{
-    int refs = atomic_read(&page->refs);
-
-    if (!(page->flags & PG_ANON) && READ_ONCE(page->cache))
-        refs--;
-    return max(refs, 1);
-}
-
 static void add_page(struct sizes *s, const struct page *page, pte_t pte, bool locked)
 {
-    unsigned mappings = mappings_of(page);
+    unsigned mappings = max(page_map_count(page), 1U);
     bool dirty = pte_dirty(pte) || (page->flags & PG_DIRTY);
     u64 share = (PAGE_SIZE << PSS_SHIFT) / mappings;
 
@@ -57,23 +48,17 @@ static void add_page(struct sizes *s, const struct page *page, pte_t pte, bool l
         *(dirty ? &s->private_dirty : &s->private_clean) += PAGE_SIZE;
 }
 
-struct visit {
-    struct sizes *sizes;
-    bool locked;
-};
-
-static void visit_page(const struct page *page, pte_t pte, void *arg)
+static void visit(const struct vma_entry *e, void *arg)
 {
-    struct visit *v = arg;
+    const struct page *page = vma_entry_page(e);
 
-    add_page(v->sizes, page, pte, v->locked);
+    if (page)
+        add_page(arg, page, e->pte, e->vma->flags & VM_LOCKED);
 }
 
 static void measure(struct sizes *s, struct vma *vma)
 {
-    struct visit v = {.sizes = s, .locked = vma->flags & VM_LOCKED};
-
-    vma_for_each_page(vma, visit_page, &v);
+    vma_for_each_entry(vma, vma->start, vma->end, visit, s);
 }
 
 /* ---- the text ------------------------------------------------------------------------------------------- */

@@ -124,6 +124,13 @@ static void add_caches(struct sysfs_node *dir, struct cpu *cpu)
     }
 }
 
+/* Not Linux's: /proc/vmstat, of this processor alone. */
+static void show_cpu_vmstat(struct seq_file *m, void *data)
+{
+    for (unsigned i = 0; i < VM_COUNT; i++)
+        seq_printf(m, "%s %lld\n", vm_count_name(i), (long long)vm_count_of(data, i));
+}
+
 static void add_cpus(struct sysfs_node *system)
 {
     struct sysfs_node *dir = sysfs_directory(system, "cpu");
@@ -141,6 +148,7 @@ static void add_cpus(struct sysfs_node *system)
         if (!at)
             continue;
         sysfs_file(at, "online", show_cpu_online, c);
+        sysfs_file(at, "vmstat", show_cpu_vmstat, c);
         add_topology(at, c);
         add_caches(at, c);
     }

@@ -58,6 +58,10 @@ static __always_inline struct thread *arch_current(void)
     return arch_current_thread;
 }
 
+/* Atomic, as we may be moved to another processor behind the load of current->cpu. */
+#define arch_cpu_add(member, n)                                                                    \
+    ((void)__atomic_fetch_add(&arch_current()->cpu->member, (u64)(n), __ATOMIC_RELAXED))
+
 static inline bool irqs_enabled(void)
 {
     return csr_read(sstatus) & SR_SIE;

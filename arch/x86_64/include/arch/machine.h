@@ -115,6 +115,13 @@ static inline struct thread *arch_current(void)
     return thread;
 }
 
+/* One instruction: neither an interrupt nor a move to another processor comes in between. */
+#define arch_cpu_add(member, n)                                                                    \
+    __asm__ volatile("addq %1, %%gs:(%0)"                                                          \
+                     :                                                                             \
+                     : "r"(offsetof(struct cpu, member)), "er"((u64)(n))                           \
+                     : "memory", "cc")
+
 /* Ordered behind all loads before it, so that the clock is monotonic across processors. */
 static inline u64 arch_cycles(void)
 {

@@ -71,6 +71,8 @@ static inline struct thread *arch_current(void)
     return shim_current;
 }
 
+#define arch_cpu_add(member, n) ((void)(arch_current()->cpu->member += (n)))
+
 /* A clock that moves by itself, a nanosecond at a time. */
 static inline u64 arch_cycles(void)
 {

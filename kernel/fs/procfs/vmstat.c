@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the memory management counts (vmstat.h), and the state of the frame allocator: vmstat,
+ * buddyinfo, zoneinfo, and the faults of one process (proc(5)).
+ */
+#include "internal.h"
+#include <vellum/cpu.h>
+#include <vellum/mm.h>
+#include <vellum/thread.h>
+
+static void show_line(struct seq_file *m, const char *name, u64 value)
+{
+    seq_printf(m, "%s %llu\n", name, (unsigned long long)value);
+}
+
+/* What others than vmstat.h count. */
+static void show_frames(struct seq_file *m)
+{
+    struct memory_counts n;
+
+    memory_counts(&n);
+    show_line(m, "nr_free_pages", n.free);
+    show_line(m, "nr_page_table_pages", n.tables);
+    show_line(m, "nr_kernel_stack", n.kernel_stacks * (PAGE_SIZE / 1024));
+    show_line(m, "nr_anon_pages", n.anonymous);
+    show_line(m, "nr_file_pages", n.cached);
+    show_line(m, "nr_shmem", n.shared);
+    show_line(m, "nr_slab_reclaimable", min(n.slab, n.slab_reclaimable));
+    show_line(m, "nr_slab_unreclaimable", n.slab - min(n.slab, n.slab_reclaimable));
+}
+
+int proc_show_vmstat(struct seq_file *m, struct proc_inode *pi)
+{
+    show_frames(m);
+    for (unsigned i = 0; i < VM_COUNT; i++)
+        show_line(m, vm_count_name(i), vm_count(i));
+    return 0;
+}
+
+int proc_show_faults(struct seq_file *m, struct proc_inode *pi)
+{
+    struct usage u;
+
+    if (pi->thread)
+        thread_usage(pi->thread, &u);
+    else
+        process_usage(pi->process, &u);
+    show_line(m, "minor", u.minor_faults);
+    show_line(m, "major", u.major_faults);
+    show_line(m, "invalid", u.invalid_faults);
+    return 0;
+}
+
+int proc_show_buddyinfo(struct seq_file *m, struct proc_inode *pi)
+{
+    seq_printf(m, "Node 0, zone %8s ", "Normal");
+    for (unsigned order = 0; order <= MAX_ORDER; order++)
+        seq_printf(m, "%6llu ", (unsigned long long)buddy_free_blocks(order));
+    seq_putc(m, '\n');
+    return 0;
+}
+
+int proc_show_zoneinfo(struct seq_file *m, struct proc_inode *pi)
+{
+    struct memory_counts c;
+
+    memory_counts(&c);
+    seq_printf(m, "Node 0, zone %8s\n  pages free     %llu\n", "Normal",
+               (unsigned long long)c.free);
+    seq_printf(m, "        min      %llu\n        present  %llu\n        managed  %llu\n",
+               (unsigned long long)frames_reserve(), (unsigned long long)c.total,
+               (unsigned long long)c.total);
+    seq_puts(m, "  start_pfn:           0\n");
+    return 0;
+}
