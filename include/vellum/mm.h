@@ -87,7 +87,9 @@ struct vma {
 struct anon_family {
     refcount_t refs; /* members */
     spinlock_t lock;
-    struct list mms; /* [lock] mm->family_link */
+    struct list mms; /* [lock] mm->family_link; a child behind its parent */
+    struct list
+        free_link; /* no members: waits to be used again; it is never other memory (rmap.c) */
 };
 
 struct mm {
@@ -97,14 +99,15 @@ struct mm {
     u64 sequence;       /* [m] changes whenever VMAs do: invalidates hints; no two mms share one */
     unsigned vma_count; /* [m] */
     pte_t *page_table;  /* [i] root */
-    paddr_t page_table_phys;    /* [i] */
-    cpumask_t cpus;             /* [a] CPUs that have it loaded */
-    refcount_t users;           /* threads and /proc readers; 0: it goes */
-    spinlock_t table_lock;      /* guards entries of upper tables */
-    struct anon_family *family; /* [i] */
-    struct list family_link;    /* [family->lock] */
-    vaddr_t mmap_top;           /* [i] mmap searches downwards from here; exec may set it */
-    vaddr_t brk_start, brk;     /* [m] */
+    paddr_t page_table_phys;      /* [i] */
+    cpumask_t cpus;               /* [a] CPUs that have it loaded */
+    refcount_t users;             /* threads and /proc readers; 0: it goes */
+    spinlock_t table_lock;        /* guards entries of upper tables */
+    u32 flush_wanted, flush_done; /* [a] entries cleared by reclaim, not flushed yet: unequal */
+    struct anon_family *family;   /* [i] */
+    struct list family_link;      /* [family->lock] */
+    vaddr_t mmap_top;             /* [i] mmap searches downwards from here; exec may set it */
+    vaddr_t brk_start, brk;       /* [m] */
     vaddr_t code_start, code_end, data_start, data_end, stack_start; /* for /proc and brk */
     vaddr_t args_start, args_end, env_start, env_end;
     vaddr_t vdso; /* [i] address of the vDSO, 0: none */
@@ -322,8 +325,17 @@ static inline void tlb_batch_begin(struct tlb_batch *b, struct mm *mm)
 /* Flush and put what has been gathered; the batch can go on. => no spinlock */
 void tlb_batch_flush(struct tlb_batch *b);
 
+/* Has reclaim cleared entries, under the lock of a table that we hold, whose translations may be known
+ * to processors still? Then all of the address space has to be flushed. */
+static inline bool mm_flush_is_due(const struct mm *mm)
+{
+    return unlikely(READ_ONCE(mm->flush_wanted) != READ_ONCE(mm->flush_done));
+}
+
 /* Flush [start, end) of mm on every CPU that has it loaded. => no spinlock that needs interrupts */
 void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end);
+/* Make these processors forget all of user space. => the same */
+void tlb_flush_cpus(const cpumask_t *cpus);
 
 #define MAX_MAP_COUNT 65530 /* VMAs of an address space; Linux's vm.max_map_count */
 

@@ -6,6 +6,10 @@
  * Entries of a table at level 0 change under the lock in its struct page. Upper entries are set
  * under mm->table_lock and, once set, stay until the last VMA in their range is gone; so a walk
  * needs no lock as long as a VMA there cannot go away (mm->lock, or the file's mapping lock).
+ *
+ * A walk from outside, which has none of these, goes from lock to lock: mm->table_lock, then that of
+ * the table at level 0, then it lets the first go (page_table_lock_entry). Who takes a table away cuts
+ * the way to it under mm->table_lock and then waits until the table's own lock is free.
  */
 #ifndef VELLUM_PAGE_TABLE_H
 #define VELLUM_PAGE_TABLE_H
@@ -16,6 +20,13 @@
 static inline void pte_publish(pte_t *entry, pte_t pte)
 {
     __atomic_store_n(&entry->value, pte.value, __ATOMIC_RELEASE);
+}
+
+/* Change an entry that the processor may be marking young or dirty, if it is still `old`. */
+static inline bool pte_replace(pte_t *entry, pte_t old, pte_t new)
+{
+    return __atomic_compare_exchange_n(&entry->value, &old.value, new.value, false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 static inline unsigned pte_index(vaddr_t va, unsigned level)

@@ -17,7 +17,7 @@
  *   page cache map lock, anon family    kernel/mm      reverse mappings
  *   signal lock (sighand)               kernel/proc
  *   files lock, dentry and inode hash   kernel/fs
- *   page-table lock, page cache lock    kernel/mm, kernel/fs
+ *   mm->table_lock, a table's lock, page cache lock    kernel/mm, kernel/fs
  *   object cache, frame allocator       kernel/mm
  *   wait queue lock                     kernel/sync
  *   futex buckets (lower address first), then pi_guard (inherit.h)   kernel/ipc, kernel/sched

@@ -292,7 +292,8 @@ static unsigned remove_batch(struct page_cache *cache, struct page **pages, unsi
     return removed;
 }
 
-/* Pages whose contents are being read or written back are waited for. */
+/* Pages whose contents are being read or written back are waited for; and who holds a page's lock can
+ * rely on its file (rmap.c). */
 static void lock_batch(struct page **pages, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
@@ -307,7 +308,6 @@ static void unlock_batch(struct page **pages, unsigned n)
 
 static void remove_pages(struct page_cache *cache, u64 first, u64 last)
 {
-    bool lock = !in_memory_only(cache);
     struct page *pages[BATCH], *found[BATCH];
     u64 next = first;
     unsigned n, removed;
@@ -319,12 +319,10 @@ static void remove_pages(struct page_cache *cache, u64 first, u64 last)
         if (n == 0)
             break;
         next = found[n - 1]->index + 1;
-        if (lock)
-            lock_batch(found, n);
+        lock_batch(found, n);
         memcpy(pages, found, n * sizeof(pages[0]));
         removed = remove_batch(cache, pages, n);
-        if (lock)
-            unlock_batch(found, n);
+        unlock_batch(found, n);
         pages_put(pages, removed); /* the tree's */
         pages_put(found, n);       /* ours */
         if (next == 0)

@@ -96,6 +96,10 @@ static inline pte_t *page_table_find(struct mm *mm, vaddr_t address, struct page
 vaddr_t page_table_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **entry,
                         struct page **table);
 
+/* The entry for an address, its table's lock held; NULL if there is no table. From outside: no lock
+ * but one that keeps the mm is needed (its family's, or that of a mapping set with a VMA of it). */
+pte_t *page_table_lock_entry(struct mm *mm, vaddr_t address, struct page **table);
+
 /* Take away the tables for [start, end) that serve only addresses in [low, high), where nothing is
  * mapped any more. Their frames go with the batch. => mm->lock write-held, or the last user gone */
 void page_table_free(struct tlb_batch *batch, vaddr_t start, vaddr_t end, vaddr_t low,

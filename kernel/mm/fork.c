@@ -100,7 +100,7 @@ int fork_vmas(struct mm *child, struct mm *parent)
             break;
     }
     write_unlock(&child->lock);
-    if (flush)
+    if (flush || mm_flush_is_due(parent))
         tlb_flush_range(parent, 0, USER_END);
     return error;
 }

@@ -19,6 +19,10 @@
 
 static struct object_cache *mm_cache, *family_cache;
 
+/* Families without members. They are used again, but never become other memory: rmap.c. */
+static DEFINE_SPINLOCK(families_lock);
+static struct list free_families = LIST_INIT(free_families); /* [families_lock] */
+
 bool aslr_enabled = true;
 
 static u64 no_limit(unsigned resource)
@@ -32,20 +36,33 @@ u64 (*mm_limit)(unsigned resource) = no_limit;
 
 static struct anon_family *family_create(void)
 {
-    struct anon_family *family = object_alloc(family_cache, ALLOC_KERNEL);
+    struct anon_family *family = NULL;
 
-    if (!family)
-        return NULL;
+    spin_lock(&families_lock);
+    if (!list_empty(&free_families)) {
+        family = list_first_entry(&free_families, struct anon_family, free_link);
+        list_del(&family->free_link);
+    }
+    spin_unlock(&families_lock);
+    if (!family) {
+        family = object_alloc(family_cache, ALLOC_KERNEL);
+        if (!family)
+            return NULL;
+        spin_init(&family->lock);
+        list_init(&family->mms);
+    }
     ref_init(&family->refs);
-    spin_init(&family->lock);
-    list_init(&family->mms);
     return family;
 }
 
 static void family_put(struct anon_family *family)
 {
-    if (ref_put(&family->refs))
-        object_free(family_cache, family);
+    if (!ref_put(&family->refs))
+        return;
+    assert(list_empty(&family->mms));
+    spin_lock(&families_lock);
+    list_add(&family->free_link, &free_families);
+    spin_unlock(&families_lock);
 }
 
 static void family_join(struct mm *mm, struct anon_family *family)

@@ -60,8 +60,8 @@ static int move_page(struct tlb_batch *batch, const struct vma *vma, pte_t *from
     spin_lock(&from_table->table_lock);
     pte = pte_exchange(from, (pte_t){0});
     spin_unlock(&from_table->table_lock);
-    batch->start = min(batch->start, address);
-    batch->end = max(batch->end, address + PAGE_SIZE);
+    batch->start = mm_flush_is_due(batch->mm) ? 0 : min(batch->start, address);
+    batch->end = mm_flush_is_due(batch->mm) ? USER_END : max(batch->end, address + PAGE_SIZE);
     if (copy)
         pte = pte_clear_write(pte_leaf(page_to_pfn(copy), vma_prot(vma), 0));
     (copy ? copy : page)->index = target >> PAGE_SHIFT;

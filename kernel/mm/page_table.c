@@ -90,6 +90,18 @@ vaddr_t page_table_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **ent
     return end;
 }
 
+pte_t *page_table_lock_entry(struct mm *mm, vaddr_t address, struct page **table)
+{
+    pte_t *entry;
+
+    spin_lock(&mm->table_lock);
+    entry = page_table_find(mm, address, table);
+    if (entry)
+        spin_lock(&(*table)->table_lock);
+    spin_unlock(&mm->table_lock);
+    return entry;
+}
+
 /* ---- freeing ------------------------------------------------------------------------------------ */
 
 /* A range of addresses whose tables may go. */
@@ -99,21 +111,32 @@ struct free_range {
     vaddr_t low, high;  /* nothing is mapped in here */
 };
 
+/* A reverse map that found the table before the way to it was cut may be at work in it. */
+static inline void wait_for_walkers(const struct page *table)
+{
+    while (unlikely(__atomic_load_n(&table->table_lock.locked, __ATOMIC_ACQUIRE)))
+        cpu_relax();
+}
+
 /* Take a table away from an entry. Its frame is freed after the flush: until then a processor may
- * remember the way to it. */
+ * remember the way to it. => mm->table_lock, which is let go for a while if the batch is full */
 static void drop_table(struct tlb_batch *batch, pte_t *entry, pte_t pte)
 {
     struct page *page = pfn_to_page(pte_pfn(pte));
 
     pte_store(entry, (pte_t){0});
+    wait_for_walkers(page);
     page->flags = 0;
     atomic_dec(&batch->mm->table_pages);
     atomic_dec(&count_tables);
     batch->start = 0; /* upper entries are only forgotten when all are */
     batch->end = USER_END;
     batch->pages[batch->n++] = page;
-    if (batch->n == TLB_BATCH)
+    if (batch->n == TLB_BATCH) {
+        spin_unlock(&batch->mm->table_lock);
         tlb_batch_flush(batch);
+        spin_lock(&batch->mm->table_lock);
+    }
 }
 
 /* The tables below `entries`, a table of `level`; base: the first address that it serves. */
@@ -144,6 +167,9 @@ void page_table_free(struct tlb_batch *batch, vaddr_t start, vaddr_t end, vaddr_
 
     if (first < low)
         first += span;
-    if (first < end && first + span <= high)
-        free_below(&range, batch->mm->page_table, PT_LEVELS - 1, 0);
+    if (first >= end || first + span > high)
+        return;
+    spin_lock(&batch->mm->table_lock);
+    free_below(&range, batch->mm->page_table, PT_LEVELS - 1, 0);
+    spin_unlock(&batch->mm->table_lock);
 }

@@ -35,10 +35,30 @@ void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end)
     preempt_enable();
 }
 
+void tlb_flush_cpus(const cpumask_t *cpus)
+{
+    cpumask_t others = *cpus;
+    u64 self;
+
+    smp_fence();
+    preempt_disable();
+    self = BIT(this_cpu()->id);
+    if (others.bits & self)
+        arch_tlb_flush_user();
+    others.bits &= ~self;
+    if (others.bits)
+        arch_tlb_flush_remote(&others, 0, USER_END);
+    preempt_enable();
+}
+
 void tlb_batch_flush(struct tlb_batch *b)
 {
+    u32 wanted = READ_ONCE(b->mm->flush_wanted);
+
     if (b->start < b->end)
         tlb_flush_range(b->mm, b->start, b->end);
+    if (b->start == 0 && b->end == USER_END)
+        WRITE_ONCE(b->mm->flush_done, wanted); /* smaller than another's: one flush too many */
     if (b->n)
         pages_put(b->pages, b->n);
     tlb_batch_begin(b, b->mm);

@@ -35,11 +35,15 @@ static vaddr_t unmap_table(struct tlb_batch *b, pte_t *entry, struct page *table
         pte_store(entry, (pte_t){0});
         any = true;
     }
-    spin_unlock(&table->table_lock);
     if (any) {
         b->start = min(b->start, start);
         b->end = max(b->end, address);
     }
+    if (mm_flush_is_due(b->mm)) {
+        b->start = 0;
+        b->end = USER_END;
+    }
+    spin_unlock(&table->table_lock);
     for (unsigned i = 0; i < ARRAY_SIZE(counts); i++)
         if (counts[i])
             atomic_sub(&b->mm->resident[i], counts[i]);

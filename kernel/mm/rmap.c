@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The reverse map: which entries map a page?
+ *
+ * Nothing is kept for it but what is there anyway. A file knows the VMAs that map it, in an interval
+ * tree by page index; each of them says at which address the page would be. An anonymous page is
+ * known by its address, the same in all address spaces of its family, that is, of those that fork
+ * has made from one another. Either way the answer is a list of addresses where an entry for the page
+ * may be; a look at the entry tells whether it is:
+ *
+ *     file -> VMAs                 \
+ *                                    >  (mm, address)  ->  table -> entry: does it map this frame?
+ *     family -> mms, page->index   /
+ *
+ * So a fault has nothing to register and an unmap nothing to take back. The price is paid by reclaim,
+ * which looks in vain where a child of a fork has a page of its own at the same address.
+ *
+ * Families are never given back to the object cache (mm.c): the family of a page that outlives it,
+ * because somebody holds a reference to the page, is empty or another program's by then, in which
+ * this page is found nowhere.
+ */
+#include "address_space.h"
+#include <vellum/error.h>
+#include <vellum/page_cache.h>
+#include <vellum/rmap.h>
+#include <vellum/sync.h>
+
+static inline bool maps(pte_t pte, const struct page *page)
+{
+    return pte_present(pte) && !pte_special(pte) && pte_pfn(pte) == page_to_pfn(page);
+}
+
+/* ---- the walk ------------------------------------------------------------------------------------- */
+
+struct walk {
+    struct page *page;
+    unsigned flags; /* RMAP_* */
+    rmap_fn *fn;
+    void *arg;
+};
+
+/* Look at one place where the page may be mapped. Returns whether to go on. */
+static bool visit(const struct walk *w, struct mm *mm, struct vma *vma, vaddr_t address)
+{
+    struct rmap_place place = {.mm = mm, .vma = vma, .address = address};
+    bool more = true;
+
+    place.entry = page_table_lock_entry(mm, address, &place.table);
+    if (!place.entry)
+        return true;
+    if ((w->flags & RMAP_ALL) || maps(pte_load(place.entry), w->page))
+        more = w->fn(w->page, &place, w->arg);
+    spin_unlock(&place.table->table_lock);
+    return more;
+}
+
+/* A parent stands before its children in the list. So a fork that goes on meanwhile hides nothing: it
+ * has copied the entry, which the walk then finds in the child; or copies what the walk has left. */
+static int walk_family(const struct walk *w)
+{
+    struct anon_family *family = w->page->family;
+    vaddr_t address = w->page->index << PAGE_SHIFT;
+    struct mm *mm;
+
+    spin_lock(&family->lock);
+    list_for_each_entry(mm, &family->mms, family_link)
+        if (!visit(w, mm, NULL, address))
+            break;
+    spin_unlock(&family->lock);
+    return 0;
+}
+
+static int walk_file(const struct walk *w)
+{
+    struct page_cache *cache = READ_ONCE(w->page->cache);
+    u64 index = w->page->index;
+    struct interval_node *node;
+
+    if (!cache || rb_empty(&cache->mappings.tree))
+        return 0;
+    if (w->flags & RMAP_WAIT)
+        read_lock(&cache->mappings.lock);
+    else if (!read_trylock(&cache->mappings.lock))
+        return -EAGAIN;
+    interval_for_each(node, &cache->mappings.tree, index, index) {
+        struct vma *vma = container_of(node, struct vma, file_node);
+
+        if (!visit(w, vma->mm, vma, vma->start + ((index - node->start) << PAGE_SHIFT)))
+            break;
+    }
+    read_unlock(&cache->mappings.lock);
+    return 0;
+}
+
+int rmap_walk(struct page *page, unsigned flags, rmap_fn *fn, void *arg)
+{
+    struct walk w = {page, flags, fn, arg};
+
+    assert(atomic_read(&page->refs) > 0);
+    return page->flags & PG_ANON ? walk_family(&w) : walk_file(&w);
+}
+
+static bool count_place(struct page *page, struct rmap_place *place, void *arg)
+{
+    ++*(unsigned *)arg;
+    return true;
+}
+
+unsigned rmap_count(struct page *page)
+{
+    unsigned n = 0;
+
+    rmap_walk(page, 0, count_place, &n);
+    return n;
+}
+
+/* ---- flushing ------------------------------------------------------------------------------------- */
+
+/* An entry of the mm has been changed: who may know what it was? => its table's lock */
+static void note_stale(struct rmap_flush *flush, struct mm *mm)
+{
+    __atomic_fetch_add(&mm->flush_wanted, 1, __ATOMIC_RELAXED);
+    smp_fence(); /* the entry, before the mask: tlb.c */
+    flush->cpus.bits |= __atomic_load_n(&mm->cpus.bits, __ATOMIC_RELAXED);
+}
+
+void rmap_flush(struct rmap_flush *flush)
+{
+    tlb_flush_cpus(&flush->cpus);
+    flush->cpus.bits = 0;
+}
+
+/* ---- has it been used? ---------------------------------------------------------------------------- */
+
+static bool look_at_young(struct page *page, struct rmap_place *place, void *arg)
+{
+    struct rmap_references *references = arg;
+    pte_t pte;
+
+    references->mappings++;
+    if (place->vma)
+        references->vm_flags |= place->vma->flags;
+    do {
+        pte = pte_load(place->entry);
+        if (!pte_young(pte))
+            return true;
+    } while (!pte_replace(place->entry, pte, pte_clear_young(pte)));
+    references->young++;
+    return true;
+}
+
+int page_referenced(struct page *page, struct rmap_references *references)
+{
+    *references = (struct rmap_references){0};
+    return rmap_walk(page, 0, look_at_young, references);
+}
+
+/* ---- taking mappings away ------------------------------------------------------------------------- */
+
+struct unmapping {
+    struct rmap_flush *flush;
+    pte_t replacement;
+    unsigned cleared;
+    bool dirty;
+};
+
+/* Would the next fault find another frame? Of a private mapping of a file, a copy; where nothing
+ * is left of an anonymous page, a cleared one. */
+static inline bool must_flush_now(const struct unmapping *u, const struct rmap_place *place)
+{
+    return place->vma ? vma_is_private(place->vma) : pte_none(u->replacement);
+}
+
+static bool unmap_place(struct page *page, struct rmap_place *place, void *arg)
+{
+    struct unmapping *u = arg;
+    pte_t old = pte_exchange(place->entry, u->replacement);
+
+    u->dirty |= pte_dirty(old);
+    u->cleared++;
+    atomic_dec(&place->mm->resident[page_kind(page)]);
+    if (must_flush_now(u, place))
+        tlb_flush_range(place->mm, place->address, place->address + PAGE_SIZE);
+    else
+        note_stale(u->flush, place->mm);
+    return true;
+}
+
+bool rmap_unmap(struct page *page, pte_t replacement, struct rmap_flush *flush)
+{
+    struct unmapping u = {.flush = flush, .replacement = replacement};
+    int error;
+
+    assert(page->flags & PG_LOCKED);
+    error = rmap_walk(page, 0, unmap_place, &u);
+    if (u.dirty) {
+        if (page->flags & (PG_ANON | PG_SHMEM))
+            page_flag_set(page, PG_DIRTY);
+        else
+            page_set_dirty(page);
+    }
+    if (u.cleared) {
+        assert(atomic_read(&page->refs) > (int)u.cleared);
+        atomic_sub(&page->refs, u.cleared);
+    }
+    return error == 0;
+}
+
+/* ---- write protection ----------------------------------------------------------------------------- */
+
+struct cleaning {
+    struct rmap_flush *flush;
+    bool dirty;
+};
+
+static bool clean_place(struct page *page, struct rmap_place *place, void *arg)
+{
+    struct cleaning *c = arg;
+    pte_t pte;
+
+    do {
+        pte = pte_load(place->entry);
+        if (!pte_write(pte) && !pte_dirty(pte))
+            return true;
+    } while (!pte_replace(place->entry, pte, pte_clear_dirty(pte_clear_write(pte))));
+    c->dirty |= pte_dirty(pte);
+    note_stale(c->flush, place->mm);
+    return true;
+}
+
+bool rmap_clean(struct page *page, struct rmap_flush *flush)
+{
+    struct cleaning c = {.flush = flush};
+
+    assert((page->flags & PG_LOCKED) && !(page->flags & PG_ANON));
+    rmap_walk(page, RMAP_WAIT, clean_place, &c);
+    return c.dirty;
+}
