@@ -553,6 +553,7 @@ bool char_device_exists(dev_id_t id); /* has it a driver? */
 extern int socket_backlog_max, socket_queue_depth;
 void unix_sockets_show(struct seq_file *m); /* /proc/net/unix: kernel/ipc/unix_name.c */
 void char_devices_show(struct seq_file *m); /* lines of /proc/devices */
+extern const struct file_ops block_device_file_ops; /* kernel/fs/bdev */
 extern const struct file_ops fifo_file_ops; /* kernel/ipc/pipe.c */
 extern int pipe_max_size;                   /* bytes, without CAP_SYS_RESOURCE */
 long pipe_fcntl(struct file *file, unsigned command,
@@ -562,6 +563,7 @@ void inode_init_special(struct inode *inode, mode_t mode, dev_id_t device);
 /* A node in devfs, "tty", "virtio-ports/name" (directories are made). 0 or -errno */
 int devfs_add(const char *name, mode_t mode, dev_id_t device);
 int devfs_add_link(const char *name, const char *target);
+void devfs_remove(const char *name); /* at the top of devfs */
 
 /* The name of a pseudo-terminal's slave, in devpts; its inode's private_data is `terminal`, read under
  * inode->lock, until the name is removed. 0 or -ENOMEM */

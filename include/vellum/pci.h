@@ -39,7 +39,8 @@ void pci_write(struct pci_device *dev, unsigned offset, unsigned size, u32 value
 unsigned pci_capability(struct pci_device *dev, unsigned id, unsigned after);
 /* Kernel address of a memory BAR's registers; NULL: no such BAR, or no memory. */
 void *pci_map(struct pci_device *dev, unsigned bar);
-void pci_enable_master(struct pci_device *dev);
+void pci_enable_master(struct pci_device *dev); /* it may read and write memory */
+void pci_disable_master(struct pci_device *dev);
 /* Route the device's interrupt to handler: MSI-X entry 0 where messages work (then *vector is 0), else
  * INTx (*vector is -1 and the line may be shared). 0 or -errno. */
 int pci_irq_request(struct pci_device *dev, irq_handler_fn *handler, void *arg, const char *name,

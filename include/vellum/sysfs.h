@@ -28,6 +28,9 @@ void sysfs_text(struct sysfs_node *parent, const char *name, const char *format,
     __printf(3, 4);
 /* A file of bytes. They stay the caller's, for ever. */
 void sysfs_binary(struct sysfs_node *parent, const char *name, const void *bytes, size_t size);
+/* The node, what is below and what links to it cannot be found any more, until a directory is made
+ * again in its place. */
+void sysfs_hide(struct sysfs_node *node);
 /* A relative link to another node. */
 void sysfs_link(struct sysfs_node *parent, const char *name, struct sysfs_node *target);
 

@@ -26,13 +26,17 @@ struct virtqueue {
     void (*callback)(struct virtqueue *q); /* in the interrupt: something was used. => no lock */
     void *driver_data;
     volatile u16 *notify;
-    bool broken; /* the device broke the rules: it is not used any more */
+    u16 kicked;       /* index of the available ring when the device was last notified */
+    bool indirect;    /* [i] a chain may be a table in memory, and takes one descriptor */
+    bool event_index; /* [i] each side says from which index on it wants to hear */
+    bool broken;      /* the device broke the rules: it is not used any more */
 };
 
 struct virtio_device {
     struct pci_device *pci;
-    unsigned type; /* VIRTIO_ID_* */
-    u64 features;  /* negotiated */
+    unsigned number; /* in the order of finding: virtio0, virtio1, ... */
+    unsigned type;   /* VIRTIO_ID_* */
+    u64 features;    /* negotiated */
     volatile struct virtio_pci_common_cfg *common;
     volatile u8 *isr;
     volatile void *config; /* the device's own */
@@ -66,12 +70,31 @@ void virtio_ready(struct virtio_device *device);
 /* A chain of `out` buffers that the device reads, then `in` that it writes. -ENOSPC: full. Any context. */
 int virtqueue_add(struct virtqueue *q, const struct virtio_buffer *buffers, unsigned out,
                   unsigned in, void *token);
+/* The same of n descriptors that the caller has filled in, but for flags and next: `table` lies in the
+ * direct map and stays until the chain is used (where q->indirect is false: until this returns).
+ * Those from `out` on are written by the device. */
+int virtqueue_add_table(struct virtqueue *q, struct vring_desc *table, unsigned out, unsigned in,
+                        void *token);
+/* Tell the device, unless it is looking anyway. => with q->event_index: one at a time */
 void virtqueue_kick(struct virtqueue *q);
 /* The token of a used chain and how many bytes were written; NULL: none. Any context. */
 void *virtqueue_get(struct virtqueue *q, u32 *length);
 bool virtqueue_used(struct virtqueue *q); /* would virtqueue_get() find one? */
+/* While chains are taken there need be no interrupts: hush, take all, and go on if rearm says that more
+ * has come. => one at a time */
+void virtqueue_hush(struct virtqueue *q);
+bool virtqueue_rearm(struct virtqueue *q);
+
+/* A field of the device's own configuration; 0 if the device has no such. size: 1, 2, 4 bytes */
+u32 virtio_config(struct virtio_device *device, size_t offset, unsigned size);
+u8 virtio_config_generation(struct virtio_device *device); /* changes with the configuration */
+/* Stop the device for good: when this returns it touches no memory any more. => may sleep */
+void virtio_reset(struct virtio_device *device);
+struct sysfs_node;
+struct sysfs_node *virtio_sysfs(struct virtio_device *device); /* its directory, or NULL */
 
 void virtio_init(void); /* after pci_init() */
 void virtio_console_init(void);
+void virtio_block_init(void);
 
 #endif

@@ -143,6 +143,11 @@ void pci_enable_master(struct pci_device *dev)
               pci_read(dev, PCI_COMMAND, 2) | PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
 }
 
+void pci_disable_master(struct pci_device *dev)
+{
+    pci_write(dev, PCI_COMMAND, 2, pci_read(dev, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
+}
+
 /* ---- scanning ---------------------------------------------------------------------------------------------- */
 
 static unsigned scan_bus(struct pci_host *host, unsigned bus, unsigned last_bus);

@@ -10,6 +10,8 @@
 #include <vellum/alloc.h>
 #include <vellum/error.h>
 #include <vellum/printk.h>
+#include <vellum/sysfs.h>
+#include <vellum/time.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
@@ -20,6 +22,7 @@
 #define TRANSITIONAL_FIRST 0x1000
 #define TRANSITIONAL_LAST  0x103f
 #define QUEUES_MAX         128
+#define RESET_PATIENCE     (5 * NSEC_PER_SEC)
 
 /* ---- queues ------------------------------------------------------------------------------------------- */
 
@@ -102,6 +105,8 @@ struct virtqueue *virtqueue_create(struct virtio_device *d, unsigned index, unsi
     q->size = 1u << log2_floor(min(size, available));
     q->callback = callback;
     q->driver_data = driver_data;
+    q->indirect = d->features & BIT(VIRTIO_RING_F_INDIRECT_DESC);
+    q->event_index = d->features & BIT(VIRTIO_RING_F_EVENT_IDX);
     spin_init(&q->lock);
     error = allocate_rings(q);
     if (error == 0)
@@ -119,6 +124,14 @@ fail:
     }
     kfree(q);
     return err_ptr(error);
+}
+
+/* Let the device see a chain. => lock */
+static void make_available(struct virtqueue *q, u16 head, void *token)
+{
+    q->tokens[head] = token;
+    q->avail->ring[q->avail->idx & (q->size - 1)] = head;
+    __atomic_store_n(&q->avail->idx, (u16)(q->avail->idx + 1), __ATOMIC_RELEASE);
 }
 
 int virtqueue_add(struct virtqueue *q, const struct virtio_buffer *buffers, unsigned out,
@@ -143,18 +156,95 @@ int virtqueue_add(struct virtqueue *q, const struct virtio_buffer *buffers, unsi
     }
     q->free_head = i;
     q->free_count -= n;
-    q->tokens[head] = token;
-    q->avail->ring[q->avail->idx & (q->size - 1)] = head;
-    __atomic_store_n(&q->avail->idx, (u16)(q->avail->idx + 1), __ATOMIC_RELEASE);
+    make_available(q, head, token);
     spin_unlock_irqrestore(&q->lock, flags);
     return 0;
 }
 
+/* Copy a table into free descriptors. => lock, there are enough */
+static void copy_table(struct virtqueue *q, const struct vring_desc *table, unsigned n)
+{
+    u16 i = q->free_head;
+
+    for (unsigned k = 0; k < n; k++) {
+        struct vring_desc *d = &q->desc[i];
+
+        d->addr = table[k].addr;
+        d->len = table[k].len;
+        d->flags = table[k].flags;
+        i = d->next;
+    }
+    q->free_head = i;
+    q->free_count -= n;
+}
+
+int virtqueue_add_table(struct virtqueue *q, struct vring_desc *table, unsigned out, unsigned in,
+                        void *token)
+{
+    unsigned long flags = spin_lock_irqsave(&q->lock);
+    unsigned n = out + in;
+    u16 head = q->free_head;
+    int error = 0;
+
+    assert(n > 0 && token);
+    for (unsigned k = 0; k < n; k++) {
+        table[k].flags = (k >= out ? VRING_DESC_F_WRITE : 0) | (k + 1 < n ? VRING_DESC_F_NEXT : 0);
+        table[k].next = k + 1;
+    }
+    if (q->broken) {
+        error = -EIO;
+    } else if (q->free_count < (q->indirect ? 1 : n)) {
+        error = -ENOSPC;
+    } else {
+        struct vring_desc whole = {virt_to_phys(table), n * sizeof(*table), VRING_DESC_F_INDIRECT,
+                                   0};
+
+        if (q->indirect)
+            copy_table(q, &whole, 1);
+        else
+            copy_table(q, table, n);
+        make_available(q, head, token);
+    }
+    spin_unlock_irqrestore(&q->lock, flags);
+    return error;
+}
+
+/* What either side last said about when it wants to hear lies behind the other's ring. */
+static volatile u16 *used_event(struct virtqueue *q)
+{
+    return &q->avail->ring[q->size];
+}
+
+static volatile u16 *avail_event(struct virtqueue *q)
+{
+    return (volatile u16 *)&q->used->ring[q->size];
+}
+
 void virtqueue_kick(struct virtqueue *q)
 {
-    smp_fence(); /* the new index before the look at the device's flag */
-    if (!(READ_ONCE(q->used->flags) & VRING_USED_F_NO_NOTIFY))
+    u16 new = q->avail->idx, old = q->kicked;
+
+    smp_fence(); /* the new index before the look at what the device said */
+    q->kicked = new;
+    if (q->event_index ? (u16)(new - *avail_event(q) - 1) < (u16)(new - old)
+                       : !(READ_ONCE(q->used->flags) & VRING_USED_F_NO_NOTIFY))
         *q->notify = q->index;
+}
+
+void virtqueue_hush(struct virtqueue *q)
+{
+    if (!q->event_index) /* with it the device is silent until it is asked again */
+        WRITE_ONCE(q->avail->flags, VRING_AVAIL_F_NO_INTERRUPT);
+}
+
+bool virtqueue_rearm(struct virtqueue *q)
+{
+    if (q->event_index)
+        *used_event(q) = q->last_used;
+    else
+        WRITE_ONCE(q->avail->flags, 0);
+    smp_fence(); /* what comes from now on interrupts, what came before is seen here */
+    return !q->broken && virtqueue_used(q);
 }
 
 /* Give the chain that begins at head back to the free list; => lock */
@@ -284,6 +374,60 @@ static int negotiate(struct virtio_device *d, u64 wanted)
     return c->device_status & VIRTIO_CONFIG_S_FEATURES_OK ? 0 : -EIO;
 }
 
+u32 virtio_config(struct virtio_device *d, size_t offset, unsigned size)
+{
+    volatile u8 *at = (volatile u8 *)d->config + offset;
+
+    if (!d->config || offset + size > d->config_size)
+        return 0;
+    return size == 1 ? *at : size == 2 ? *(volatile u16 *)at : *(volatile u32 *)at;
+}
+
+u8 virtio_config_generation(struct virtio_device *d)
+{
+    return d->common->config_generation;
+}
+
+void virtio_reset(struct virtio_device *d)
+{
+    ktime_t give_up = ktime_after(RESET_PATIENCE);
+
+    for (unsigned i = 0; i < d->queue_count; i++) {
+        struct virtqueue *q = d->queues[i];
+        unsigned long flags;
+
+        if (!q)
+            continue;
+        flags = spin_lock_irqsave(&q->lock);
+        q->broken = true;
+        spin_unlock_irqrestore(&q->lock, flags);
+    }
+    d->common->device_status = 0;
+    while (d->common->device_status != 0 && ktime_get() < give_up)
+        cpu_relax();
+    pci_disable_master(d->pci); /* whether it has obeyed or not */
+}
+
+struct sysfs_node *virtio_sysfs(struct virtio_device *d)
+{
+    struct pci_device *pci = d->pci;
+    struct sysfs_node *at, *bus = sysfs_directory(NULL, "bus/pci");
+
+    at = sysfs_directory(NULL, "devices/pci0000:00/0000:%02x:%02x.%u", pci->bus, pci->devfn >> 3,
+                         pci->devfn & 7);
+    if (!at)
+        return NULL;
+    sysfs_text(at, "vendor", "0x%04x", pci->vendor);
+    sysfs_text(at, "device", "0x%04x", pci->device);
+    sysfs_text(at, "class", "0x%06x", pci->class);
+    sysfs_link(at, "subsystem", bus);
+    at = sysfs_directory(at, "virtio%u", d->number);
+    sysfs_text(at, "vendor", "0x%04x", VIRTIO_VENDOR);
+    sysfs_text(at, "device", "0x%04x", d->type);
+    sysfs_link(at, "subsystem", sysfs_directory(NULL, "bus/virtio"));
+    return at;
+}
+
 void virtio_ready(struct virtio_device *d)
 {
     d->common->device_status |= VIRTIO_CONFIG_S_DRIVER_OK;
@@ -328,12 +472,14 @@ static bool match(const struct pci_device *pci)
 
 static int probe(struct pci_device *pci)
 {
+    static unsigned found;
     struct virtio_device *d = kzalloc(sizeof(*d), ALLOC_KERNEL);
     int error;
 
     if (!d)
         return -ENOMEM;
     d->pci = pci;
+    d->number = found++;
     d->type = virtio_type(pci);
     error = set_up(d, probing);
     if (error && d->common)
@@ -352,4 +498,5 @@ void virtio_driver_register(const struct virtio_driver *driver)
 void virtio_init(void)
 {
     virtio_console_init();
+    virtio_block_init();
 }

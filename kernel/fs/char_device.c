@@ -76,7 +76,7 @@ void inode_init_special(struct inode *inode, mode_t mode, dev_id_t device)
         break;
     case S_IFBLK:
         inode->rdev = device;
-        inode->file_ops = &no_device_file_ops; /* there are no block drivers */
+        inode->file_ops = &block_device_file_ops;
         break;
     case S_IFIFO:
         inode->file_ops = &fifo_file_ops;

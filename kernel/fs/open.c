@@ -68,8 +68,9 @@ static struct file *open_result(struct walk *w, const struct open_request *r)
         return file;
     walk_take(w, &file->path);
     file->inode = file->path.dentry->inode;
-    file->flags = (r->flags & ~(unsigned)OPEN_ONLY);
+    file->flags = r->flags;
     if (r->flags & O_PATH) {
+        file->flags &= ~(unsigned)OPEN_ONLY;
         file->mode = FILE_PATH;
         file->ops = &bad_file_ops;
         return file;
@@ -85,6 +86,7 @@ static struct file *open_result(struct walk *w, const struct open_request *r)
     file_set_ops(file, file->inode->file_ops);
     if (file->ops->open)
         error = file->ops->open(file->inode, file);
+    file->flags &= ~(unsigned)OPEN_ONLY;
     if (!error) {
         notify_file(file, IN_OPEN);
         return file;

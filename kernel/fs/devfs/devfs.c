@@ -94,6 +94,25 @@ int devfs_add_link(const char *name, const char *target)
     return make_path(name, S_IFLNK, 0, target);
 }
 
+/* Remove a name at the top, if it is a device's. */
+void devfs_remove(const char *text)
+{
+    struct dentry *parent = devfs->root, *d;
+    struct inode *dir = parent->inode;
+    char copy[NAME_MAX + 1 + 8];
+    struct name name;
+
+    snprintf(copy, sizeof(copy), "%s", text);
+    name_set(&name, parent, copy, strlen(copy));
+    mutex_lock(&dir->mutex);
+    d = dentry_find(parent, &name);
+    if (d && IS_DEVICE(d->inode) && dir->ops->unlink(dir, d) == 0)
+        dentry_unlink(d);
+    mutex_unlock(&dir->mutex);
+    if (d)
+        dentry_put(d);
+}
+
 void __init devfs_init(void)
 {
     static const char *const links[][2] = {

@@ -3,6 +3,7 @@
  * The texts about devices: devices, consoles, tty/drivers, iomem, kmsg (proc(5)).
  */
 #include "internal.h"
+#include <vellum/block.h>
 #include <vellum/page.h>
 #include <vellum/printk.h>
 #include <vellum/tty.h>
@@ -14,6 +15,7 @@ int proc_show_devices(struct seq_file *m, struct proc_inode *pi)
     seq_puts(m, "Character devices:\n");
     char_devices_show(m);
     seq_puts(m, "\nBlock devices:\n");
+    block_majors_show(m);
     return 0;
 }
 

@@ -3,6 +3,7 @@
  * /proc itself: the files about the whole system, and a directory for each process.
  */
 #include "internal.h"
+#include <vellum/block.h>
 #include <vellum/error.h>
 #include <vellum/format.h>
 #include <vellum/provoke.h>
@@ -62,12 +63,24 @@ static int proc_show_locks(struct seq_file *m, struct proc_inode *pi)
     return 0;
 }
 
+static int proc_show_diskstats(struct seq_file *m, struct proc_inode *pi)
+{
+    block_diskstats_show(m);
+    return 0;
+}
+
+static int proc_show_partitions(struct seq_file *m, struct proc_inode *pi)
+{
+    block_partitions_show(m);
+    return 0;
+}
+
 static const struct proc_entry tty_entries[] = {
     PROC_TEXT("drivers", 0400, proc_show_tty_drivers),
     {0},
 };
 
-/* Without disks, modules and devices of the kind "misc" their files are empty. */
+/* Without modules and devices of the kind "misc" their files are empty. */
 const struct proc_entry root_entries[] = {
     PROC_LINK("self", self_link),
     PROC_LINK("thread-self", thread_self_link),
@@ -80,7 +93,7 @@ const struct proc_entry root_entries[] = {
     PROC_TEXT("consoles", 0444, proc_show_consoles),
     PROC_TEXT("cpuinfo", 0444, proc_show_cpuinfo),
     PROC_TEXT("devices", 0444, proc_show_devices),
-    PROC_TEXT("diskstats", 0444, proc_show_nothing),
+    PROC_TEXT("diskstats", 0444, proc_show_diskstats),
     PROC_TEXT("execdomains", 0444, proc_show_execdomains),
     PROC_TEXT("filesystems", 0444, proc_show_filesystems),
     PROC_TEXT("interrupts", 0444, proc_show_interrupts),
@@ -91,7 +104,7 @@ const struct proc_entry root_entries[] = {
     PROC_TEXT("meminfo", 0444, proc_show_meminfo),
     PROC_TEXT("misc", 0444, proc_show_nothing),
     PROC_TEXT("modules", 0444, proc_show_nothing),
-    PROC_TEXT("partitions", 0444, proc_show_nothing),
+    PROC_TEXT("partitions", 0444, proc_show_partitions),
     {.name = "provoke_crash",
      .mode = S_IFREG | 0600,
      .show = show_provoke_crash,

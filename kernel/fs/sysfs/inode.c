@@ -126,11 +126,13 @@ static int lookup(struct inode *dir, struct dentry *dentry)
     spin_lock(&sysfs_lock);
     n = sysfs_find(node_of(dir), dentry->name.text, dentry->name.length);
     spin_unlock(&sysfs_lock);
-    if (!n)
+    if (!n || !sysfs_visible(n))
         return 0;
     inode = make_inode(dir->sb, n);
     if (!inode)
         return -ENOMEM;
+    if (!S_ISREG(n->mode))
+        dentry->flags |= DENTRY_VOLATILE; /* it may be hidden */
     dentry_instantiate(dentry, inode);
     return 0;
 }
@@ -142,7 +144,7 @@ static struct sysfs_node *child_from(struct sysfs_node *parent, u64 position)
 
     spin_lock(&sysfs_lock);
     list_for_each_entry(n, &parent->children, sibling)
-        if (n->position >= position) {
+        if (n->position >= position && sysfs_visible(n)) {
             found = n;
             break;
         }
@@ -189,15 +191,22 @@ static void count_links(struct inode *inode)
 
     spin_lock(&sysfs_lock);
     list_for_each_entry(n, &node_of(inode)->children, sibling)
-        links += S_ISDIR(n->mode);
+        links += S_ISDIR(n->mode) && !n->hidden;
     spin_unlock(&sysfs_lock);
     inode->nlink = links;
 }
 
-static const struct inode_ops directory_inode_ops = {
-    .lookup = lookup, .refresh = count_links, .set_attributes = set_attributes};
+static bool still_valid(struct inode *inode)
+{
+    return sysfs_visible(node_of(inode));
+}
+
+static const struct inode_ops directory_inode_ops = {.lookup = lookup,
+                                                     .refresh = count_links,
+                                                     .set_attributes = set_attributes,
+                                                     .still_valid = still_valid};
 static const struct inode_ops file_inode_ops = {.set_attributes = set_attributes};
-static const struct inode_ops link_inode_ops = {.get_link = get_link};
+static const struct inode_ops link_inode_ops = {.get_link = get_link, .still_valid = still_valid};
 
 static struct inode *make_inode(struct super_block *sb, struct sysfs_node *n)
 {

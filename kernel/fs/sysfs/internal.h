@@ -20,13 +20,20 @@ struct sysfs_node {
     void *data;                /* [i] */
     size_t size;               /* [i] of data, if there are bytes rather than show */
     struct sysfs_node *target; /* [i] of a link */
+    bool hidden;               /* [sysfs_lock] sysfs_hide() */
     char name[];               /* [i] */
 };
 
 extern struct sysfs_node sysfs_root;
 extern spinlock_t sysfs_lock;
 
-/* => sysfs_lock. NULL: none */
+/* Is it, or a link's target, there? */
+static inline bool sysfs_visible(const struct sysfs_node *n)
+{
+    return !READ_ONCE(n->hidden) && !(n->target && READ_ONCE(n->target->hidden));
+}
+
+/* => sysfs_lock. NULL: none. Hidden ones are found too. */
 struct sysfs_node *sysfs_find(struct sysfs_node *parent, const char *name, size_t length);
 
 #endif

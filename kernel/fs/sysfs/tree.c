@@ -52,6 +52,8 @@ static struct sysfs_node *add(struct sysfs_node *parent, const char *name, size_
         n->position = ++parent->last_position;
         list_add_tail(&n->sibling, &parent->children);
     }
+    if (there)
+        there->hidden = false;
     spin_unlock(&sysfs_lock);
     if (there)
         kfree(n);
@@ -75,6 +77,15 @@ struct sysfs_node *sysfs_directory(struct sysfs_node *parent, const char *path, 
         p += n + (p[n] == '/');
     }
     return at;
+}
+
+void sysfs_hide(struct sysfs_node *node)
+{
+    if (!node)
+        return;
+    spin_lock(&sysfs_lock);
+    node->hidden = true;
+    spin_unlock(&sysfs_lock);
 }
 
 void sysfs_file(struct sysfs_node *parent, const char *name, sysfs_show_fn *fn, void *data)
