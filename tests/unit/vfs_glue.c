@@ -97,6 +97,7 @@ u32 notify_cookie(void)
 }
 
 const struct file_ops fifo_file_ops; /* FIFOs are not opened here */
+const struct file_ops block_device_file_ops;
 
 void vfs_start(void)
 {
