@@ -396,9 +396,10 @@ u64 file_max(void);   /* most of them, but for those with CAP_SYS_ADMIN (ENFILE)
 /* An inode on the anonymous super block. */
 struct inode *inode_anonymous(mode_t mode);
 
-/* Unnamed memory that is shared through its pages: MAP_SHARED|MAP_ANONYMOUS. Returns a file of `size`
- * bytes with one reference, or err_ptr. */
-struct file *shmem_file_create(u64 size);
+/* Unnamed memory that is shared through its pages: MAP_SHARED|MAP_ANONYMOUS. `promise`: all of it
+ * counts as committed at once (overcommit), not what is touched. Returns a file of `size` bytes with
+ * one reference, or err_ptr. */
+struct file *shmem_file_create(u64 size, bool promise);
 
 /* For file_ops->read of files with an access time, after the copy: relatime, noatime. */
 void file_accessed(struct file *file);

@@ -13,6 +13,11 @@
 #include <vellum/sync.h>
 #include <linux/mman.h>
 
+/* A machine whose programs need no low addresses has no such flag. */
+#ifndef MAP_32BIT
+#define MAP_32BIT 0
+#endif
+
 struct file;
 struct vma;
 struct vm_fault;
@@ -35,7 +40,9 @@ enum {
     VM_NOHUGEPAGE = 8192,
     VM_HUGEPAGE = 16384,
     VM_WIPEONFORK = 32768,
-    VM_ACCOUNT = 65536, /* counts towards committed memory */
+    VM_ACCOUNT = 65536,         /* counts towards committed memory */
+    VM_LOCK_ON_FAULT = 1 << 17, /* with VM_LOCKED: from the first touch on */
+    VM_DONTDUMP = 1 << 18,      /* not in core files */
 };
 
 /* The VMAs that map a file: its reverse map. Part of its page cache. */
@@ -123,7 +130,7 @@ struct mm {
     struct file *exe;              /* [m] /proc/PID/exe; holds a reference */
     u64 auxv[48];                  /* [i] for /proc/PID/auxv */
     unsigned auxv_words;
-    u32 lock_future; /* [m] VM_LOCKED if mlockall(MCL_FUTURE) */
+    u32 lock_future; /* [m] VM_LOCKED, VM_LOCK_ON_FAULT of new mappings: mlockall(MCL_FUTURE) */
     int dumpable;
     u32 coredump_filter; /* core(5); kept by fork and exec */
     u32 membarrier;      /* [a] MEMBARRIER_CMD_REGISTER_* that were given */
@@ -159,6 +166,11 @@ static inline u64 mm_peak_resident(const struct mm *mm)
 struct mm_file_ops {
     void (*get)(struct file *file);
     void (*put)(struct file *file);
+    /* Free what the file has in [start, start + length), as fallocate(2) does. 0 or -errno
+     * => mm->lock not held; may sleep */
+    int (*punch_hole)(struct file *file, u64 start, u64 length);
+    /* May the caller know which pages of the file are in memory? */
+    bool (*may_look)(struct file *file);
 };
 extern const struct mm_file_ops mm_file_ops;
 
@@ -285,6 +297,8 @@ int mm_protect(struct mm *mm, vaddr_t start, size_t length, unsigned prot);
  * ops (for the name; may be NULL) must stay as long as the kernel runs. */
 long mm_map_special(struct mm *mm, vaddr_t hint, struct page **pages, unsigned n, unsigned prot,
                     const struct vm_ops *ops);
+/* madvise(2) for any address space. 0 or -errno => mm->lock not held */
+int mm_advise(struct mm *mm, vaddr_t start, size_t length, int advice);
 /* Set the heap's start (exec); brk(2) moves its end. */
 void mm_set_brk(struct mm *mm, vaddr_t start);
 /* A random number of pages below 2^bits, in bytes; 0 without address-space randomisation. */
@@ -337,11 +351,21 @@ void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end);
 /* Make these processors forget all of user space. => the same */
 void tlb_flush_cpus(const cpumask_t *cpus);
 
-#define MAX_MAP_COUNT 65530 /* VMAs of an address space; Linux's vm.max_map_count */
+/* ---- limits of the whole system: proc(5), /proc/sys/vm -------------------------------------------- */
 
-/* vm.overcommit_memory, vm.overcommit_ratio (proc(5)), and the pages that may be promised in mode 2. */
-extern int overcommit_mode, overcommit_ratio;
-u64 overcommit_limit(void);
+extern int max_map_count; /* VMAs of an address space */
+extern int overcommit_mode, overcommit_ratio, overcommit_kbytes;
+extern int admin_reserve_kbytes, user_reserve_kbytes;
+u64 overcommit_limit(void); /* pages that may be promised in mode 2 */
+/* Promise pages that no VMA stands for (shared memory, files in memory); false: too many. They are
+ * given back with overcommit_uncharge(). */
+bool overcommit_charge(u64 pages);
+static inline void overcommit_uncharge(u64 pages)
+{
+    atomic_sub(&count_committed, (long)pages);
+}
+/* => once, when all memory has been given to the frame allocator */
+void overcommit_init(void);
 
 extern bool aslr_enabled; /* norandmaps clears it */
 

@@ -44,7 +44,7 @@ static int zero_mmap(struct file *file, struct vma *vma)
 
     if (!(vma->flags & VM_SHARED))
         return 0;
-    memory = shmem_file_create(vma->end - vma->start);
+    memory = shmem_file_create(vma->end - vma->start, !(vma->flags & VM_NORESERVE));
     if (is_err(memory))
         return ptr_err(memory);
     file_put(vma->file);

@@ -3,10 +3,12 @@
  * mmap(2), and what it asks about files. Where a mapping goes, and what it consists of afterwards,
  * is kernel/mm's.
  */
+#include "internal.h"
 #include <vellum/error.h>
-#include <vellum/fs.h>
+#include <vellum/notify.h>
 #include <vellum/mm.h>
 #include <vellum/syscall.h>
+#include <linux/falloc.h>
 #include <linux/mount.h>
 #include <linux/resource.h>
 
@@ -15,7 +17,30 @@ static void get_file(struct file *file)
     file_get(file);
 }
 
-const struct mm_file_ops mm_file_ops = {.get = get_file, .put = file_put};
+static int punch_hole(struct file *file, u64 start, u64 length)
+{
+    int error;
+
+    if (!file->ops->fallocate)
+        return -EOPNOTSUPP;
+    error = file->ops->fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start, length);
+    if (!error)
+        notify_file(file, IN_MODIFY);
+    return error;
+}
+
+static bool may_look(struct file *file)
+{
+    return (file->mode & FILE_WRITE) || is_owner_or_capable(file->inode) ||
+           inode_permission(file->inode, MAY_WRITE) == 0;
+}
+
+const struct mm_file_ops mm_file_ops = {
+    .get = get_file,
+    .put = file_put,
+    .punch_hole = punch_hole,
+    .may_look = may_look,
+};
 
 static int attach_file(struct file *file, struct vma *vma)
 {
@@ -25,7 +50,8 @@ static int attach_file(struct file *file, struct vma *vma)
 /* The flags that MAP_SHARED_VALIDATE knows. */
 #define KNOWN_FLAGS                                                                                \
     (MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE |       \
-     MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_FIXED_NOREPLACE)
+     MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB |          \
+     MAP_32BIT | (MAP_HUGE_MASK << MAP_HUGE_SHIFT))
 
 /* Permissions that a file mapping can have; also looks whether it has these. 0 or -errno */
 static int check_file(struct file *file, u32 *vm_flags)
@@ -71,21 +97,9 @@ static long vm_flags_for(unsigned prot, unsigned flags)
     }
     if (flags & MAP_LOCKED)
         vm |= VM_LOCKED;
-    if (flags & MAP_NORESERVE)
+    if ((flags & MAP_NORESERVE) && READ_ONCE(overcommit_mode) != 2)
         vm |= VM_NORESERVE;
     return vm;
-}
-
-/* May `pages` more be locked in memory? 0, -EPERM, -EAGAIN */
-static int check_locking(struct mm *mm, u64 pages)
-{
-    u64 limit = mm_limit(RLIMIT_MEMLOCK);
-
-    if (capable(CAP_IPC_LOCK))
-        return 0;
-    if (limit == 0)
-        return -EPERM;
-    return mm->locked_pages + pages > limit >> PAGE_SHIFT ? -EAGAIN : 0;
 }
 
 /* file: NULL for private anonymous memory. */
@@ -106,7 +120,7 @@ static long map_checked(struct mm *mm, struct file *file, struct map_request *re
 /* Shared anonymous memory is a file without a name. */
 static long map_shared_memory(struct mm *mm, struct map_request *request)
 {
-    struct file *file = shmem_file_create(request->length);
+    struct file *file = shmem_file_create(request->length, !(request->vm_flags & VM_NORESERVE));
     long result;
 
     if (is_err(file))
@@ -133,12 +147,10 @@ long mm_map_in(struct mm *mm, struct file *file, vaddr_t hint, size_t length, un
     if (vm < 0)
         return vm;
     request.vm_flags = vm;
-    if (vm & VM_LOCKED) {
-        int error = check_locking(mm, request.length >> PAGE_SHIFT);
-
-        if (error)
-            return error;
-    }
+    if ((vm & VM_LOCKED) && mm_limit(RLIMIT_MEMLOCK) == 0 && !capable(CAP_IPC_LOCK))
+        return -EPERM;
+    if (!file && (flags & MAP_TYPE) == MAP_SHARED_VALIDATE)
+        return -EINVAL;
     if (!file && (vm & VM_SHARED)) {
         request.offset = 0;
         return map_shared_memory(mm, &request);
@@ -168,6 +180,49 @@ SYSCALL_DEFINE6(mmap, unsigned long, address, size_t, length, unsigned long, pro
     result = mm_map(ref.file, address, length, prot, flags, offset);
     fd_put(ref);
     return result;
+}
+
+/* ---- remap_file_pages(2) ------------------------------------------------------------------------------ */
+
+/* The file behind [start, end), all of it one shared mapping, with a reference; NULL: it is not. */
+static struct file *shared_file(struct mm *mm, vaddr_t start, vaddr_t end, u32 *flags)
+{
+    struct file *file = NULL;
+    struct vma *vma;
+
+    read_lock(&mm->lock);
+    vma = vma_find_exact(mm, start);
+    if (vma && (vma->flags & VM_SHARED) && vma->file && end <= vma->end) {
+        file = file_get(vma->file);
+        *flags = vma->flags;
+    }
+    read_unlock(&mm->lock);
+    return file;
+}
+
+/* Show other pages of the file in a part of a mapping: an mmap() over it, as Linux does it today. */
+SYSCALL_DEFINE5(remap_file_pages, unsigned long, start, size_t, length, unsigned long, prot,
+                unsigned long, offset, unsigned long, flags)
+{
+    unsigned long map = MAP_SHARED | MAP_FIXED | MAP_POPULATE | (flags & MAP_NONBLOCK);
+    struct file *file;
+    u32 vm = 0;
+    long result;
+
+    start = ALIGN_DOWN(start, PAGE_SIZE);
+    length = ALIGN_DOWN(length, PAGE_SIZE);
+    if (prot || start + length <= start || offset + (length >> PAGE_SHIFT) < offset ||
+        offset > UINT64_MAX >> PAGE_SHIFT)
+        return -EINVAL;
+    file = shared_file(current->mm, start, start + length, &vm);
+    if (!file)
+        return -EINVAL;
+    if (vm & VM_LOCKED)
+        map |= MAP_LOCKED;
+    result =
+        mm_map(file, start, length, vm & (VM_READ | VM_WRITE | VM_EXEC), map, offset << PAGE_SHIFT);
+    file_put(file);
+    return result < 0 ? result : 0;
 }
 
 /* ---- msync(2) ------------------------------------------------------------------------------------------ */

@@ -8,8 +8,7 @@
 #include "memory.h"
 #include <vellum/mm.h>
 
-#define STACK_GUARD   (256 * PAGE_SIZE) /* kept free below a growing stack */
-#define MAX_MAP_COUNT 65530             /* VMAs of an address space; Linux's vm.max_map_count */
+#define STACK_GUARD (256 * PAGE_SIZE) /* kept free below a growing stack */
 
 /* ---- vma.c: the set => mm->lock write-held (except for find) ---------------------------------- */
 
@@ -137,11 +136,24 @@ int fork_vmas(struct mm *child, struct mm *parent);
 int grow_stack(struct mm *mm, vaddr_t address);
 /* The address for a new mapping, or -errno. => mm->lock */
 long place_mapping(struct mm *mm, const struct map_request *request);
-/* May the address space have `pages` more with these flags? => mm->lock write-held */
-bool limits_allow(struct mm *mm, u32 flags, u64 pages);
-/* May `pages` more be promised to private mappings? */
-bool overcommit_allows(u64 pages);
-/* Fault in a range, as far as it can be. => mm->lock not held */
-void populate(struct mm *mm, vaddr_t start, vaddr_t end);
+/* May the address space have `pages` more with these flags? 0; -EAGAIN: not so many may be locked;
+ * -ENOMEM => mm->lock write-held */
+int check_limits(struct mm *mm, u32 flags, u64 pages);
+/* Does RLIMIT_DATA allow it that so many pages change their flags? => mm->lock */
+bool data_limit_allows(struct mm *mm, u32 old, u32 new, u64 pages);
+
+/* ---- overcommit.c ------------------------------------------------------------------------------- */
+
+/* May `pages` more be promised to an address space (NULL: to none)? */
+bool overcommit_allows(const struct mm *mm, u64 pages);
+
+/* ---- populate.c => mm->lock not held ------------------------------------------------------------- */
+
+/* Touch all of the VMAs in [start, end) as their programs would. Strictly: 0, -EINTR, -EFAULT or
+ * -ENOMEM, at the first that cannot be; else as much as can be, 0 or -EINTR. */
+int populate(struct mm *mm, vaddr_t start, vaddr_t end, bool strict);
+/* Touch every page of [start, end) for reading, or writing (ACCESS_WRITE). 0; -ENOMEM: a hole, or no
+ * memory; -EINVAL: not allowed; -EFAULT: beyond the end of the file; -EINTR */
+int populate_for(struct mm *mm, vaddr_t start, vaddr_t end, u32 access);
 
 #endif

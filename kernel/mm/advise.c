@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * madvise(2), mincore(2) and mlock(2) with its relatives.
+ * madvise(2) and mincore(2).
  */
 #include "address_space.h"
-#include <vellum/cred.h>
 #include <vellum/error.h>
 #include <vellum/sync.h>
 #include <vellum/syscall.h>
 #include <vellum/uaccess.h>
-#include <linux/resource.h>
 
 /* Do something to the part [start, end) of a VMA; *vma is the VMA that covers it afterwards. */
 typedef int range_fn(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long arg);
@@ -42,11 +40,12 @@ static int for_each_part(struct mm *mm, vaddr_t start, vaddr_t end, range_fn *fn
 
 /* ---- madvise --------------------------------------------------------------------------------------- */
 
-static int forget(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long unused)
+static int forget(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long advice)
 {
+    u32 spared = VM_SPECIAL | (advice == MADV_DONTNEED_LOCKED ? 0 : VM_LOCKED);
     struct tlb_batch batch;
 
-    if ((*vma)->flags & (VM_LOCKED | VM_SPECIAL))
+    if ((*vma)->flags & spared)
         return -EINVAL;
     mm_update_peaks((*vma)->mm);
     tlb_batch_begin(&batch, (*vma)->mm);
@@ -82,6 +81,14 @@ static int change_flag(struct vma **vma, vaddr_t start, vaddr_t end, unsigned lo
     case MADV_KEEPONFORK:
         flags &= ~VM_WIPEONFORK;
         break;
+    case MADV_DONTDUMP:
+        flags |= VM_DONTDUMP;
+        break;
+    case MADV_DODUMP:
+        if (flags & (VM_SPECIAL | VM_DONTEXPAND))
+            return -EINVAL;
+        flags &= ~VM_DONTDUMP;
+        break;
     }
     return vma_change_flags(vma, start, end, flags);
 }
@@ -101,34 +108,62 @@ static int advise_write_locked(struct mm *mm, vaddr_t start, vaddr_t end, int ad
     return error;
 }
 
-static int advise_read_locked(struct mm *mm, vaddr_t start, vaddr_t end, range_fn *fn)
+static int advise_read_locked(struct mm *mm, vaddr_t start, vaddr_t end, range_fn *fn, int advice)
 {
     int error;
 
     read_lock(&mm->lock);
-    error = for_each_part(mm, start, end, fn, 0);
+    error = for_each_part(mm, start, end, fn, advice);
     read_unlock(&mm->lock);
     return error;
 }
 
-/* MADV_POPULATE_READ, MADV_POPULATE_WRITE: fault everything in, or say why not. */
-static int advise_populate(struct mm *mm, vaddr_t start, vaddr_t end, u32 access)
+/* Punch a hole into the file behind `start`, as long as the VMA there goes on. Returns where that ends,
+ * or -errno. */
+static long punch(struct mm *mm, vaddr_t start, vaddr_t end, bool *hole)
 {
-    bool major;
+    struct file *file = NULL;
+    struct vma *vma;
+    u64 offset = 0;
+    int error = 0;
 
-    for (; start < end; start += PAGE_SIZE)
-        switch (mm_fault(mm, start, ACCESS_USER | access, &major)) {
-        case FAULT_OK:
-            break;
-        case FAULT_MAPERR:
-        case FAULT_OOM:
-            return -ENOMEM;
-        case FAULT_ACCERR:
-            return -EINVAL;
-        default:
-            return -EFAULT;
-        }
-    return 0;
+    read_lock(&mm->lock);
+    vma = vma_find(mm, start);
+    if (!vma || vma->start >= end) {
+        error = -ENOMEM;
+    } else if ((vma->flags & VM_LOCKED) || !vma->file) {
+        error = -EINVAL;
+    } else if ((vma->flags & (VM_SHARED | VM_WRITE)) != (VM_SHARED | VM_WRITE)) {
+        error = -EACCES;
+    } else {
+        *hole |= vma->start > start;
+        start = max(vma->start, start);
+        end = min(vma->end, end);
+        offset = vma_index(vma, start) << PAGE_SHIFT;
+        file = vma->file;
+        mm_file_ops.get(file);
+    }
+    read_unlock(&mm->lock);
+    if (error)
+        return error;
+    error = mm_file_ops.punch_hole(file, offset, end - start);
+    mm_file_ops.put(file);
+    return error ? error : (long)end;
+}
+
+/* MADV_REMOVE: free the memory, and what the file has there. */
+static int advise_remove(struct mm *mm, vaddr_t start, vaddr_t end)
+{
+    bool hole = false;
+
+    while (start < end) {
+        long done = punch(mm, start, end, &hole);
+
+        if (done < 0)
+            return done;
+        start = done;
+    }
+    return hole ? -ENOMEM : 0;
 }
 
 static int advise(struct mm *mm, vaddr_t start, vaddr_t end, int advice)
@@ -140,15 +175,18 @@ static int advise(struct mm *mm, vaddr_t start, vaddr_t end, int advice)
     case MADV_WILLNEED:
     case MADV_COLD:
     case MADV_PAGEOUT:
-        return advise_read_locked(mm, start, end, nothing);
+        return advise_read_locked(mm, start, end, nothing, advice);
     case MADV_DONTNEED:
-        return advise_read_locked(mm, start, end, forget);
+    case MADV_DONTNEED_LOCKED:
+        return advise_read_locked(mm, start, end, forget, advice);
     case MADV_FREE:
-        return advise_read_locked(mm, start, end, check_free);
+        return advise_read_locked(mm, start, end, check_free, advice);
+    case MADV_REMOVE:
+        return advise_remove(mm, start, end);
     case MADV_POPULATE_READ:
-        return advise_populate(mm, start, end, 0);
+        return populate_for(mm, start, end, 0);
     case MADV_POPULATE_WRITE:
-        return advise_populate(mm, start, end, ACCESS_WRITE);
+        return populate_for(mm, start, end, ACCESS_WRITE);
     default:
         return advise_write_locked(mm, start, end, advice);
     }
@@ -162,7 +200,9 @@ static bool advice_known(int advice)
     case MADV_SEQUENTIAL:
     case MADV_WILLNEED:
     case MADV_DONTNEED:
+    case MADV_DONTNEED_LOCKED:
     case MADV_FREE:
+    case MADV_REMOVE:
     case MADV_COLD:
     case MADV_PAGEOUT:
     case MADV_POPULATE_READ:
@@ -171,20 +211,27 @@ static bool advice_known(int advice)
     case MADV_DOFORK:
     case MADV_WIPEONFORK:
     case MADV_KEEPONFORK:
+    case MADV_DONTDUMP:
+    case MADV_DODUMP:
         return true;
     default:
         return false;
     }
 }
 
-SYSCALL_DEFINE3(madvise, unsigned long, start, size_t, length, int, advice)
+int mm_advise(struct mm *mm, vaddr_t start, size_t length, int advice)
 {
     vaddr_t end = start + ALIGN_UP(length, PAGE_SIZE);
 
     if (!advice_known(advice) || !IS_ALIGNED(start, PAGE_SIZE) || end < start ||
         (length && end == start))
         return -EINVAL;
-    return end == start ? 0 : advise(current->mm, start, end, advice);
+    return end == start ? 0 : advise(mm, start, end, advice);
+}
+
+SYSCALL_DEFINE3(madvise, unsigned long, start, size_t, length, int, advice)
+{
+    return mm_advise(current->mm, start, length, advice);
 }
 
 /* ---- mincore --------------------------------------------------------------------------------------- */
@@ -196,6 +243,8 @@ static bool in_core(struct vma *vma, vaddr_t address)
     pte_t *entry = page_table_find(vma->mm, address, &table);
     u64 index = vma_index(vma, address);
 
+    if (vma->file && !mm_file_ops.may_look(vma->file)) /* others' reading is none of our business */
+        return true;
     if (entry && pte_present(pte_load(entry)))
         return true;
     if (!vma->ops || !vma->ops->fault_around ||
@@ -247,119 +296,4 @@ SYSCALL_DEFINE3(mincore, unsigned long, start, size_t, length, u8 *, vector)
         done += n;
     }
     return 0;
-}
-
-/* ---- mlock: nothing is ever swapped out, so locking is to fault in, and to count ---------------------- */
-
-static int set_locked(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long lock)
-{
-    u32 flags = (*vma)->flags;
-
-    if (flags & VM_SPECIAL)
-        return 0;
-    return vma_change_flags(vma, start, end, lock ? flags | VM_LOCKED : flags & ~VM_LOCKED);
-}
-
-static bool may_lock(struct mm *mm, u64 pages)
-{
-    return capable(CAP_IPC_LOCK) || pages <= mm_limit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-}
-
-static int lock_range(unsigned long start, size_t length, bool lock)
-{
-    struct mm *mm = current->mm;
-    vaddr_t end = ALIGN_UP(start + length, PAGE_SIZE);
-    int error;
-
-    start = ALIGN_DOWN(start, PAGE_SIZE);
-    if (end < start)
-        return -EINVAL;
-    if (lock && !capable(CAP_IPC_LOCK) && mm_limit(RLIMIT_MEMLOCK) == 0)
-        return -EPERM;
-    write_lock(&mm->lock);
-    if (lock && !may_lock(mm, mm->locked_pages + ((end - start) >> PAGE_SHIFT)))
-        error = -ENOMEM;
-    else
-        error = end == start ? 0 : for_each_part(mm, start, end, set_locked, lock);
-    write_unlock(&mm->lock);
-    return error;
-}
-
-SYSCALL_DEFINE3(mlock2, unsigned long, start, size_t, length, int, flags)
-{
-    int error;
-
-    if (flags & ~MLOCK_ONFAULT)
-        return -EINVAL;
-    error = lock_range(start, length, true);
-    if (!error && !(flags & MLOCK_ONFAULT))
-        populate(current->mm, ALIGN_DOWN(start, PAGE_SIZE), ALIGN_UP(start + length, PAGE_SIZE));
-    return error;
-}
-
-SYSCALL_DEFINE2(mlock, unsigned long, start, size_t, length)
-{
-    int error = lock_range(start, length, true);
-
-    if (!error)
-        populate(current->mm, ALIGN_DOWN(start, PAGE_SIZE), ALIGN_UP(start + length, PAGE_SIZE));
-    return error;
-}
-
-SYSCALL_DEFINE2(munlock, unsigned long, start, size_t, length)
-{
-    return lock_range(start, length, false);
-}
-
-static int lock_all(struct mm *mm, bool lock)
-{
-    int error = for_each_part(mm, 0, USER_END, set_locked, lock);
-
-    return error == -ENOMEM ? 0 : error; /* there are holes, of course */
-}
-
-SYSCALL_DEFINE1(mlockall, int, flags)
-{
-    struct mm *mm = current->mm;
-    struct vma *vma;
-    vaddr_t next = 0;
-    int error = 0;
-
-    if (!flags || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) || flags == MCL_ONFAULT)
-        return -EINVAL;
-    if (!capable(CAP_IPC_LOCK) && mm_limit(RLIMIT_MEMLOCK) == 0)
-        return -EPERM;
-    write_lock(&mm->lock);
-    if ((flags & MCL_CURRENT) && !may_lock(mm, mm->total_pages))
-        error = -ENOMEM;
-    if (!error) {
-        mm->lock_future = flags & MCL_FUTURE ? VM_LOCKED : 0;
-        error = flags & MCL_CURRENT ? lock_all(mm, true) : 0;
-    }
-    write_unlock(&mm->lock);
-    while (!error && (flags & MCL_CURRENT) && !(flags & MCL_ONFAULT)) {
-        vaddr_t start;
-
-        read_lock(&mm->lock);
-        vma = vma_find(mm, next);
-        start = vma ? vma->start : 0;
-        next = vma ? vma->end : 0;
-        read_unlock(&mm->lock);
-        if (!vma)
-            break;
-        populate(mm, start, next);
-    }
-    return error;
-}
-
-SYSCALL_DEFINE0(munlockall)
-{
-    struct mm *mm = current->mm;
-    int error;
-
-    write_lock(&mm->lock);
-    mm->lock_future = 0;
-    error = lock_all(mm, false);
-    write_unlock(&mm->lock);
-    return error;
 }

@@ -67,13 +67,17 @@ static int copy_pages(struct mm *child, struct vma *vma, bool *flush)
 
 static int fork_vma(struct mm *child, struct vma *vma, bool *flush)
 {
-    struct vma *copy = object_alloc(vma_cache, ALLOC_KERNEL);
+    u64 pages = (vma->end - vma->start) >> PAGE_SHIFT;
+    struct vma *copy;
 
+    if ((vma->flags & VM_ACCOUNT) && !overcommit_allows(vma->mm, pages))
+        return -ENOMEM;
+    copy = object_alloc(vma_cache, ALLOC_KERNEL);
     if (!copy)
         return -ENOMEM;
     *copy = *vma;
     copy->mm = child;
-    copy->flags &= ~VM_LOCKED;
+    copy->flags &= ~(VM_LOCKED | VM_LOCK_ON_FAULT);
     if (copy->file)
         mm_file_ops.get(copy->file);
     if (copy->ops && copy->ops->open)
@@ -81,7 +85,7 @@ static int fork_vma(struct mm *child, struct vma *vma, bool *flush)
     if (vma->flags & VM_WIPEONFORK)
         copy->has_private = false;
     vma_insert(child, copy);
-    vma_account(child, copy->flags, copy->file, (copy->end - copy->start) >> PAGE_SHIFT);
+    vma_account(child, copy->flags, copy->file, pages);
     return copy->has_private ? copy_pages(child, vma, flush) : 0;
 }
 

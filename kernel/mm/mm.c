@@ -295,6 +295,7 @@ void mm_init(void)
     if (!mm_cache || !vma_cache || !family_cache)
         panic("no memory for address spaces");
     page_lock_init();
+    overcommit_init();
     if (boot_param("norandmaps"))
         aslr_enabled = false;
 }

@@ -5,6 +5,7 @@
  */
 #include "address_space.h"
 #include <vellum/alloc.h>
+#include <vellum/cred.h>
 #include <vellum/error.h>
 #include <vellum/sync.h>
 #include <vellum/syscall.h>
@@ -13,39 +14,56 @@
 
 /* ---- limits => mm->lock write-held ---------------------------------------------------------------- */
 
-int overcommit_mode, overcommit_ratio = 50;
-
-u64 overcommit_limit(void)
-{
-    return (boot_memory_total() >> PAGE_SHIFT) * READ_ONCE(overcommit_ratio) / 100;
-}
-
-/* 0: a single request that the machine could never satisfy is refused. 1: none is. 2: all that has been
- * promised stays below the limit. */
-bool overcommit_allows(u64 pages)
-{
-    switch (READ_ONCE(overcommit_mode)) {
-    case 1:
-        return true;
-    case 2:
-        return atomic_read(&count_committed) + pages <= overcommit_limit();
-    default:
-        return pages <= boot_memory_total() >> PAGE_SHIFT;
-    }
-}
+int max_map_count = 65530;
 
 static bool is_data(u32 flags)
 {
     return (flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) == VM_WRITE;
 }
 
-bool limits_allow(struct mm *mm, u32 flags, u64 pages)
+bool data_limit_allows(struct mm *mm, u32 old, u32 new, u64 pages)
 {
-    if (mm->total_pages + pages > mm_limit(RLIMIT_AS) >> PAGE_SHIFT)
-        return false;
-    if (is_data(flags) && mm->data_pages + pages > mm_limit(RLIMIT_DATA) >> PAGE_SHIFT)
-        return false;
-    return !(flags & VM_ACCOUNT) || overcommit_allows(pages);
+    return !is_data(new) || is_data(old) ||
+           mm->data_pages + pages <= mm_limit(RLIMIT_DATA) >> PAGE_SHIFT;
+}
+
+static bool lock_limit_allows(struct mm *mm, u64 pages)
+{
+    return mm->locked_pages + pages <= mm_limit(RLIMIT_MEMLOCK) >> PAGE_SHIFT ||
+           capable(CAP_IPC_LOCK);
+}
+
+/* `pages` more, `gone` fewer; of those, `returned` have been promised before. */
+static int check_exchange(struct mm *mm, u32 flags, u64 pages, u64 gone, u64 returned)
+{
+    if ((flags & VM_LOCKED) && !lock_limit_allows(mm, pages))
+        return -EAGAIN;
+    if (mm->total_pages + pages - gone > mm_limit(RLIMIT_AS) >> PAGE_SHIFT)
+        return -ENOMEM;
+    if (is_data(flags) && mm->data_pages + pages - gone > mm_limit(RLIMIT_DATA) >> PAGE_SHIFT)
+        return -ENOMEM;
+    return (flags & VM_ACCOUNT) && !overcommit_allows(mm, pages - min(pages, returned)) ? -ENOMEM
+                                                                                        : 0;
+}
+
+int check_limits(struct mm *mm, u32 flags, u64 pages)
+{
+    return check_exchange(mm, flags, pages, 0, 0);
+}
+
+/* The same where what is in [start, end) goes first. */
+static int check_limits_replacing(struct mm *mm, u32 flags, vaddr_t start, vaddr_t end)
+{
+    u64 gone = 0, returned = 0;
+
+    for (struct vma *vma = vma_find(mm, start); vma && vma->start < end; vma = vma_next(vma)) {
+        u64 pages = (min(vma->end, end) - max(vma->start, start)) >> PAGE_SHIFT;
+
+        gone += pages;
+        if (vma->flags & VM_ACCOUNT)
+            returned += pages;
+    }
+    return check_exchange(mm, flags, (end - start) >> PAGE_SHIFT, gone, returned);
 }
 
 /* ---- a place -------------------------------------------------------------------------------------- */
@@ -78,12 +96,25 @@ static long place_fixed(struct mm *mm, const struct map_request *r)
     return r->address;
 }
 
+/* MAP_32BIT: in the first 2 GiB; unless the caller says where, above its programs. */
+static long place_low(struct mm *mm, const struct map_request *r, vaddr_t hint)
+{
+    vaddr_t high = 1UL << 31, address;
+
+    if (hint && r->length <= high && hint <= high - r->length && is_free(mm, hint, r->length))
+        return hint;
+    address = vma_find_gap(mm, r->length, 1UL << 30, high);
+    return address ? (long)address : -ENOMEM;
+}
+
 long place_mapping(struct mm *mm, const struct map_request *r)
 {
     vaddr_t hint = ALIGN_DOWN(r->address, PAGE_SIZE), address;
 
     if (r->map_flags & (MAP_FIXED | MAP_FIXED_NOREPLACE))
         return place_fixed(mm, r);
+    if (r->map_flags & MAP_32BIT)
+        return place_low(mm, r, hint);
     if (hint && is_free(mm, max(hint, USER_START), r->length))
         return max(hint, USER_START);
     address = vma_find_gap(mm, r->length, USER_START, mm->mmap_top);
@@ -133,13 +164,15 @@ static long map_locked(struct mm *mm, const struct map_request *r, u32 flags)
         return start;
     if ((flags & (VM_WRITE | VM_SHARED | VM_NORESERVE)) == VM_WRITE)
         flags |= VM_ACCOUNT;
-    if (mm->vma_count >= MAX_MAP_COUNT || !limits_allow(mm, flags, pages))
+    if (mm->vma_count > (unsigned)READ_ONCE(max_map_count))
         return -ENOMEM;
-    if (r->map_flags & MAP_FIXED) {
+    error = check_limits(mm, flags, pages);
+    if (error == -ENOMEM && (r->map_flags & MAP_FIXED))
+        error = check_limits_replacing(mm, flags, start, start + r->length);
+    if (!error && (r->map_flags & MAP_FIXED))
         error = unmap_locked(mm, start, start + r->length);
-        if (error)
-            return error;
-    }
+    if (error)
+        return error;
     if (!r->attach && !r->ops && !(flags & (VM_SPECIAL | VM_GROWSDOWN)) &&
         vma_extend_anonymous(mm, start, start + r->length, flags)) {
         vma_account(mm, flags, NULL, pages);
@@ -149,38 +182,20 @@ static long map_locked(struct mm *mm, const struct map_request *r, u32 flags)
     return error ? error : start;
 }
 
-void populate(struct mm *mm, vaddr_t start, vaddr_t end)
-{
-    struct vma *vma;
-    u32 flags = 0;
-    bool major;
-
-    for (vaddr_t va = start; va < end; va += PAGE_SIZE) {
-        read_lock(&mm->lock);
-        vma = vma_find_exact(mm, va);
-        if (vma)
-            flags = vma->flags;
-        read_unlock(&mm->lock);
-        if (!vma || mm_fault(mm, va,
-                             ACCESS_USER |
-                                 ((flags & (VM_WRITE | VM_SHARED)) == VM_WRITE ? ACCESS_WRITE : 0),
-                             &major) != FAULT_OK)
-            return;
-    }
-}
-
 long mm_map_request(struct mm *mm, const struct map_request *r)
 {
-    u32 flags = r->vm_flags | mm->lock_future;
+    u32 flags = r->vm_flags;
     long start;
 
     assert(r->length && IS_ALIGNED(r->length, PAGE_SIZE));
     write_lock(&mm->lock);
+    if (!(flags & VM_SPECIAL))
+        flags |= mm->lock_future;
     start = map_locked(mm, r, flags);
     write_unlock(&mm->lock);
     if (start >= 0 &&
         ((flags & VM_LOCKED) || (r->map_flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE))
-        populate(mm, start, start + r->length);
+        populate(mm, start, start + r->length, false);
     return start;
 }
 
@@ -269,7 +284,7 @@ SYSCALL_DEFINE1(brk, unsigned long, brk)
     locked = mm->lock_future;
     write_unlock(&mm->lock);
     if (locked && result > old)
-        populate(mm, ALIGN_UP(old, PAGE_SIZE), ALIGN_UP(result, PAGE_SIZE));
+        populate(mm, ALIGN_UP(old, PAGE_SIZE), ALIGN_UP(result, PAGE_SIZE), false);
     return result;
 }
 
@@ -289,7 +304,7 @@ static bool may_grow(struct mm *mm, struct vma *vma, vaddr_t start)
     if (prev && !(prev->flags & VM_GROWSDOWN) && (prev->flags & (VM_READ | VM_WRITE | VM_EXEC)) &&
         start - prev->end < STACK_GUARD)
         return false;
-    return limits_allow(mm, vma->flags, pages);
+    return check_limits(mm, vma->flags, pages) == 0;
 }
 
 int grow_stack(struct mm *mm, vaddr_t address)
@@ -305,6 +320,7 @@ int grow_stack(struct mm *mm, vaddr_t address)
     } else if (vma && (vma->flags & VM_GROWSDOWN) && may_grow(mm, vma, start)) {
         vma_account(mm, vma->flags, vma->file, (vma->start - start) >> PAGE_SHIFT);
         vma_resize(vma, start, vma->end);
+        vma_merge(vma);
         result = FAULT_OK;
     }
     write_unlock(&mm->lock);

@@ -12,11 +12,9 @@
  */
 #include "address_space.h"
 #include <vellum/alloc.h>
-#include <vellum/cred.h>
 #include <vellum/error.h>
 #include <vellum/syscall.h>
 #include <vellum/thread.h>
-#include <linux/resource.h>
 
 struct remap {
     vaddr_t old, new;
@@ -155,6 +153,15 @@ static struct vma *second_vma(const struct vma *vma, const struct remap *r, vadd
     return copy;
 }
 
+/* What has not been unmapped (MREMAP_DONTUNMAP) is empty now, and its lock has gone with the pages.
+ * [start, end) is whole VMAs, if it was locked: this does not fail. */
+static void unlock_old(struct vma *vma, vaddr_t start, vaddr_t end)
+{
+    if (vma->flags & VM_LOCKED)
+        (void)vma_change_flags(&vma, start, end, vma->flags & ~(VM_LOCKED | VM_LOCK_ON_FAULT));
+    vma_merge(vma);
+}
+
 /* Returns the new address or -errno, with all as it was. */
 static long move_mapping(struct mm *mm, struct vma *vma, const struct remap *r)
 {
@@ -172,9 +179,9 @@ static long move_mapping(struct mm *mm, struct vma *vma, const struct remap *r)
     target = place_mapping(mm, &request);
     if (target < 0)
         return target;
-    if (mm->vma_count + 3 > MAX_MAP_COUNT)
+    if (mm->vma_count + 3 > (unsigned)READ_ONCE(max_map_count))
         return -ENOMEM;
-    if (unmap && length)
+    if (length && (unmap || (vma->flags & VM_LOCKED)))
         error = isolate(&vma, r->old, r->old + length);
     copy = error ? NULL : second_vma(vma, r, target);
     if (!copy) {
@@ -186,9 +193,9 @@ static long move_mapping(struct mm *mm, struct vma *vma, const struct remap *r)
         unmap_locked(mm, target, target + r->new_length);
     else if (unmap && length)
         unmap_locked(mm, r->old, r->old + length);
-    else if (!unmap && (vma->flags & VM_LOCKED))
-        vma_set_flags(vma, vma->flags & ~VM_LOCKED);
-    vma_merge(error ? vma : copy);
+    else if (!unmap)
+        unlock_old(vma, r->old, r->old + length);
+    vma_merge(vma_find_exact(mm, error ? r->old : (vaddr_t)target));
     return error ? error : target;
 }
 
@@ -209,22 +216,10 @@ static bool extend_in_place(struct mm *mm, struct vma *vma, const struct remap *
 
 /* ---- the call ------------------------------------------------------------------------------------- */
 
-static bool limits_allow_remap(struct mm *mm, const struct vma *vma, u64 pages, int *error)
-{
-    u64 limit = mm_limit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-
-    *error = -EAGAIN;
-    if ((vma->flags & VM_LOCKED) && !capable(CAP_IPC_LOCK) && mm->locked_pages + pages > limit)
-        return false;
-    *error = -ENOMEM;
-    return limits_allow(mm, vma->flags, pages);
-}
-
 /* Can what is at r->old be had in the new length? */
 static int check_vma(struct mm *mm, const struct vma *vma, const struct remap *r)
 {
     u64 more = r->new_length - min(r->old_length, r->new_length);
-    int error;
 
     if (!vma)
         return -EFAULT;
@@ -240,9 +235,9 @@ static int check_vma(struct mm *mm, const struct vma *vma, const struct remap *r
         return 0;
     if (more && (vma->flags & VM_DONTEXPAND))
         return -EFAULT;
-    if (r->flags & MREMAP_DONTUNMAP)
-        more = r->new_length;
-    return limits_allow_remap(mm, vma, more >> PAGE_SHIFT, &error) ? 0 : error;
+    if (r->flags & MREMAP_DONTUNMAP) /* the lock goes along */
+        return check_limits(mm, vma->flags & ~VM_LOCKED, r->new_length >> PAGE_SHIFT);
+    return check_limits(mm, vma->flags, more >> PAGE_SHIFT);
 }
 
 /* => mm->lock write-held; returns the address or -errno. *grown: there is more than before */
@@ -308,7 +303,7 @@ SYSCALL_DEFINE5(mremap, unsigned long, old, size_t, old_length, size_t, new_leng
     write_lock(&mm->lock);
     result = remap_locked(mm, &r, &locked);
     write_unlock(&mm->lock);
-    if (result >= 0 && locked && r.new_length > r.old_length)
-        populate(mm, result, result + r.new_length);
+    if (result >= 0 && locked)
+        populate(mm, result, result + r.new_length, false);
     return result;
 }

@@ -45,7 +45,9 @@ int vma_change_flags(struct vma **vma, vaddr_t start, vaddr_t end, u32 flags)
 
     if (v->flags == flags)
         return 0;
-    if ((v->start < start) + (v->end > end) + v->mm->vma_count > MAX_MAP_COUNT)
+    if ((v->start < start) + (v->end > end) + v->mm->vma_count >
+            (unsigned)READ_ONCE(max_map_count) &&
+        (v->start < start || v->end > end))
         return -ENOMEM;
     if (v->start < start) {
         v = vma_split(v, start);
@@ -72,8 +74,10 @@ static long protected_flags(const struct vma *vma, unsigned prot, u64 pages)
 
     if (prot & ~(vma->flags >> 4) & (VM_READ | VM_WRITE | VM_EXEC))
         return -EACCES;
+    if (!data_limit_allows(vma->mm, vma->flags, flags, pages))
+        return -ENOMEM;
     if ((flags & (VM_WRITE | VM_SHARED | VM_NORESERVE | VM_ACCOUNT)) == VM_WRITE) {
-        if (!overcommit_allows(pages))
+        if (!overcommit_allows(vma->mm, pages))
             return -ENOMEM;
         flags |= VM_ACCOUNT;
     }
@@ -106,47 +110,48 @@ static int protect_range(struct mm *mm, vaddr_t start, vaddr_t end, unsigned pro
     return 0;
 }
 
-static int protect(struct mm *mm, vaddr_t start, size_t length, unsigned prot, bool grows)
+/* PROT_GROWSDOWN: from the bottom of the stack on. Nothing grows upwards on these machines.
+ * => mm->lock write-held */
+static int protect_stack(struct mm *mm, vaddr_t start, vaddr_t end, unsigned prot, bool down)
 {
+    struct vma *vma = vma_find(mm, start);
+
+    if (!vma || (down ? vma->start >= end : vma->start > start))
+        return -ENOMEM;
+    if (!down || !(vma->flags & VM_GROWSDOWN))
+        return -EINVAL;
+    return protect_range(mm, vma->start, end, prot);
+}
+
+/* prot: PROT_*, with PROT_GROWSDOWN or PROT_GROWSUP */
+static int protect(struct mm *mm, vaddr_t start, size_t length, unsigned long prot)
+{
+    unsigned long grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
     vaddr_t end = start + ALIGN_UP(length, PAGE_SIZE);
-    struct vma *vma;
     int error;
 
-    if (!IS_ALIGNED(start, PAGE_SIZE))
+    prot &= ~(grows | PROT_SEM);
+    if (grows == (PROT_GROWSDOWN | PROT_GROWSUP) || !IS_ALIGNED(start, PAGE_SIZE))
         return -EINVAL;
     if (length == 0)
         return 0;
     if (end <= start || end > USER_END)
         return -ENOMEM;
+    if (prot & ~(unsigned long)(PROT_READ | PROT_WRITE | PROT_EXEC))
+        return -EINVAL;
     write_lock(&mm->lock);
-    if (grows) { /* PROT_GROWSDOWN: from the bottom of the stack on */
-        vma = vma_find(mm, start);
-        if (!vma || vma->start >= end) {
-            write_unlock(&mm->lock);
-            return -ENOMEM;
-        }
-        if (!(vma->flags & VM_GROWSDOWN)) {
-            write_unlock(&mm->lock);
-            return -EINVAL;
-        }
-        start = vma->start;
-    }
-    error = protect_range(mm, start, end, prot);
+    error = grows ? protect_stack(mm, start, end, prot, grows == PROT_GROWSDOWN)
+                  : protect_range(mm, start, end, prot);
     write_unlock(&mm->lock);
     return error;
 }
 
 int mm_protect(struct mm *mm, vaddr_t start, size_t length, unsigned prot)
 {
-    return protect(mm, start, length, prot, false);
+    return protect(mm, start, length, prot);
 }
 
 SYSCALL_DEFINE3(mprotect, unsigned long, start, size_t, length, unsigned long, prot)
 {
-    bool grows = prot & PROT_GROWSDOWN;
-
-    prot &= ~(unsigned long)(PROT_GROWSDOWN | PROT_SEM);
-    if (prot & ~(unsigned long)(PROT_READ | PROT_WRITE | PROT_EXEC))
-        return -EINVAL;
-    return protect(current->mm, start, length, prot, grows);
+    return protect(current->mm, start, length, prot);
 }

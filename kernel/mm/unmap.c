@@ -99,13 +99,17 @@ static int isolate(struct mm *mm, struct vma *first, vaddr_t start, vaddr_t end)
 {
     struct vma *last;
 
-    if (first->start < start && first->end > end && mm->vma_count >= MAX_MAP_COUNT)
+    if (first->start < start && first->end > end &&
+        mm->vma_count >= (unsigned)READ_ONCE(max_map_count))
         return -ENOMEM;
     if (first->start < start && !vma_split(first, start))
         return -ENOMEM;
     last = vma_find_exact(mm, end - 1);
-    if (last && last->end > end && !vma_split(last, end))
+    if (last && last->end > end && !vma_split(last, end)) {
+        if (first->start < start)
+            vma_merge(first);
         return -ENOMEM;
+    }
     return 0;
 }
 

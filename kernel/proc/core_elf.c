@@ -208,6 +208,8 @@ static u64 dumped_size(struct mm *mm, const struct vma *vma, u32 filter)
 {
     u64 size = vma->end - vma->start;
 
+    if (vma->flags & VM_DONTDUMP)
+        return 0;
     if (vma->flags & VM_SPECIAL) /* the vDSO's code is ours to tell, its data change */
         return vma->flags & VM_EXEC ? size : 0;
     if (!vma->file)

@@ -2,6 +2,7 @@
 /*
  * process_vm_readv(2), process_vm_writev(2): copy between our memory and that of a process which we
  * might trace, without stopping it. Unlike a debugger's, these accesses respect its protections.
+ * process_madvise(2): advice about such a process's memory.
  */
 #include "ptrace.h"
 #include <vellum/alloc.h>
@@ -9,10 +10,9 @@
 #include <vellum/mm.h>
 #include <vellum/syscall.h>
 
-/* The memory of process (or thread) `pid` if we may look into it; or err_ptr. */
-static struct mm *memory_of(pid_t pid)
+/* The memory of a thread (whose reference is consumed) if we may look into it; or err_ptr. */
+static struct mm *memory_of(struct thread *t)
 {
-    struct thread *t = thread_find(pid);
     struct mm *mm;
     int error;
 
@@ -54,7 +54,7 @@ static size_t copy_piece(struct mm *mm, vaddr_t remote, size_t n, struct iov_ite
 static ssize_t copy(pid_t pid, struct iov_iter *local, const struct iovec *remote, unsigned long n,
                     bool write)
 {
-    struct mm *mm = memory_of(pid);
+    struct mm *mm = memory_of(thread_find(pid));
     char *page = kmalloc(PAGE_SIZE, ALLOC_KERNEL);
     ssize_t done = 0;
     int error = 0;
@@ -137,4 +137,56 @@ SYSCALL_DEFINE6(process_vm_writev, pid_t, pid, const struct iovec __user *, loca
                 flags)
 {
     return transfer(pid, local, nlocal, remote, nremote, flags, true);
+}
+
+/* ---- process_madvise(2) ------------------------------------------------------------------------------- */
+
+/* Only what changes nothing that the process could see. */
+static bool may_advise_others(int advice)
+{
+    return advice == MADV_COLD || advice == MADV_PAGEOUT || advice == MADV_WILLNEED ||
+           advice == MADV_COLLAPSE;
+}
+
+/* The memory of the process behind a pidfd if we may give it advice; or err_ptr. */
+static struct mm *advised_memory(int pidfd, int advice)
+{
+    bool nonblock;
+    struct process *p = pidfd_process(pidfd, &nonblock);
+    struct mm *mm;
+
+    if (is_err(p))
+        return (struct mm *)p;
+    mm = may_advise_others(advice) ? memory_of(process_leader(p)) : err_ptr(-EINVAL);
+    process_put(p);
+    if (!is_err(mm) && !capable(CAP_SYS_NICE)) {
+        mm_put(mm);
+        mm = err_ptr(-EPERM);
+    }
+    return mm;
+}
+
+SYSCALL_DEFINE5(process_madvise, int, pidfd, const struct iovec __user *, uiov, size_t, n, int,
+                advice, unsigned, flags)
+{
+    struct iovec fast[IOV_FAST], *iov = fast;
+    struct iov_iter iter;
+    struct mm *mm;
+    ssize_t result, done = 0;
+
+    if (flags)
+        return -EINVAL;
+    result = iov_import(&iter, uiov, n, fast, &iov);
+    mm = result < 0 ? err_ptr(result) : advised_memory(pidfd, advice);
+    result = is_err(mm) ? ptr_err(mm) : 0;
+    for (size_t i = 0; i < n && !result; i++) {
+        result = mm_advise(mm, (vaddr_t)iov[i].iov_base, iov[i].iov_len, advice);
+        if (!result)
+            done += iov[i].iov_len;
+    }
+    if (!is_err(mm))
+        mm_put(mm);
+    if (iov != fast)
+        kfree(iov);
+    return done ? done : result;
 }

@@ -101,10 +101,11 @@ static void show_flags(struct seq_file *m, const struct vma *vma)
         u32 flag;
         char name[3];
     } names[] = {
-        {VM_READ, "rd"},      {VM_WRITE, "wr"},      {VM_EXEC, "ex"},       {VM_SHARED, "sh"},
-        {VM_MAY_READ, "mr"},  {VM_MAY_WRITE, "mw"},  {VM_MAY_EXEC, "me"},   {VM_GROWSDOWN, "gd"},
-        {VM_LOCKED, "lo"},    {VM_DONTCOPY, "dc"},   {VM_DONTEXPAND, "de"}, {VM_ACCOUNT, "ac"},
-        {VM_NORESERVE, "nr"}, {VM_WIPEONFORK, "wf"}, {VM_HUGEPAGE, "hg"},   {VM_NOHUGEPAGE, "nh"},
+        {VM_READ, "rd"},       {VM_WRITE, "wr"},      {VM_EXEC, "ex"},       {VM_SHARED, "sh"},
+        {VM_MAY_READ, "mr"},   {VM_MAY_WRITE, "mw"},  {VM_MAY_EXEC, "me"},   {VM_GROWSDOWN, "gd"},
+        {VM_LOCKED, "lo"},     {VM_DONTCOPY, "dc"},   {VM_DONTEXPAND, "de"}, {VM_ACCOUNT, "ac"},
+        {VM_NORESERVE, "nr"},  {VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"},   {VM_HUGEPAGE, "hg"},
+        {VM_NOHUGEPAGE, "nh"},
     };
 
     seq_puts(m, "VmFlags: ");

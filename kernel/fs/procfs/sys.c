@@ -151,6 +151,31 @@ static ssize_t write_drop_caches(struct proc_inode *pi, char *text, size_t n)
     return 0;
 }
 
+/* Of ratio and kbytes the one that was written last counts (overcommit_limit()). */
+static ssize_t write_overcommit_ratio(struct proc_inode *pi, char *text, size_t n)
+{
+    ssize_t error = proc_write_value(pi, text, n);
+
+    if (!error)
+        WRITE_ONCE(overcommit_kbytes, 0);
+    return error;
+}
+
+static ssize_t write_overcommit_kbytes(struct proc_inode *pi, char *text, size_t n)
+{
+    ssize_t error = proc_write_value(pi, text, n);
+
+    if (!error)
+        WRITE_ONCE(overcommit_ratio, 0);
+    return error;
+}
+
+#define OVERCOMMIT(n, v, fn)                                                                       \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | 0644, .show = proc_show_value, .write = fn, .value = v,       \
+        .max = INT32_MAX                                                                           \
+    }
+
 /* ---- facts -------------------------------------------------------------------------------------------------- */
 
 #define FACT(fn, ...)                                                                              \
@@ -166,7 +191,6 @@ FACT(show_pid_max, "%d\n", PID_MAX)
 FACT(show_ngroups_max, "%d\n", NGROUPS_MAX)
 FACT(show_cap_last_cap, "%d\n", CAP_LAST_CAP)
 FACT(show_arch, "%s\n", ARCH_NAME)
-FACT(show_max_map_count, "%d\n", MAX_MAP_COUNT)
 FACT(show_mmap_min_addr, "%lu\n", (unsigned long)USER_START)
 FACT(show_min_free, "%llu\n", (unsigned long long)frames_reserve() * (PAGE_SIZE / 1024))
 FACT(show_file_max, "%llu\n", (unsigned long long)file_max())
@@ -210,12 +234,15 @@ static const struct proc_entry kernel_entries[] = {
     {0},
 };
 static const struct proc_entry vm_entries[] = {
+    PROC_VALUE("admin_reserve_kbytes", 0644, &admin_reserve_kbytes, 0, INT32_MAX),
     {.name = "drop_caches", .mode = S_IFREG | 0200, .write = write_drop_caches},
-    FACT_ENTRY("max_map_count", show_max_map_count),
+    PROC_VALUE("max_map_count", 0644, &max_map_count, 0, INT32_MAX),
     FACT_ENTRY("min_free_kbytes", show_min_free),
     FACT_ENTRY("mmap_min_addr", show_mmap_min_addr),
+    OVERCOMMIT("overcommit_kbytes", &overcommit_kbytes, write_overcommit_kbytes),
     PROC_VALUE("overcommit_memory", 0644, &overcommit_mode, 0, 2),
-    PROC_VALUE("overcommit_ratio", 0644, &overcommit_ratio, 0, INT32_MAX),
+    OVERCOMMIT("overcommit_ratio", &overcommit_ratio, write_overcommit_ratio),
+    PROC_VALUE("user_reserve_kbytes", 0644, &user_reserve_kbytes, 0, INT32_MAX),
     {0},
 };
 static int show_max_watches(struct seq_file *m, struct proc_inode *pi)

@@ -17,6 +17,7 @@
 
 struct tmpfs {
     u64 max_pages, max_inodes; /* 0: no limit */
+    bool promised;             /* files are committed memory by their size, not page by page */
     atomic_long_t pages;
     uid_t uid;
     gid_t gid;
@@ -24,7 +25,8 @@ struct tmpfs {
 };
 
 static const struct inode_ops directory_ops, file_inode_ops, link_ops;
-static struct super_block *shared_memory; /* for files without a name */
+/* For files without a name; for those whose size has been promised (overcommit). */
+static struct super_block *shared_memory, *promised_memory;
 
 static struct tmpfs *tmpfs_of(const struct super_block *sb)
 {
@@ -33,21 +35,25 @@ static struct tmpfs *tmpfs_of(const struct super_block *sb)
 
 /* ---- limits ------------------------------------------------------------------------------------------ */
 
-static int page_adding(struct page_cache *cache)
-{
-    struct tmpfs *fs = tmpfs_of(cache->inode->sb);
-
-    if (atomic_add_return(&fs->pages, 1) <= (long)fs->max_pages || !fs->max_pages)
-        return 0;
-    atomic_dec(&fs->pages);
-    return -ENOSPC;
-}
-
 static void pages_removed(struct page_cache *cache, u64 n)
 {
     struct tmpfs *fs = tmpfs_of(cache->inode->sb);
 
     atomic_sub(&fs->pages, (long)n);
+    if (!fs->promised)
+        overcommit_uncharge(n);
+}
+
+static int page_adding(struct page_cache *cache)
+{
+    struct tmpfs *fs = tmpfs_of(cache->inode->sb);
+
+    if (!fs->promised && !overcommit_charge(1))
+        return -ENOSPC;
+    if (atomic_add_return(&fs->pages, 1) <= (long)fs->max_pages || !fs->max_pages)
+        return 0;
+    pages_removed(cache, 1);
+    return -ENOSPC;
 }
 
 static const struct page_cache_ops cache_ops = {
@@ -113,6 +119,8 @@ static struct inode *tmpfs_inode(struct super_block *sb, const struct inode *dir
 
 static void tmpfs_free_inode(struct inode *inode)
 {
+    if (tmpfs_of(inode->sb)->promised && IS_REGULAR(inode))
+        overcommit_uncharge(DIV_ROUND_UP(inode->size, PAGE_SIZE));
     if (IS_SYMLINK(inode) || IS_REGULAR(inode))
         kfree(inode->private_data); /* a link's text; what memfd.c keeps */
 }
@@ -548,32 +556,55 @@ static struct super_block *tmpfs_mount(struct fs_type *type, unsigned long flags
 
 static struct fs_type tmpfs_type = {.name = "tmpfs", .mount = tmpfs_mount};
 
-struct file *tmpfs_unnamed(const char *name, u64 size, const struct file_ops *ops)
+static struct file *unnamed_in(struct super_block *sb, const char *name, u64 size,
+                               const struct file_ops *ops)
 {
-    struct inode *inode = tmpfs_inode(shared_memory, NULL, S_IFREG | 0777, 0);
+    struct inode *inode = tmpfs_inode(sb, NULL, S_IFREG | 0777, 0);
     struct file *file;
 
     if (is_err(inode))
         return (struct file *)inode;
     inode->nlink = 0;
-    inode->size = size;
     inode->file_ops = ops;
     file = file_anonymous(inode, ops, O_RDWR, name);
     if (is_err(file))
         inode_put(inode);
+    else
+        inode->size = size;
     return file;
 }
 
-struct file *shmem_file_create(u64 size)
+struct file *tmpfs_unnamed(const char *name, u64 size, const struct file_ops *ops)
 {
-    return tmpfs_unnamed("/dev/zero (deleted)", size, &tmpfs_file_ops);
+    return unnamed_in(shared_memory, name, size, ops);
+}
+
+struct file *shmem_file_create(u64 size, bool promise)
+{
+    static const char name[] = "/dev/zero (deleted)";
+    u64 pages = DIV_ROUND_UP(size, PAGE_SIZE);
+    struct file *file;
+
+    if (!promise)
+        return tmpfs_unnamed(name, size, &tmpfs_file_ops);
+    if (!overcommit_charge(pages))
+        return err_ptr(-ENOMEM);
+    file = unnamed_in(promised_memory, name, size, &tmpfs_file_ops);
+    if (is_err(file))
+        overcommit_uncharge(pages);
+    else
+        file->inode->seals |= F_SEAL_GROW | F_SEAL_SHRINK; /* what was promised is what it has */
+    return file;
 }
 
 void __init tmpfs_init(void)
 {
     fs_register(&tmpfs_type);
     shared_memory = tmpfs_super(&tmpfs_type, 0, "size=0,nr_inodes=0");
-    if (is_err(shared_memory))
+    promised_memory = tmpfs_super(&tmpfs_type, 0, "size=0,nr_inodes=0");
+    if (is_err(shared_memory) || is_err(promised_memory))
         panic("no memory for tmpfs");
     shared_memory->flags |= SB_INTERNAL;
+    promised_memory->flags |= SB_INTERNAL;
+    tmpfs_of(promised_memory)->promised = true;
 }
