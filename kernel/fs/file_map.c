@@ -51,7 +51,7 @@ static int attach_file(struct file *file, struct vma *vma)
 #define KNOWN_FLAGS                                                                                \
     (MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE |       \
      MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB |          \
-     MAP_32BIT | (MAP_HUGE_MASK << MAP_HUGE_SHIFT))
+     MAP_32BIT | MAP_HUGE_2MB | MAP_HUGE_1GB)
 
 /* Permissions that a file mapping can have; also looks whether it has these. 0 or -errno */
 static int check_file(struct file *file, u32 *vm_flags)
