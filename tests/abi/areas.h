@@ -44,7 +44,8 @@ static CHECK_USED int areas(const void *start, size_t pages)
     uintptr_t from = (uintptr_t)start, to = from + pages * PAGE;
     char *text = proc_read("/proc/self/maps");
     int count = 0;
-    for (char *line = text; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+    for (char *line = text; line && *line;
+         line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
         unsigned long begin, end;
         if (sscanf(line, "%lx-%lx", &begin, &end) == 2 && begin < to && end > from)
             count++;
@@ -56,7 +57,8 @@ static CHECK_USED int areas(const void *start, size_t pages)
 static CHECK_USED char *area_at(const char *process, const void *address)
 {
     char *text = proc_read("/proc/%s/smaps", process);
-    for (char *line = text; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+    for (char *line = text; line && *line;
+         line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
         unsigned long begin, end;
         if (sscanf(line, "%lx-%lx ", &begin, &end) == 2 && begin <= (uintptr_t)address &&
             end > (uintptr_t)address)

@@ -109,7 +109,7 @@ static void placing(void)
     p[0] = 1;
     errno = 0;
     CHECK_FAIL(mmap(p, PAGE, PROT_READ, ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED ? -1
-                                                                                            : 0,
+                                                                                              : 0,
                EEXIST, "MAP_FIXED_NOREPLACE where something is");
     CHECK_FAIL(mmap(p - PAGE * 2, 4 * PAGE, PROT_READ, ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
                        MAP_FAILED
@@ -126,15 +126,15 @@ static void placing(void)
     CHECK(mmap(p + 2 * PAGE, 2 * PAGE, READ_WRITE, ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
               p + 2 * PAGE,
           "where nothing is");
-    CHECK_FAIL(mmap(p + 1, PAGE, PROT_READ, ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED
-                   ? -1
-                   : 0,
-               EINVAL, "an odd address");
+    CHECK_FAIL(
+        mmap(p + 1, PAGE, PROT_READ, ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED ? -1 : 0,
+        EINVAL, "an odd address");
     REQUIRE(munmap(p + 4 * PAGE, PAGE) == 0);
     q = mmap(p + 4 * PAGE + 100, PAGE, READ_WRITE, ANONYMOUS, -1, 0);
     CHECK(q != MAP_FAILED && (uintptr_t)q % PAGE == 0, "an odd hint is rounded");
     q = mmap(p, PAGE, READ_WRITE, ANONYMOUS, -1, 0);
-    CHECK(q != MAP_FAILED && q != p && p[0] == 1, "a hint to a place that is taken is no more than that");
+    CHECK(q != MAP_FAILED && q != p && p[0] == 1,
+          "a hint to a place that is taken is no more than that");
     CHECK(mmap(p, PAGE, READ_WRITE, ANONYMOUS | MAP_FIXED, -1, 0) == p && p[0] == 0,
           "MAP_FIXED replaces");
     p = mmap(NULL, 16 * PAGE, READ_WRITE, ANONYMOUS | MAP_STACK, -1, 0);
@@ -161,8 +161,8 @@ static void low_addresses(void)
                ENOMEM, "more than there is");
     q = (uintptr_t)mmap((void *)(1UL << 40), PAGE, READ_WRITE, ANONYMOUS | MAP_32BIT, -1, 0);
     CHECK(q < 1UL << 31, "it counts more than a hint");
-    CHECK((uintptr_t)mmap((void *)(1UL << 40), PAGE, READ_WRITE,
-                          ANONYMOUS | MAP_32BIT | MAP_FIXED, -1, 0) == 1UL << 40,
+    CHECK((uintptr_t)mmap((void *)(1UL << 40), PAGE, READ_WRITE, ANONYMOUS | MAP_32BIT | MAP_FIXED,
+                          -1, 0) == 1UL << 40,
           "but less than MAP_FIXED");
 #else
     SKIP("MAP_32BIT", "not on this machine");
@@ -264,11 +264,10 @@ static void refused(void)
                  : 0,
              ENOMEM, "MAP_FIXED at the kernel's addresses");
     if (geteuid() == 0)
-        CHECK_EQ(IN_CHILD(become_user(1000);
-                          _exit(mmap(NULL, PAGE, PROT_READ, ANONYMOUS | MAP_FIXED, -1, 0) ==
-                                        MAP_FAILED
-                                    ? errno
-                                    : 0)),
+        CHECK_EQ(IN_CHILD(become_user(1000); _exit(mmap(NULL, PAGE, PROT_READ,
+                                                        ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED
+                                                       ? errno
+                                                       : 0)),
                  EPERM, "MAP_FIXED at 0, below mmap_min_addr");
 }
 
