@@ -14,6 +14,7 @@
 #include <vellum/hash.h>
 #include <vellum/iov.h>
 #include <vellum/page_cache.h>
+#include <vellum/read_ahead.h>
 #include <vellum/sync.h>
 #include <vellum/time.h>
 #include <linux/fcntl.h>
@@ -365,7 +366,9 @@ struct file {
     u64 version;                          /* readdir, seq_file */
     struct list epoll_links;              /* epoll items that watch it: kernel/ipc/epoll.c */
     bool epolled;                         /* [a] some item does or did */
-    u64 read_ahead_next, read_ahead_size; /* pages */
+    struct page_cache *cache; /* [i] contents: the inode's own, or a device's */
+    struct read_ahead read_ahead;
+    error_sequence_t error_seen; /* [lock] of cache->error */
 };
 enum {
     FILE_READ = 1,
@@ -389,6 +392,12 @@ struct file *file_anonymous_again(struct file *first, const struct file_ops *ops
  * /proc/PID/fd shows: "anon_inode:[eventfd]". err_ptr on error: the object is still the caller's. */
 struct file *file_object(const char *name, const struct file_ops *ops, void *object,
                          unsigned flags);
+/* Other contents than the inode's, from file_ops->open: a device's. */
+static inline void file_set_cache(struct file *file, struct page_cache *cache)
+{
+    file->cache = cache;
+    file->error_seen = error_sequence_sample(&cache->error);
+}
 /* Other operations than the inode's, from file_ops->open. */
 void file_set_ops(struct file *file, const struct file_ops *ops);
 u64 file_count(void); /* open files in the machine */

@@ -43,6 +43,8 @@ enum {
     VM_ACCOUNT = 65536,         /* counts towards committed memory */
     VM_LOCK_ON_FAULT = 1 << 17, /* with VM_LOCKED: from the first touch on */
     VM_DONTDUMP = 1 << 18,      /* not in core files */
+    VM_SEQ_READ = 1 << 28,      /* MADV_SEQUENTIAL */
+    VM_RAND_READ = 1 << 29,     /* MADV_RANDOM */
 };
 
 /* The VMAs that map a file: its reverse map. Part of its page cache. */
@@ -65,7 +67,9 @@ struct vm_ops {
      * a fault at one of them. Returns how many; optional. last - first < FAULT_AROUND; no sleep */
     unsigned (*fault_around)(struct vma *vma, u64 first, u64 last, struct page **pages);
     /* fault->page of a shared mapping is about to become writable: note the time, reserve space ...
-     * FAULT_OK or another outcome. NULL: always allowed, and mapped writable at the first touch. */
+     * FAULT_OK, with fault->page locked until the entry is stored, so that it is not written out and
+     * made clean in between; or another outcome. NULL: always allowed, and mapped writable at the
+     * first touch. => may sleep */
     int (*make_writable)(struct vm_fault *fault);
     const char *(*name)(struct vma *vma); /* "[vdso]" for /proc/PID/maps; optional */
 };
@@ -171,6 +175,7 @@ struct mm_file_ops {
     int (*punch_hole)(struct file *file, u64 start, u64 length);
     /* May the caller know which pages of the file are in memory? */
     bool (*may_look)(struct file *file);
+    void (*page_changed)(struct page *page); /* has been written to, other than through a mapping */
 };
 extern const struct mm_file_ops mm_file_ops;
 

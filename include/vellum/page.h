@@ -36,6 +36,7 @@ enum {
     PG_HEAD = 1 << 14,     /* head of a compound block of `order` */
     PG_TAIL = 1 << 15,     /* another frame of it */
     PG_SWAP_CACHE = 1 << 16,
+    PG_READAHEAD = 1 << 20, /* who asks for it is near the end of what was read ahead */
     PG_CODE_SYNCED =
         1 << 18, /* instruction fetch sees the contents; cleared by writes to the file */
     PG_REFERENCED = 1 << 17,
@@ -183,6 +184,10 @@ bool page_trylock(struct page *page);
 void page_unlock(struct page *page);
 /* Like page_lock, ended by a fatal signal: 0 or -ERESTARTSYS. */
 int page_lock_killable(struct page *page);
+/* Sleep until the page is not being written to its backing store. => a reference, or its lock */
+void page_wait_written(struct page *page);
+/* It is not any more: PG_WRITEBACK goes. The page may be gone afterwards. Any context. */
+void page_end_writeback(struct page *page);
 
 extern struct page
     *zero_page; /* the one frame of zeros, mapped wherever untouched memory is read */

@@ -108,6 +108,7 @@ struct thread {
     u64 voluntary_switches, involuntary_switches;
     u64 minor_faults, major_faults, invalid_faults;
     struct io_counts io;
+    unsigned dirtied; /* [t] pages made dirty since balance_dirty() looked last */
 
     /* Signals. [s] the sighand lock */
     u64 blocked;    /* [t] changed under [s]; bit n-1 is signal n */

@@ -8,40 +8,51 @@
  * the two do not wait for each other; where the page must be locked (its home is a device) the
  * buffer is touched beforehand and the copy runs without faulting, again if need be.
  */
-#include <vellum/alloc.h>
-#include <vellum/error.h>
-#include <vellum/fs.h>
-#include <vellum/string.h>
+#include "internal.h"
+#include <vellum/writeback.h>
 
 #define READ_BATCH 16
 
 /* ---- reading ---------------------------------------------------------------------------------------- */
 
+/* One of the pages is where the next window of read-ahead is due. */
+static __noinline void pass_mark(struct file *file, struct page **pages, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (pages[i]->flags & PG_READAHEAD)
+            read_ahead_mark(file, pages[i]);
+}
+
 /* The pages first..last as far as they are in the cache, as a run from `first` on; if the first is
- * missing it is read, or (memory only) *hole is set. Returns how many, or -errno. */
-static int next_pages(struct page_cache *cache, u64 first, u64 last, struct page **pages,
+ * missing it is read, or (memory only) *hole is set. Of this read(2), `more` pages follow after last.
+ * Returns how many, or -errno. */
+static int next_pages(struct file *file, u64 first, u64 last, u64 more, struct page **pages,
                       bool *hole)
 {
+    struct page_cache *cache = file->cache;
     unsigned n, run = 0;
+    u32 flags = 0;
 
     *hole = false;
     if (first == last) {
         pages[0] = page_cache_find(cache, first);
         n = pages[0] != NULL;
     } else {
-        n = page_cache_gang_ready(cache, first, last, pages);
+        n = page_cache_gang_ready(cache, first, last, 0, pages);
     }
     while (run < n && pages[run]->index == first + run)
-        run++;
+        flags |= pages[run++]->flags;
     if (run < n)
         pages_put(pages + run, n - run);
+    if (unlikely(flags & PG_READAHEAD))
+        pass_mark(file, pages, run);
     if (likely(run))
         return run;
-    if (!cache->ops || !cache->ops->read_page) {
+    if (page_cache_in_memory_only(cache)) {
         *hole = true;
         return 0;
     }
-    pages[0] = page_cache_read(cache, first, NULL);
+    pages[0] = read_ahead_page(file, first, min(last - first + 1 + more, 1UL << 20));
     return is_err(pages[0]) ? ptr_err(pages[0]) : 1;
 }
 
@@ -66,8 +77,7 @@ static size_t copy_pages(struct page **pages, unsigned n, loff_t pos, loff_t end
 
 ssize_t cached_file_read(struct file *file, struct iov_iter *iter, loff_t *pos)
 {
-    struct page_cache *cache = &file->inode->cache;
-    loff_t at = *pos, end, size = READ_ONCE(file->inode->size);
+    loff_t at = *pos, end, size = READ_ONCE(file->cache->inode->size);
     struct page *pages[READ_BATCH];
     ssize_t error = 0;
 
@@ -76,9 +86,10 @@ ssize_t cached_file_read(struct file *file, struct iov_iter *iter, loff_t *pos)
     end = (u64)(size - at) < iter->count ? size : at + (loff_t)iter->count;
     while (at < end) {
         u64 first = (u64)at / PAGE_SIZE, last = (u64)(end - 1) / PAGE_SIZE;
+        u64 until = min(last, first + READ_BATCH - 1);
         size_t wanted, copied;
         bool hole;
-        int n = next_pages(cache, first, min(last, first + READ_BATCH - 1), pages, &hole);
+        int n = next_pages(file, first, until, last - until, pages, &hole);
 
         if (n < 0) {
             error = n;
@@ -149,39 +160,71 @@ static ssize_t write_memory(struct page_cache *cache, u64 index, unsigned offset
     return copied ? (ssize_t)copied : -EFAULT;
 }
 
+/* Copy into a page, which is locked; without faults, so perhaps not all. Returns bytes copied. */
+static size_t fill_page(struct page *page, unsigned offset, unsigned bytes, struct iov_iter *iter)
+{
+    char *memory = page_to_virt(page);
+    struct iov_iter before = *iter;
+    size_t copied;
+
+    nofault_begin();
+    copied = copy_from_iter(iter, memory + offset, bytes);
+    nofault_end();
+    if (!(page->flags & PG_UPTODATE)) { /* it was to be overwritten as a whole */
+        if (copied < bytes) {
+            *iter = before; /* whoever needs the page will read it */
+            return 0;
+        }
+        memset(memory, 0, offset);
+        memset(memory + offset + bytes, 0, PAGE_SIZE - offset - bytes);
+        page_flag_set(page, PG_UPTODATE);
+    }
+    if (copied) {
+        contents_changed(page);
+        page_set_dirty(page);
+    }
+    return copied;
+}
+
+/* Is nothing left of what the page holds on the device, if these bytes are written? */
+static bool overwrites(const struct page_cache *cache, u64 index, unsigned offset, unsigned bytes)
+{
+    return bytes == PAGE_SIZE || index >= DIV_ROUND_UP(cache->inode->size, PAGE_SIZE);
+}
+
 /* A page whose home is a device: locked while it changes. */
 static ssize_t write_page(struct page_cache *cache, u64 index, unsigned offset, unsigned bytes,
                           struct iov_iter *iter)
 {
+    const struct page_cache_ops *ops = cache->ops;
+    u64 pos = index * PAGE_SIZE + offset;
     struct page *page;
-    size_t copied = 0;
+    ssize_t copied;
     int error = iov_fault_in(iter, bytes);
 
+    if (!error && ops->write_begin)
+        error = ops->write_begin(cache, pos, bytes);
     if (error)
         return error;
-    /* A partial copy into a page that was never read would leave rubbish: then read it after all. */
-    page = page_cache_grab(cache, index, false);
-    if (is_err(page))
-        return ptr_err(page);
-    if (cache->ops->write_begin)
-        error = cache->ops->write_begin(cache, page, offset, bytes);
-    if (!error) {
-        nofault_begin();
-        copied = copy_from_iter(iter, (char *)page_to_virt(page) + offset, bytes);
-        nofault_end();
-        contents_changed(page);
-        page_set_dirty(page);
+    page = page_cache_grab(cache, index, overwrites(cache, index, offset, bytes));
+    if (is_err(page)) {
+        copied = ptr_err(page);
+    } else {
+        copied = fill_page(page, offset, bytes, iter);
+        page_unlock(page);
+        page_put(page);
     }
-    page_unlock(page);
-    page_put(page);
-    return error ? error : (ssize_t)copied; /* 0: touch the buffer again */
+    if (ops->write_end)
+        ops->write_end(cache, pos, bytes);
+    balance_dirty(cache);
+    return copied; /* 0: touch the buffer again */
 }
 
 static ssize_t write_locked(struct file *file, struct iov_iter *iter, loff_t at, size_t count)
 {
-    struct inode *inode = file->inode;
-    struct page_cache *cache = &inode->cache;
-    bool memory = !cache->ops || !cache->ops->read_page;
+    struct page_cache *cache = file->cache;
+    struct inode *inode = cache->inode;
+    bool memory = page_cache_in_memory_only(cache);
     ssize_t done = 0;
 
     while ((size_t)done < count) {
@@ -197,7 +240,7 @@ static ssize_t write_locked(struct file *file, struct iov_iter *iter, loff_t at,
         done += n;
         if ((u64)(at + done) > inode->size)
             WRITE_ONCE(inode->size, at + done);
-        if (n < bytes && (current->work & WORK_KILLED))
+        if ((n < bytes || !memory) && (current->work & WORK_KILLED))
             break;
     }
     return done;
@@ -216,9 +259,18 @@ static ssize_t sealed_write(const struct inode *inode, u64 at, size_t n)
                : -EPERM;
 }
 
+/* O_DSYNC, or O_SYNC, which contains it: what was written is on the device before write(2) returns. */
+static __noinline ssize_t write_through(struct file *file, loff_t at, ssize_t n)
+{
+    bool data_only = (file->flags & O_SYNC) != O_SYNC;
+    int error = file->ops->fsync ? file->ops->fsync(file, at, at + n - 1, data_only) : 0;
+
+    return error ? error : n;
+}
+
 ssize_t cached_file_write(struct file *file, struct iov_iter *iter, loff_t *pos)
 {
-    struct inode *inode = file->inode;
+    struct inode *inode = file->cache->inode;
     ssize_t n;
     loff_t at;
 
@@ -235,9 +287,10 @@ ssize_t cached_file_write(struct file *file, struct iov_iter *iter, loff_t *pos)
         n = error ? error : write_locked(file, iter, at, n);
     }
     mutex_unlock(&inode->mutex);
-    if (n > 0)
-        *pos = at + n;
-    return n;
+    if (n <= 0)
+        return n;
+    *pos = at + n;
+    return likely(!(file->flags & O_DSYNC)) ? n : write_through(file, at, n);
 }
 
 /* ---- mapping ------------------------------------------------------------------------------------------ */
@@ -247,13 +300,30 @@ static inline struct page_cache *cache_of(const struct vma *vma)
     return container_of(vma->mappings, struct page_cache, mappings);
 }
 
+/* A page from the cache, or from the device, with others around it. */
+static struct page *device_page(struct vm_fault *fault, struct page_cache *cache)
+{
+    struct file *file = fault->vma->file;
+    struct page *page = page_cache_find(cache, fault->index);
+
+    if (!page)
+        return read_ahead_for_fault(fault);
+    read_ahead_fault_hit(&file->read_ahead);
+    if (page->flags & PG_READAHEAD)
+        read_ahead_mark(file, page);
+    return page;
+}
+
 int cached_fault(struct vm_fault *fault)
 {
     struct page_cache *cache = cache_of(fault->vma);
 
     if (fault->index >= DIV_ROUND_UP(READ_ONCE(cache->inode->size), PAGE_SIZE))
         return FAULT_BUS;
-    fault->page = page_cache_read(cache, fault->index, &fault->major);
+    if (page_cache_in_memory_only(cache))
+        fault->page = page_cache_read(cache, fault->index, &fault->major);
+    else
+        fault->page = device_page(fault, cache);
     if (likely(!is_err(fault->page)))
         return FAULT_OK;
     return ptr_err(fault->page) == -ENOMEM ? FAULT_OOM : FAULT_BUS;
@@ -261,7 +331,9 @@ int cached_fault(struct vm_fault *fault)
 
 unsigned cached_fault_around(struct vma *vma, u64 first, u64 last, struct page **pages)
 {
-    return page_cache_gang_ready(cache_of(vma), first, last, pages);
+    /* Who touches a marked page must come by himself. A single page is only asked after. */
+    return page_cache_gang_ready(cache_of(vma), first, last, first == last ? 0 : PG_READAHEAD,
+                                 pages);
 }
 
 /* The first write through a shared mapping since the page was clean. */
@@ -269,21 +341,24 @@ static int cached_make_writable(struct vm_fault *fault)
 {
     struct page_cache *cache = cache_of(fault->vma);
     struct page *page = fault->page;
+    u64 pos = fault->index * PAGE_SIZE;
     int error = 0;
 
-    page_lock(page);
-    if (page->cache != cache) {
-        page_unlock(page);
-        return FAULT_RETRY;
-    }
+    balance_dirty(cache);
     if (cache->ops->write_begin)
-        error = cache->ops->write_begin(cache, page, 0, PAGE_SIZE);
-    if (!error)
-        page_set_dirty(page);
-    page_unlock(page);
+        error = cache->ops->write_begin(cache, pos, PAGE_SIZE);
     if (error)
         return error == -ENOMEM ? FAULT_OOM : FAULT_BUS;
-    inode_touch(cache->inode, ATTR_MTIME | ATTR_CTIME);
+    page_lock(page);
+    if (page->cache == cache)
+        page_set_dirty(page);
+    if (cache->ops->write_end)
+        cache->ops->write_end(cache, pos, PAGE_SIZE);
+    if (page->cache != cache) {
+        page_unlock(page); /* truncated meanwhile */
+        return FAULT_RETRY;
+    }
+    inode_touch(fault->vma->file->inode, ATTR_MTIME | ATTR_CTIME);
     return FAULT_OK;
 }
 
@@ -301,9 +376,9 @@ static const struct vm_ops memory_file_vm_ops = {
 
 int cached_file_mmap(struct file *file, struct vma *vma)
 {
-    struct page_cache *cache = &file->inode->cache;
+    struct page_cache *cache = file->cache;
 
-    vma->ops = cache->ops && cache->ops->write_page ? &cached_file_vm_ops : &memory_file_vm_ops;
+    vma->ops = page_cache_in_memory_only(cache) ? &memory_file_vm_ops : &cached_file_vm_ops;
     vma->mappings = &cache->mappings;
     file_accessed(file);
     return 0;

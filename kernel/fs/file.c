@@ -118,7 +118,7 @@ struct file *file_anonymous(struct inode *inode, const struct file_ops *ops, uns
     dentry_instantiate(d, inode);
     mount_get(anonymous_mount);
     file->path = (struct path){.mount = anonymous_mount, .dentry = d};
-    file->inode = inode;
+    file_set_inode(file, inode);
     file->flags = flags;
     file->mode = file_mode_of(flags);
     file_set_ops(file, ops);
@@ -134,7 +134,7 @@ struct file *file_anonymous_again(struct file *first, const struct file_ops *ops
         return file;
     file->path = first->path;
     path_get(&file->path);
-    file->inode = first->inode;
+    file_set_inode(file, first->inode);
     file->flags = flags;
     file->mode = file_mode_of(flags);
     file_set_ops(file, ops);

@@ -17,6 +17,14 @@ static void get_file(struct file *file)
     file_get(file);
 }
 
+/* Who wrote has a reference to the page, but it may have left its file, and that be gone. */
+static void page_changed(struct page *page)
+{
+    page_lock(page);
+    page_set_dirty(page);
+    page_unlock(page);
+}
+
 static int punch_hole(struct file *file, u64 start, u64 length)
 {
     int error;
@@ -40,6 +48,7 @@ const struct mm_file_ops mm_file_ops = {
     .put = file_put,
     .punch_hole = punch_hole,
     .may_look = may_look,
+    .page_changed = page_changed,
 };
 
 static int attach_file(struct file *file, struct vma *vma)

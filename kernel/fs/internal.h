@@ -113,6 +113,31 @@ static inline void mount_get(struct mount *m)
     ref_get(&m->refs);
 }
 
+/* ---- writeback.c, flusher.c, throttle.c ---------------------------------------------------------- */
+
+struct backing_device;
+/* A dirty page is about to be removed from its cache. => cache->lock */
+void page_forget_dirty(struct page_cache *cache, struct page *page);
+/* Wake the flusher: something became dirty after nothing was, or too much is. => no device lock */
+void flusher_has_work(struct backing_device *device);
+/* All of them: their settings have changed. */
+void flushers_look(void);
+/* Parts of backing_register() and of the thread, for tests without threads. */
+void backing_init(struct backing_device *device, const char *name);
+void flusher_round(struct backing_device *device);
+
+/* ---- read_ahead.c => may sleep --------------------------------------------------------------------- */
+
+/* Page `index` of the file's cache, whose home is a device, and which was not ready, for somebody who
+ * reads `wanted` pages from it on: with a reference, or err_ptr; what comes next may be begun. */
+struct page *read_ahead_page(struct file *file, u64 index, unsigned wanted);
+/* The page, which had PG_READAHEAD, was asked for: begin the next window. */
+void read_ahead_mark(struct file *file, struct page *page);
+/* read_ahead_page() for a fault in a mapping of the file. */
+struct page *read_ahead_for_fault(struct vm_fault *fault);
+/* Begin to read what is missing among pages first..last. */
+void page_cache_read_range(struct page_cache *cache, u64 first, u64 last);
+
 /* ---- super.c ----------------------------------------------------------------------------------- */
 
 struct fs_type *fs_type_find(const char *name);
@@ -208,6 +233,11 @@ void file_cache_init(void);
 /* One reference, cred taken, the rest zero; or err_ptr (-ENOMEM, -ENFILE). */
 struct file *file_alloc(void);
 void file_free(struct file *file);     /* one that was never opened */
+static inline void file_set_inode(struct file *file, struct inode *inode)
+{
+    file->inode = inode;
+    file_set_cache(file, &inode->cache);
+}
 unsigned file_mode_of(unsigned flags); /* FILE_READ, FILE_WRITE by O_ACCMODE */
 int fd_duplicate(unsigned fd, unsigned min, bool close_on_exec);
 void files_cache_init(void);

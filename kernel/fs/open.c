@@ -67,7 +67,7 @@ static struct file *open_result(struct walk *w, const struct open_request *r)
     if (is_err(file))
         return file;
     walk_take(w, &file->path);
-    file->inode = file->path.dentry->inode;
+    file_set_inode(file, file->path.dentry->inode);
     file->flags = r->flags;
     if (r->flags & O_PATH) {
         file->flags &= ~(unsigned)OPEN_ONLY;

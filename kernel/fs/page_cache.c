@@ -6,23 +6,19 @@
  * a page cannot go away under anybody. Whether it still belongs to the file is another question:
  * page->cache is NULL once it has been removed.
  *
- * There are two kinds of caches. If the file's home is a device (ops->read_page), a page is put into
+ * There are two kinds of caches. If the file's home is a device (ops->read_pages), a page is put into
  * the tree locked and empty, and read under its lock; who finds it meanwhile waits for the lock. If
  * memory is its only home, a page goes into the tree with its contents, and PG_SHMEM marks it. Bytes
  * beyond the end of the file, in its last page, are zero.
+ *
+ * Here pages are found, added and removed. How they are written back is told in writeback.c, when
+ * they are read before anybody asks in read_ahead.c.
  */
-#include <vellum/alloc.h>
-#include <vellum/error.h>
+#include "internal.h"
 #include <vellum/page_cache.h>
-#include <vellum/string.h>
-#include <vellum/sync.h>
+#include <vellum/writeback.h>
 
 #define BATCH 32
-
-static inline bool in_memory_only(const struct page_cache *cache)
-{
-    return !cache->ops || !cache->ops->read_page;
-}
 
 void page_cache_init(struct page_cache *cache, struct inode *inode,
                      const struct page_cache_ops *ops)
@@ -33,6 +29,22 @@ void page_cache_init(struct page_cache *cache, struct inode *inode,
     mapping_set_init(&cache->mappings);
     cache->ops = ops;
     cache->inode = inode;
+    cache->backing = NULL;
+    list_init(&cache->link);
+    list_init(&cache->dirty_link);
+    cache->write_next = 0;
+    cache->error = 0;
+}
+
+void page_cache_attach(struct page_cache *cache, const struct page_cache_ops *ops,
+                       struct backing_device *backing)
+{
+    assert(!cache->backing && !cache->nr_pages);
+    cache->ops = ops;
+    cache->backing = backing;
+    spin_lock(&backing->lock);
+    list_add_tail(&cache->link, &backing->caches);
+    spin_unlock(&backing->lock);
 }
 
 /* ---- finding -------------------------------------------------------------------------------------- */
@@ -74,14 +86,15 @@ unsigned page_cache_gang(struct page_cache *cache, u64 first, struct page **page
     return n;
 }
 
-unsigned page_cache_gang_ready(struct page_cache *cache, u64 first, u64 last, struct page **pages)
+unsigned page_cache_gang_ready(struct page_cache *cache, u64 first, u64 last, u32 without,
+                               struct page **pages)
 {
     unsigned n, kept = 0;
 
     spin_lock(&cache->lock);
     n = radix_tree_gang_lookup(&cache->pages, (void **)pages, first, last - first + 1);
     for (unsigned i = 0; i < n && pages[i]->index <= last; i++)
-        if (likely(pages[i]->flags & PG_UPTODATE)) {
+        if (likely((pages[i]->flags & (PG_UPTODATE | without)) == PG_UPTODATE)) {
             page_get(pages[i]);
             pages[kept++] = pages[i];
         }
@@ -149,8 +162,7 @@ int page_cache_add_memory(struct page_cache *cache, struct page *page, u64 index
     return error;
 }
 
-/* Add an empty page, locked. */
-static struct page *add_empty_page(struct page_cache *cache, u64 index)
+struct page *page_cache_add_empty(struct page_cache *cache, u64 index)
 {
     struct page *page = page_alloc(ALLOC_USER);
     int error;
@@ -172,38 +184,52 @@ static struct page *lock_page(struct page_cache *cache, u64 index)
 {
     for (;;) {
         struct page *page = find_any(cache, index);
+        int error;
 
         if (!page) {
-            page = add_empty_page(cache, index);
+            page = page_cache_add_empty(cache, index);
             if (ptr_err(page) != -EEXIST)
                 return page;
             continue;
         }
-        page_lock(page);
-        if (page->cache == cache)
+        error = page_lock_killable(page);
+        if (!error && page->cache == cache)
             return page;
-        page_unlock(page); /* removed while we waited */
+        if (!error)
+            page_unlock(page); /* removed while we waited */
         page_put(page);
+        if (error)
+            return err_ptr(error);
     }
 }
 
-static int read_locked(struct page_cache *cache, struct page *page)
+/* The page, read if need be, locked. A page that somebody else has tried to read in vain is tried
+ * once more. */
+static struct page *read_locked(struct page_cache *cache, u64 index)
 {
-    int error = cache->ops->read_page(cache, page);
+    for (bool tried = false;; tried = true) {
+        struct page *page = lock_page(cache, index);
 
-    if (error)
-        page_flag_set(page, PG_ERROR);
-    return error;
+        if (is_err(page) || (page->flags & PG_UPTODATE))
+            return page;
+        if (tried) {
+            page_unlock(page);
+            page_put(page);
+            return err_ptr(-EIO);
+        }
+        page_flag_clear(page, PG_ERROR);
+        cache->ops->read_pages(cache, &page, 1); /* unlocks it in the end; we wait for that */
+        page_put(page);
+    }
 }
 
 struct page *page_cache_read(struct page_cache *cache, u64 index, bool *major)
 {
     struct page *page = page_cache_find(cache, index);
-    int error = 0;
 
     if (likely(page))
         return page;
-    if (in_memory_only(cache)) {
+    if (page_cache_in_memory_only(cache)) {
         do {
             page = add_memory_page(cache, index);
             if (ptr_err(page) != -EEXIST)
@@ -212,63 +238,56 @@ struct page *page_cache_read(struct page_cache *cache, u64 index, bool *major)
         } while (!page);
         return page;
     }
-    page = lock_page(cache, index);
-    if (is_err(page))
-        return page;
-    if (!(page->flags & PG_UPTODATE)) {
-        if (major)
-            *major = true;
-        error = read_locked(cache, page);
-    }
-    page_unlock(page);
-    if (error) {
-        page_put(page);
-        return err_ptr(error);
-    }
+    if (major)
+        *major = true;
+    page = read_locked(cache, index);
+    if (!is_err(page))
+        page_unlock(page);
     return page;
 }
 
 struct page *page_cache_grab(struct page_cache *cache, u64 index, bool whole)
 {
     struct page *page;
-    int error;
 
-    if (in_memory_only(cache)) {
+    if (page_cache_in_memory_only(cache)) {
         page = page_cache_read(cache, index, NULL);
         if (!is_err(page))
             page_lock(page);
         return page;
     }
-    page = lock_page(cache, index);
-    if (is_err(page) || whole || (page->flags & PG_UPTODATE))
-        return page;
-    error = read_locked(cache, page);
-    if (error) {
-        page_unlock(page);
-        page_put(page);
-        return err_ptr(error);
-    }
-    return page;
+    return whole ? lock_page(cache, index) : read_locked(cache, index);
 }
 
-void page_set_dirty(struct page *page)
+void page_read_done(struct page *page, int error)
 {
-    struct page_cache *cache = READ_ONCE(page->cache);
-
-    if (!cache || in_memory_only(cache) || (page->flags & PG_DIRTY))
-        return;
-    spin_lock(&cache->lock);
-    if (page->cache == cache) {
-        page_flag_set(page, PG_DIRTY);
-        radix_tree_tag_set(&cache->pages, page->index, RADIX_TAG_DIRTY);
-    }
-    spin_unlock(&cache->lock);
+    assert((page->flags & (PG_LOCKED | PG_UPTODATE)) == PG_LOCKED);
+    page_flag_set(page, error ? PG_ERROR : PG_UPTODATE);
+    page_unlock(page);
 }
 
 /* ---- removing -------------------------------------------------------------------------------------- */
 
+/* Which pages a removal takes. */
+enum removal {
+    REMOVE_ALL,
+    REMOVE_CLEAN,  /* whatever a device has as well */
+    REMOVE_UNUSED, /* of these, those that nobody uses: not locked, not mapped */
+};
+
+/* => cache->lock, our own reference and the page's lock */
+static bool may_remove(const struct page *page, enum removal which)
+{
+    if (which == REMOVE_ALL)
+        return true;
+    if (page->flags & (PG_DIRTY | PG_WRITEBACK))
+        return false;
+    return which == REMOVE_CLEAN || atomic_read(&page->refs) == 2; /* the tree's and ours */
+}
+
 /* Take pages, which we have references to, out of the tree. Returns how many were still in it. */
-static unsigned remove_batch(struct page_cache *cache, struct page **pages, unsigned n)
+static unsigned remove_batch(struct page_cache *cache, struct page **pages, unsigned n,
+                             enum removal which)
 {
     unsigned removed = 0, shared = 0;
 
@@ -276,8 +295,10 @@ static unsigned remove_batch(struct page_cache *cache, struct page **pages, unsi
     for (unsigned i = 0; i < n; i++) {
         struct page *page = pages[i];
 
-        if (page->cache != cache)
+        if (page->cache != cache || !may_remove(page, which))
             continue;
+        if (page->flags & PG_DIRTY)
+            page_forget_dirty(cache, page);
         radix_tree_delete(&cache->pages, page->index);
         WRITE_ONCE(page->cache, NULL);
         shared += page->flags & PG_SHMEM ? 1 : 0;
@@ -292,12 +313,24 @@ static unsigned remove_batch(struct page_cache *cache, struct page **pages, unsi
     return removed;
 }
 
-/* Pages whose contents are being read or written back are waited for; and who holds a page's lock can
- * rely on its file (rmap.c). */
-static void lock_batch(struct page **pages, unsigned n)
+/* Lock the pages. Those whose contents are being read or written back are waited for, unless only
+ * unused ones are wanted: then they are put, and no longer among the n. Returns how many are.
+ * Who holds a page's lock can rely on its file (rmap.c). */
+static unsigned lock_batch(struct page **pages, unsigned n, enum removal which)
 {
-    for (unsigned i = 0; i < n; i++)
-        page_lock(pages[i]);
+    unsigned locked = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (which != REMOVE_UNUSED) {
+            page_lock(pages[i]);
+            page_wait_written(pages[i]);
+        } else if (!page_trylock(pages[i])) {
+            page_put(pages[i]);
+            continue;
+        }
+        pages[locked++] = pages[i];
+    }
+    return locked;
 }
 
 static void unlock_batch(struct page **pages, unsigned n)
@@ -306,10 +339,11 @@ static void unlock_batch(struct page **pages, unsigned n)
         page_unlock(pages[i]);
 }
 
-static void remove_pages(struct page_cache *cache, u64 first, u64 last)
+/* Returns how many were removed. */
+static u64 remove_pages(struct page_cache *cache, u64 first, u64 last, enum removal which)
 {
     struct page *pages[BATCH], *found[BATCH];
-    u64 next = first;
+    u64 next = first, total = 0;
     unsigned n, removed;
 
     while (cache->nr_pages && next <= last) {
@@ -319,21 +353,62 @@ static void remove_pages(struct page_cache *cache, u64 first, u64 last)
         if (n == 0)
             break;
         next = found[n - 1]->index + 1;
-        lock_batch(found, n);
+        n = lock_batch(found, n, which);
         memcpy(pages, found, n * sizeof(pages[0]));
-        removed = remove_batch(cache, pages, n);
+        removed = remove_batch(cache, pages, n, which);
+        total += removed;
         unlock_batch(found, n);
         pages_put(pages, removed); /* the tree's */
         pages_put(found, n);       /* ours */
         if (next == 0)
             break;
     }
+    return total;
 }
 
 void page_cache_remove_range(struct page_cache *cache, u64 first, u64 last)
 {
-    remove_pages(cache, first, last);
+    remove_pages(cache, first, last, REMOVE_ALL);
     mm_unmap_file_range(&cache->mappings, first, last, false); /* after the removal: see fault.c */
+}
+
+u64 page_cache_invalidate(struct page_cache *cache, u64 first, u64 last)
+{
+    return page_cache_in_memory_only(cache) ? 0 : remove_pages(cache, first, last, REMOVE_UNUSED);
+}
+
+/* ---- past the cache ----------------------------------------------------------------------------------- */
+
+/* What is still mapped of a page that has been removed is unmapped afterwards. A write that comes
+ * through a mapping in between makes the page dirty, and it stays. */
+static void remove_clean(struct page_cache *cache, loff_t pos, size_t n)
+{
+    u64 first = (u64)pos >> PAGE_SHIFT, last = (u64)(pos + n - 1) >> PAGE_SHIFT;
+
+    if (remove_pages(cache, first, last, REMOVE_CLEAN))
+        mm_unmap_file_range(&cache->mappings, first, last, false);
+}
+
+int page_cache_direct_begin(struct page_cache *cache, loff_t pos, size_t n, bool write)
+{
+    u64 first = (u64)pos >> PAGE_SHIFT, last = (u64)(pos + n - 1) >> PAGE_SHIFT;
+    error_sequence_t seen = READ_ONCE(cache->error);
+
+    if (n == 0 || !READ_ONCE(cache->nr_pages))
+        return 0;
+    page_cache_write(cache, first, last, ~0UL, WRITE_SYNC);
+    page_cache_wait_written(cache, first, last);
+    if (unlikely(READ_ONCE(cache->error) != seen))
+        return -EIO;
+    if (write)
+        remove_clean(cache, pos, n);
+    return 0;
+}
+
+void page_cache_direct_end(struct page_cache *cache, loff_t pos, size_t n)
+{
+    if (n && READ_ONCE(cache->nr_pages))
+        remove_clean(cache, pos, n);
 }
 
 void page_cache_truncate(struct page_cache *cache, u64 size)
@@ -341,7 +416,7 @@ void page_cache_truncate(struct page_cache *cache, u64 size)
     u64 first = DIV_ROUND_UP(size, PAGE_SIZE), rest = size % PAGE_SIZE;
     struct page *page = NULL;
 
-    remove_pages(cache, first, ~0UL);
+    remove_pages(cache, first, ~0UL, REMOVE_ALL);
     mm_unmap_file_range(&cache->mappings, first, ~0UL, true);
     if (rest)
         page = page_cache_find(cache, size / PAGE_SIZE);
@@ -349,16 +424,21 @@ void page_cache_truncate(struct page_cache *cache, u64 size)
         return;
     page_lock(page);
     memset((char *)page_to_virt(page) + rest, 0, PAGE_SIZE - rest);
-    page_unlock(page);
     page_set_dirty(page);
+    page_unlock(page);
     page_put(page);
 }
 
 void page_cache_destroy(struct page_cache *cache)
 {
     assert(rb_empty(&cache->mappings.tree));
-    remove_pages(cache, 0, ~0UL);
-    assert(radix_tree_empty(&cache->pages));
+    remove_pages(cache, 0, ~0UL, REMOVE_ALL);
+    assert(radix_tree_empty(&cache->pages) && list_empty(&cache->dirty_link));
+    if (cache->backing) {
+        spin_lock(&cache->backing->lock);
+        list_del_init(&cache->link);
+        spin_unlock(&cache->backing->lock);
+    }
 }
 
 /* ---- holes ------------------------------------------------------------------------------------------ */

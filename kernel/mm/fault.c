@@ -270,7 +270,10 @@ static int map_file_page(struct vm_fault *fault)
             return result;
         }
     }
-    return store_file_page(fault, write);
+    result = store_file_page(fault, write);
+    if (touched && vma->ops->make_writable)
+        page_unlock(fault->page); /* it is in its cache as long as it was locked, so it is there */
+    return result;
 }
 
 /* A private page with the contents of the file's. */
@@ -318,15 +321,21 @@ static int make_writable(struct vm_fault *fault)
     fault->page = pfn_to_page(pte_pfn(fault->seen));
     page_get(fault->page);
     unlock_entry(fault);
-    if (vma->ops->make_writable)
+    if (vma->ops->make_writable) {
         result = vma->ops->make_writable(fault);
-    if (result == FAULT_OK && !lock_entry(fault))
-        result = FAULT_RETRY;
-    if (result == FAULT_OK) {
+        if (result != FAULT_OK)
+            goto out;
+    }
+    if (lock_entry(fault)) {
         pte_publish(fault->pte, make_entry(fault, fault->page, true));
         unlock_entry(fault);
         arch_tlb_flush_page(fault->address);
+    } else {
+        result = FAULT_RETRY;
     }
+    if (vma->ops->make_writable)
+        page_unlock(fault->page);
+out:
     page_put(fault->page);
     return result;
 }

@@ -2,6 +2,8 @@
 /*
  * The lock of a page: a bit in its flags. Who finds it taken sleeps in one of a few wait queues,
  * chosen by the page's address; pages are rarely waited for, so strangers in a queue do no harm.
+ * Who waits for the end of writing back sleeps there too, behind the same flag: whatever ends wakes
+ * all, and those for whom it was not the right thing announce themselves anew.
  */
 #include "memory.h"
 #include <vellum/sync.h>
@@ -46,6 +48,28 @@ int page_lock_killable(struct page *page)
 {
     assert_may_sleep();
     return page_trylock(page) ? 0 : wait_event_killable(queue_of(page), trylock_or_announce(page));
+}
+
+static bool written_or_announce(struct page *page)
+{
+    return !(__atomic_fetch_or(&page->flags, PG_WAITERS, __ATOMIC_ACQ_REL) & PG_WRITEBACK);
+}
+
+void page_wait_written(struct page *page)
+{
+    assert_may_sleep();
+    if (unlikely(__atomic_load_n(&page->flags, __ATOMIC_ACQUIRE) & PG_WRITEBACK))
+        wait_event(queue_of(page), written_or_announce(page));
+}
+
+void page_end_writeback(struct page *page)
+{
+    struct wait_queue *queue = queue_of(page);
+    u32 old = __atomic_fetch_and(&page->flags, ~(PG_WRITEBACK | PG_WAITERS), __ATOMIC_RELEASE);
+
+    assert(old & PG_WRITEBACK);
+    if (unlikely(old & PG_WAITERS))
+        wake_up(queue, ~0u, 0);
 }
 
 void page_unlock(struct page *page)

@@ -5,6 +5,8 @@
 /* unit: kernel/fs/attributes.c kernel/fs/open.c kernel/fs/file.c kernel/fs/descriptor.c */
 /* unit: kernel/fs/rename.c kernel/fs/stat.c kernel/fs/iov.c kernel/fs/page_cache.c */
 /* unit: kernel/fs/cached_file.c kernel/fs/locks.c kernel/fs/read_write.c kernel/fs/readdir.c */
+/* unit: kernel/fs/writeback.c kernel/fs/flusher.c kernel/fs/throttle.c kernel/fs/dirty_policy.c */
+/* unit: kernel/fs/read_ahead.c kernel/fs/read_window.c lib/error_sequence.c */
 /* unit: kernel/fs/char_device.c kernel/mm/page_lock.c kernel/proc/cred.c kernel/proc/user.c lib/bitmap.c */
 /* unit: lib/hash.c lib/radix_tree.c lib/number.c lib/rbtree.c lib/interval_tree.c */
 /*
@@ -45,15 +47,16 @@ static struct {
 static u8 device[PAGES]; /* what read_page() finds */
 static bool device_fails;
 
-static int read_page(struct page_cache *cache, struct page *page)
+static void read_pages(struct page_cache *cache, struct page **pages, unsigned n)
 {
-    CHECK(page->flags & PG_LOCKED);
-    CHECK(!(page->flags & PG_UPTODATE));
-    if (device_fails)
-        return -EIO;
-    memset(page_to_virt(page), device[page->index], PAGE_SIZE);
-    page_flag_set(page, PG_UPTODATE);
-    return 0;
+    for (unsigned i = 0; i < n; i++) {
+        CHECK(pages[i]->flags & PG_LOCKED);
+        CHECK(!(pages[i]->flags & PG_UPTODATE));
+        CHECK_EQ(pages[i]->index, pages[0]->index + i);
+        if (!device_fails)
+            memset(page_to_virt(pages[i]), device[pages[i]->index], PAGE_SIZE);
+        page_read_done(pages[i], device_fails ? -EIO : 0);
+    }
 }
 
 static long counted; /* by adding() and removed() */
@@ -70,7 +73,7 @@ static void removed(struct page_cache *cache, u64 n)
 }
 
 static const struct page_cache_ops device_ops = {
-    .read_page = read_page, .adding = adding, .removed = removed};
+    .read_pages = read_pages, .adding = adding, .removed = removed};
 static const struct page_cache_ops memory_ops = {.adding = adding, .removed = removed};
 
 /* => the caller has a reference */

@@ -5,6 +5,8 @@
 /* unit: kernel/fs/attributes.c kernel/fs/open.c kernel/fs/file.c kernel/fs/descriptor.c */
 /* unit: kernel/fs/rename.c kernel/fs/stat.c kernel/fs/iov.c kernel/fs/page_cache.c */
 /* unit: kernel/fs/cached_file.c kernel/fs/locks.c kernel/fs/read_write.c kernel/fs/readdir.c */
+/* unit: kernel/fs/writeback.c kernel/fs/flusher.c kernel/fs/throttle.c kernel/fs/dirty_policy.c */
+/* unit: kernel/fs/read_ahead.c kernel/fs/read_window.c lib/error_sequence.c */
 /* unit: kernel/fs/char_device.c kernel/mm/page_lock.c kernel/proc/cred.c kernel/proc/user.c lib/bitmap.c */
 /* unit: lib/hash.c lib/radix_tree.c lib/number.c lib/rbtree.c lib/interval_tree.c */
 /*

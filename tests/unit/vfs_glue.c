@@ -8,8 +8,11 @@
 #include <vellum/fs.h>
 #include <vellum/notify.h>
 #include <vellum/process.h>
+#include <vellum/time.h>
 
 atomic_long_t count_cached, count_shared;
+s64 glue_now = 1; /* ns */
+u64 glue_available = 4096;
 
 static struct list shrinkers = LIST_INIT(shrinkers);
 
@@ -34,6 +37,27 @@ u64 boot_memory_total(void)
 s64 ktime_real(void)
 {
     return shim_cycles++;
+}
+
+ktime_t ktime_get(void)
+{
+    return glue_now;
+}
+
+void memory_counts(struct memory_counts *counts)
+{
+    *counts = (struct memory_counts){.free = glue_available};
+}
+
+u64 frames_reserve(void)
+{
+    return 0;
+}
+
+/* There are no threads: who needs a flusher calls flusher_round(). */
+struct thread *kthread_start(int (*fn)(void *), void *arg, const char *name, ...)
+{
+    return err_ptr(-ENOMEM);
 }
 
 void mm_unmap_file_range(struct mapping_set *set, u64 first, u64 last, bool even_private_copies)
