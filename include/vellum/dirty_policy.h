@@ -16,8 +16,8 @@
 
 #include <vellum/types.h>
 
-#define DIRTY_PAUSE_MAX 200000000UL /* ns */
-#define DIRTY_SPEED_DEFAULT 25600   /* pages in a second, until the device's speed is known */
+#define DIRTY_PAUSE_MAX     200000000UL /* ns */
+#define DIRTY_SPEED_DEFAULT 25600       /* pages in a second, until the device's speed is known */
 
 struct dirty_limits {
     u64 background, limit; /* pages */

@@ -363,9 +363,9 @@ struct file {
     int owner_pid, owner_signal; /* F_SETOWN, F_SETSIG */
     const struct cred *cred;     /* [i] who opened it */
     void *private_data;
-    u64 version;                          /* readdir, seq_file */
-    struct list epoll_links;              /* epoll items that watch it: kernel/ipc/epoll.c */
-    bool epolled;                         /* [a] some item does or did */
+    u64 version;              /* readdir, seq_file */
+    struct list epoll_links;  /* epoll items that watch it: kernel/ipc/epoll.c */
+    bool epolled;             /* [a] some item does or did */
     struct page_cache *cache; /* [i] contents: the inode's own, or a device's */
     struct read_ahead read_ahead;
     error_sequence_t error_seen; /* [lock] of cache->error */
@@ -561,11 +561,11 @@ bool char_device_exists(dev_id_t id); /* has it a driver? */
 /* net.core.somaxconn: how many connections a listener may keep waiting; net.unix.max_dgram_qlen: how
  * many datagrams may wait in the queue of a socket that is made from now on. */
 extern int socket_backlog_max, socket_queue_depth;
-void unix_sockets_show(struct seq_file *m); /* /proc/net/unix: kernel/ipc/unix_name.c */
-void char_devices_show(struct seq_file *m); /* lines of /proc/devices */
+void unix_sockets_show(struct seq_file *m);         /* /proc/net/unix: kernel/ipc/unix_name.c */
+void char_devices_show(struct seq_file *m);         /* lines of /proc/devices */
 extern const struct file_ops block_device_file_ops; /* kernel/fs/bdev */
-extern const struct file_ops fifo_file_ops; /* kernel/ipc/pipe.c */
-extern int pipe_max_size;                   /* bytes, without CAP_SYS_RESOURCE */
+extern const struct file_ops fifo_file_ops;         /* kernel/ipc/pipe.c */
+extern int pipe_max_size;                           /* bytes, without CAP_SYS_RESOURCE */
 long pipe_fcntl(struct file *file, unsigned command,
                 unsigned long arg); /* F_GETPIPE_SZ, F_SETPIPE_SZ */
 /* Let an inode of type S_IFCHR, S_IFBLK, S_IFIFO or S_IFSOCK open as what it is. */

@@ -26,11 +26,11 @@ enum read_advice {
 
 /* Of an open file. Threads that share it may confuse its numbers, but any numbers are safe. */
 struct read_ahead {
-    u64 start;         /* the window, in pages */
-    unsigned size;     /* 0: there was none */
-    unsigned ahead;    /* of its pages, those from the marked one on */
-    u64 next;          /* the page behind the last one that had to be waited for */
-    unsigned misses;   /* faults in mappings that found nothing, minus those that did */
+    u64 start;            /* the window, in pages */
+    unsigned size;        /* 0: there was none */
+    unsigned ahead;       /* of its pages, those from the marked one on */
+    u64 next;             /* the page behind the last one that had to be waited for */
+    unsigned misses;      /* faults in mappings that found nothing, minus those that did */
     unsigned char advice; /* enum read_advice, posix_fadvise(2) */
 };
 

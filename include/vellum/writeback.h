@@ -28,19 +28,19 @@ struct backing_device {
     unsigned read_ahead; /* [a] pages to read at once, at most: BLKRASET, read_ahead_kb */
 
     spinlock_t lock;
-    struct list caches;        /* [lock] page_cache->link */
-    struct list dirty;         /* [lock] page_cache->dirty_link, oldest first; each holds its inode */
-    struct list writing;       /* [lock] those of them that the flusher goes through now */
-    struct list link;          /* among all devices; only grows */
-    atomic_long_t nr_dirty;    /* pages */
+    struct list caches;     /* [lock] page_cache->link */
+    struct list dirty;      /* [lock] page_cache->dirty_link, oldest first; each holds its inode */
+    struct list writing;    /* [lock] those of them that the flusher goes through now */
+    struct list link;       /* among all devices; only grows */
+    atomic_long_t nr_dirty; /* pages */
     atomic_long_t nr_writeback;
-    atomic_long_t nr_written;  /* since the start */
-    struct wait_queue work;    /* the flusher's */
-    atomic_long_t asked;       /* pages that reclaim wants to be written */
-    bool wanted;               /* [a] the flusher has something to do */
-    struct wait_queue written; /* woken as pages become clean */
-    atomic_t throttled;        /* writers that balance_dirty() has put to sleep */
-    u64 speed;                 /* [lock] measured: pages in a second */
+    atomic_long_t nr_written;        /* since the start */
+    struct wait_queue work;          /* the flusher's */
+    atomic_long_t asked;             /* pages that reclaim wants to be written */
+    bool wanted;                     /* [a] the flusher has something to do */
+    struct wait_queue written;       /* woken as pages become clean */
+    atomic_t throttled;              /* writers that balance_dirty() has put to sleep */
+    u64 speed;                       /* [lock] measured: pages in a second */
     u64 measured_at, measured_pages; /* [lock] time and nr_written of the last measurement */
 };
 
@@ -60,7 +60,7 @@ u64 pages_in_writeback(void);
 
 enum write_mode {
     WRITE_BACKGROUND, /* what is being written already is left alone */
-    WRITE_SYNC,       /* everything that is dirty now, also what is dirty again while being written */
+    WRITE_SYNC, /* everything that is dirty now, also what is dirty again while being written */
 };
 /* Begin to write the dirty ones of pages first..last, at most `limit`. Returns the index to go on
  * with, or last + 1 (0 if that overflows) if all has been looked at. */
@@ -102,7 +102,7 @@ void writeback_wait(u64 ns);
 /* ---- throttling: kernel/fs/throttle.c ------------------------------------------------------------ */
 
 /* vm.dirty_* (proc(5)); of each pair of ratio and bytes, one is 0. */
-extern int dirty_ratio, dirty_background_ratio;               /* percent of what may be dirty */
+extern int dirty_ratio, dirty_background_ratio; /* percent of what may be dirty */
 extern unsigned long dirty_bytes, dirty_background_bytes;
 extern int dirty_writeback_centisecs, dirty_expire_centisecs; /* 0: no periodic writing */
 

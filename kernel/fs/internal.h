@@ -232,7 +232,7 @@ static inline void user_walk_end(struct user_walk *u)
 void file_cache_init(void);
 /* One reference, cred taken, the rest zero; or err_ptr (-ENOMEM, -ENFILE). */
 struct file *file_alloc(void);
-void file_free(struct file *file);     /* one that was never opened */
+void file_free(struct file *file); /* one that was never opened */
 static inline void file_set_inode(struct file *file, struct inode *inode)
 {
     file->inode = inode;

@@ -52,8 +52,8 @@ static void read_plan(struct page_cache *cache, struct read_plan plan)
     struct run run = {.cache = cache};
 
     for (u64 index = plan.start; index < end; index++) {
-        struct page *page = is_cached(cache, index) ? err_ptr(-EEXIST)
-                                                    : page_cache_add_empty(cache, index);
+        struct page *page =
+            is_cached(cache, index) ? err_ptr(-EEXIST) : page_cache_add_empty(cache, index);
 
         if (is_err(page)) {
             run_send(&run);
@@ -123,7 +123,8 @@ struct page *read_ahead_page(struct file *file, u64 index, unsigned wanted)
         /* Threads that share the file work on copies: what they store is in one piece each. */
         struct read_ahead ra = file->read_ahead;
 
-        read_plan(cache, read_ahead_miss(&ra, index, wanted, max, cached_before(cache, index, max)));
+        read_plan(cache,
+                  read_ahead_miss(&ra, index, wanted, max, cached_before(cache, index, max)));
         file->read_ahead = ra;
     }
     return page_cache_read(cache, index, NULL);
@@ -137,8 +138,8 @@ void read_ahead_mark(struct file *file, struct page *page)
 
     if (!(__atomic_fetch_and(&page->flags, ~PG_READAHEAD, __ATOMIC_RELAXED) & PG_READAHEAD))
         return; /* somebody was faster */
-    read_plan(cache, read_ahead_marked(&ra, page->index, max,
-                                       cached_after(cache, page->index, 2 * max)));
+    read_plan(cache,
+              read_ahead_marked(&ra, page->index, max, cached_after(cache, page->index, 2 * max)));
     file->read_ahead = ra;
 }
 

@@ -53,8 +53,8 @@ static struct read_plan read_just(u64 index, unsigned n)
 }
 
 /* A stream begins. What is asked for now is not ahead of anything. */
-static struct read_plan open_window(struct read_ahead *ra, u64 index, unsigned wanted,
-                                    unsigned max, unsigned size)
+static struct read_plan open_window(struct read_ahead *ra, u64 index, unsigned wanted, unsigned max,
+                                    unsigned size)
 {
     ra->start = index;
     ra->size = min(max(size, wanted), max);
