@@ -107,6 +107,7 @@
     X(swap_ra)                                                                                     \
     X(swap_ra_hit)                                                                                 \
     /* Not Linux's: */                                                                             \
+    X(dirty_throttled) /* sleeps of writers who were faster than their device */                   \
     X(pgfault_invalid) /* faults that ended in SIGSEGV or SIGBUS, or EFAULT */                     \
     X(pgfault_copy)    /* that copied a page shared copy-on-write, or a file's */
 

@@ -10,6 +10,7 @@
  */
 #include "internal.h"
 #include <vellum/dirty_policy.h>
+#include <vellum/vmstat.h>
 #include <vellum/writeback.h>
 
 #define MEASURE_AFTER (200 * NSEC_PER_MSEC)
@@ -125,6 +126,7 @@ void balance_dirty_slow(struct page_cache *cache)
         pause = pause_for(device, pages, &limit);
         if (!pause)
             break;
+        vm_event(dirty_throttled);
         stopped = at_limit(limit);
         error = wait_event_state(&device->written, stopped && !at_limit(limit), TASK_KILLABLE,
                                  ktime_after(pause), false);

@@ -18,6 +18,8 @@
  * the run off first.
  */
 #include "internal.h"
+#include <vellum/rmap.h>
+#include <vellum/vmstat.h>
 #include <vellum/writeback.h>
 
 #define BATCH      16
@@ -61,6 +63,8 @@ void page_set_dirty(struct page *page)
     if (!cache->backing)
         return;
     current->dirtied++;
+    vm_event(nr_dirtied);
+    vm_gauge_add(nr_dirty, 1);
     atomic_inc(&cache->backing->nr_dirty);
     if (first)
         enlist(cache);
@@ -70,6 +74,7 @@ static void count_clean(struct page_cache *cache)
 {
     if (!cache->backing)
         return;
+    vm_gauge_add(nr_dirty, -1);
     atomic_dec(&cache->backing->nr_dirty);
 }
 
@@ -82,10 +87,10 @@ void page_forget_dirty(struct page_cache *cache, struct page *page)
 /* ---- one page ----------------------------------------------------------------------------------------- */
 
 /* From dirty to being written. => page locked, PG_DIRTY, not PG_WRITEBACK */
-static void begin_writing(struct page_cache *cache, struct page *page)
+static void begin_writing(struct page_cache *cache, struct page *page, struct rmap_flush *flush)
 {
     if (!rb_empty(&cache->mappings.tree))
-        mm_unmap_file_range(&cache->mappings, page->index, page->index, false);
+        rmap_clean(page, flush);
     spin_lock(&cache->lock);
     page_flag_clear(page, PG_DIRTY);
     page_flag_set(page, PG_WRITEBACK);
@@ -94,8 +99,10 @@ static void begin_writing(struct page_cache *cache, struct page *page)
     radix_tree_tag_set(&cache->pages, page->index, RADIX_TAG_WRITEBACK);
     spin_unlock(&cache->lock);
     count_clean(cache);
-    if (cache->backing)
-        atomic_inc(&cache->backing->nr_writeback);
+    if (!cache->backing)
+        return;
+    vm_gauge_add(nr_writeback, 1);
+    atomic_inc(&cache->backing->nr_writeback);
 }
 
 void page_write_done(struct page *page, int error)
@@ -107,6 +114,8 @@ void page_write_done(struct page *page, int error)
     if (unlikely(error))
         error_sequence_record(&cache->error, error);
     if (device) {
+        vm_gauge_add(nr_writeback, -1);
+        vm_event(nr_written);
         wake = atomic_inc_return(&device->nr_written) % WAKE_EVERY == 0;
         wake |= atomic_dec_return(&device->nr_writeback) == 0;
     }
@@ -120,6 +129,7 @@ void page_write_done(struct page *page, int error)
 struct run {
     struct page_cache *cache;
     bool sync;
+    struct rmap_flush flush; /* of their mappings, made read-only */
     unsigned n;
     struct page *pages[PAGE_RUN]; /* with PG_WRITEBACK, of adjacent indices */
 };
@@ -132,6 +142,7 @@ static void run_send(struct run *run)
         return;
     if (device && !run->sync)
         atomic_sub(&device->asked, (long)run->n);
+    rmap_flush(&run->flush);
     run->cache->ops->write_pages(run->cache, run->pages, run->n, run->sync);
     run->n = 0;
 }
@@ -160,7 +171,7 @@ static bool write_one(struct run *run, struct page *page)
         return false;
     if (run->n == PAGE_RUN || (run->n && run->pages[run->n - 1]->index + 1 != page->index))
         run_send(run);
-    begin_writing(run->cache, page);
+    begin_writing(run->cache, page, &run->flush);
     run->pages[run->n++] = page;
     page_unlock(page);
     return true;

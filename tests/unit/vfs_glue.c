@@ -8,6 +8,7 @@
 #include <vellum/fs.h>
 #include <vellum/notify.h>
 #include <vellum/process.h>
+#include <vellum/rmap.h>
 #include <vellum/time.h>
 
 atomic_long_t count_cached, count_shared;
@@ -52,6 +53,16 @@ void memory_counts(struct memory_counts *counts)
 u64 frames_reserve(void)
 {
     return 0;
+}
+
+/* Nothing is mapped. */
+bool rmap_clean(struct page *page, struct rmap_flush *flush)
+{
+    return false;
+}
+
+void rmap_flush(struct rmap_flush *flush)
+{
 }
 
 /* There are no threads: who needs a flusher calls flusher_round(). */
