@@ -38,6 +38,9 @@
  *   typedef struct { u64 value; } pte_t;
  *   pte_t pte_leaf(pfn_t, unsigned prot, unsigned level)    prot: PROT_BITS below
  *   pte_t pte_table(pfn_t)                       an entry that points to the next lower table
+ *   bool pte_is_table(pte_t)                     is it one? (and present, and no leaf)
+ *   pte_t pte_shared(pfn_t); bool pte_is_shared(pte_t)      of upper levels: a table that other
+ *                                   address spaces use as well; absent for the machine
  *   bool pte_none(pte_t)                         all zero: nothing here
  *   bool pte_present(pte_t), pte_is_leaf(pte_t)  (is_leaf: of a present entry)
  *   bool pte_write/pte_exec/pte_user/pte_dirty/pte_young(pte_t)

@@ -130,6 +130,7 @@ struct mm {
         };
     };
     atomic_long_t table_pages;
+    atomic_long_t shared_tables;   /* entries of level 1 that are shared tables */
     u64 peak_resident, peak_total; /* brought up to date by mm_update_peaks() */
     struct file *exe;              /* [m] /proc/PID/exe; holds a reference */
     u64 auxv[48];                  /* [i] for /proc/PID/auxv */

@@ -42,6 +42,7 @@ enum {
     PG_REFERENCED = 1 << 17,
     PG_FILE =
         1 << 27, /* has been put into a page cache; page->cache tells whether it is still there */
+    PG_TABLE_SHARED = 1 << 28, /* [table_lock] a table that is attached to no address space */
 };
 
 /* One per page frame. Each page-table entry that maps it holds a reference, as does the page cache;
@@ -69,7 +70,13 @@ struct page {
         };
     };
     struct list link; /* [by the list's lock] free list, slab list, LRU */
-    u64 private_data; /* the owner's: swap slot, buffer ... */
+    union {
+        u64 private_data;      /* the owner's: swap slot, buffer ... */
+        struct {               /* [table_lock] PG_TABLE, of level 0: */
+            u16 private_pages; /* entries that map private pages */
+            u16 shared_pages;  /* PG_TABLE_SHARED: how many each user counts as resident */
+        };
+    };
 };
 static_assert(sizeof(struct page) <= 64, "a page's descriptor takes 1.6% of memory at the most");
 

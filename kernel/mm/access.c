@@ -8,7 +8,7 @@
 #include <vellum/sync.h>
 
 /* May the entry be used for this access as it is? Written pages must be the process's own. */
-static bool usable(const struct vma *vma, pte_t pte, u32 access)
+static bool usable(const struct vma *vma, const struct page *table, pte_t pte, u32 access)
 {
     struct page *page = pfn_to_page(pte_pfn(pte));
 
@@ -16,6 +16,8 @@ static bool usable(const struct vma *vma, pte_t pte, u32 access)
         return false;
     if (!(access & ACCESS_WRITE))
         return (vma->flags & (VM_READ | VM_WRITE | VM_EXEC)) || (access & ACCESS_FORCE);
+    if (table->flags & PG_TABLE_SHARED)
+        return false;
     if (pte_write(pte))
         return true;
     return (access & ACCESS_FORCE) && !pte_special(pte) && (page->flags & PG_ANON) &&
@@ -31,10 +33,9 @@ static struct page *try_get_page(struct mm *mm, vaddr_t address, u32 access)
 
     read_lock(&mm->lock);
     vma = vma_find_exact(mm, address);
-    entry = vma ? page_table_find(mm, address, &table) : NULL;
+    entry = vma ? page_table_lock_entry(mm, address, &table) : NULL;
     if (entry) {
-        spin_lock(&table->table_lock);
-        if (usable(vma, pte_load(entry), access)) {
+        if (usable(vma, table, pte_load(entry), access)) {
             page = pfn_to_page(pte_pfn(pte_load(entry)));
             page_get(page);
         }
@@ -87,12 +88,15 @@ bool mm_is_untouched(struct mm *mm, vaddr_t address)
 {
     struct page *table;
     pte_t *entry;
-    bool untouched;
+    bool untouched = true;
 
     read_lock(&mm->lock);
-    entry = page_table_find(mm, address, &table);
-    untouched = !entry || pte_none(pte_load(entry)) ||
-                (pte_present(pte_load(entry)) && pte_special(pte_load(entry)));
+    entry = page_table_lock_entry(mm, address, &table);
+    if (entry) {
+        untouched = pte_none(pte_load(entry)) ||
+                    (pte_present(pte_load(entry)) && pte_special(pte_load(entry)));
+        spin_unlock(&table->table_lock);
+    }
     read_unlock(&mm->lock);
     return untouched;
 }
@@ -106,11 +110,11 @@ void vma_for_each_entry(struct vma *vma, vaddr_t start, vaddr_t end, vma_entry_f
 
     assert(rwlock_held(&vma->mm->lock) && start >= vma->start && end <= vma->end);
     for (;; address = stop) {
-        address = page_table_next(vma->mm, address, end, &entry, &table);
+        address = page_table_lock_next(vma->mm, address, end, &entry, &table);
         if (address >= end)
             return;
         stop = table_end(address, end);
-        spin_lock(&table->table_lock);
+        e.users = atomic_read(&table->refs);
         for (; address < stop; address += PAGE_SIZE, entry++) {
             e.pte = pte_load(entry);
             if (pte_none(e.pte))

@@ -67,12 +67,52 @@ static inline u64 vma_index(const struct vma *vma, vaddr_t address)
     return vma->offset + ((address - vma->start) >> PAGE_SHIFT);
 }
 
-/* ---- page_table.c ------------------------------------------------------------------------------- */
+/* ---- page_table.c: the walk ---------------------------------------------------------------------
+ *
+ * An entry of level 1 serves 2 MiB of addresses, and is
+ *
+ *     none
+ *     a table      of level 0, attached: this address space's alone
+ *     a shared     table, that other address spaces use as well (shared_table.c), and no processor
+ *
+ * Who changes entries of level 0 works on attached tables: page_table_make() and page_table_take()
+ * turn shared ones into such, and they stay so until the next fork (mm->lock write-held).
+ * page_table_find() and page_table_next() pass over all others. Who only reads them, or does not hold
+ * mm->lock, uses page_table_lock_entry(), which looks through what is shared.
+ *
+ * Take mm->table_lock, then the table's own lock, to attach, share or free a table.
+ */
 
-/* Make the missing tables down to level 0 for an address. Returns the entry at level 0 and its table, or NULL: no memory. => mm->lock; may sleep */
+/* Frames for tables, empty, and of no further use. NULL: no memory. => may sleep */
+struct page *table_alloc(struct mm *mm);
+void table_free(struct mm *mm, struct page *page);
+
+/* The entry of level 1 for an address if there are tables above it; else NULL. => mm->lock, or
+ * mm->table_lock */
+static inline pte_t *page_table_upper(struct mm *mm, vaddr_t address)
+{
+    pte_t *entries = mm->page_table;
+
+    for (unsigned level = PT_LEVELS - 1; level > 1; level--) {
+        pte_t pte = pte_load(&entries[pte_index(address, level)]);
+
+        if (pte_none(pte))
+            return NULL;
+        entries = pte_table_of(pte);
+    }
+    return &entries[pte_index(address, 1)];
+}
+
+/* The same; makes the missing tables above it. NULL: no memory. => mm->lock; may sleep */
+pte_t *page_table_make_upper(struct mm *mm, vaddr_t address);
+/* The first address >= `address` and < `end` whose entry of level 1 is not none, or `end`. => mm->lock */
+vaddr_t page_table_next_upper(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **upper);
+
+/* Make the missing tables down to level 0 for an address; take a shared one. Returns the entry at
+ * level 0 and its table, or NULL: no memory. => mm->lock; may sleep */
 pte_t *page_table_make(struct mm *mm, vaddr_t address, struct page **table);
 
-/* The entry for an address if there are tables; else NULL. */
+/* The entry for an address if its table is attached; else NULL. => mm->lock */
 static inline pte_t *page_table_find(struct mm *mm, vaddr_t address, struct page **table)
 {
     pte_t *entries = mm->page_table;
@@ -80,7 +120,7 @@ static inline pte_t *page_table_find(struct mm *mm, vaddr_t address, struct page
 
     for (unsigned level = PT_LEVELS - 1;; level--) {
         pte = pte_load(&entries[pte_index(address, level)]);
-        if (unlikely(pte_none(pte)))
+        if (unlikely(!pte_is_table(pte)))
             return NULL;
         entries = pte_table_of(pte);
         if (level == 1)
@@ -90,31 +130,69 @@ static inline pte_t *page_table_find(struct mm *mm, vaddr_t address, struct page
     return &entries[pte_index(address, 0)];
 }
 
-/* The first address >= `address` and < `end` whose table at level 0 exists (with the entry and
- * table), or `end`. */
+/* The first address >= `address` and < `end` whose table at level 0 is attached (with the entry and
+ * table), or `end`. => mm->lock */
 vaddr_t page_table_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **entry,
                         struct page **table);
 
-/* The entry for an address, its table's lock held; NULL if there is no table. From outside: no lock
- * but one that keeps the mm is needed (its family's, or that of a mapping set with a VMA of it). */
+/* The entry for an address, attached or shared, with its table locked, or NULL. The table stays what
+ * it is until the caller unlocks (*table)->table_lock. In a PG_TABLE_SHARED one, an entry that may be
+ * written must not be, for it is not this address space's; (*table)->refs address spaces have it; who
+ * clears an entry nonetheless changes private_pages only: the address spaces' counters follow when
+ * they take the table. => no lock but one that keeps the mm is needed (its own, its family's, or that
+ * of a mapping set with a VMA of it) */
 pte_t *page_table_lock_entry(struct mm *mm, vaddr_t address, struct page **table);
+/* The same for the first address >= `address` and < `end` that has a table; its address, or `end`
+ * with nothing locked. => mm->lock */
+vaddr_t page_table_lock_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **entry,
+                             struct page **table);
 
 /* Take away the tables for [start, end) that serve only addresses in [low, high), where nothing is
  * mapped any more. Their frames go with the batch. => mm->lock write-held, or the last user gone */
 void page_table_free(struct tlb_batch *batch, vaddr_t start, vaddr_t end, vaddr_t low,
                      vaddr_t high);
 
+#define TABLE_SPAN (1UL << PT_SHIFT(1)) /* bytes that a table of level 0 serves */
+
 /* End of the range of the level-0 table that covers address, but at most `end`. */
 static inline vaddr_t table_end(vaddr_t address, vaddr_t end)
 {
-    return min(ALIGN_DOWN(address, 1UL << PT_SHIFT(1)) + (1UL << PT_SHIFT(1)), end);
+    return min(ALIGN_DOWN(address, TABLE_SPAN) + TABLE_SPAN, end);
 }
+
+/* ---- shared_table.c ------------------------------------------------------------------------------- */
+
+/* A table with fewer private pages than that is copied at once: one side will soon write to it. */
+#define SHARE_PAGES 64
+extern unsigned share_pages; /* SHARE_PAGES, but for tests */
+
+/* Is there a table at this entry of level 1 that should rather be shared than copied? */
+bool page_table_worth_sharing(pte_t upper);
+/* Share the tables of [low, high), which lies below one table of level 1, with a child. Stops at the
+ * first that is not worth it. Returns where, or -ENOMEM. *flush: the parent's translations are stale.
+ * => both mm->lock write-held */
+long page_table_share(struct mm *child, struct mm *parent, vaddr_t low, vaddr_t high, bool *flush);
+/* Make the shared table of an entry of level 1 this address space's own. 0 or -ENOMEM. => mm->lock;
+ * may sleep */
+int page_table_take_upper(struct mm *mm, pte_t *upper);
+/* The same for all tables that serve a part of [start, end). */
+int page_table_take(struct mm *mm, vaddr_t start, vaddr_t end);
+/* [start, end) is to be unmapped, and [low, high) around it is all that is free then: take the tables
+ * at its ends that serve other addresses as well. 0 or -ENOMEM. => mm->lock; may sleep */
+int page_table_take_ends(struct mm *mm, vaddr_t start, vaddr_t end, vaddr_t low, vaddr_t high);
+/* It is being unmapped, and does not fail any more: let go of the shared tables that serve only
+ * addresses in [low, high). Those that nobody else has are attached again. => mm->lock */
+void page_table_give_up(struct mm *mm, vaddr_t start, vaddr_t end, vaddr_t low, vaddr_t high);
 
 /* ---- unmap.c ------------------------------------------------------------------------------------ */
 
 /* Unmap the pages of [start, end). anonymous_too: false leaves private copies.
  * => mm->lock (read is enough), or the lock of the mapping set of the VMA */
 void unmap_pages(struct tlb_batch *batch, vaddr_t start, vaddr_t end, bool anonymous_too);
+/* When [start, end), of which `vma` has the first page, is unmapped: from where, and up to where, will
+ * nothing be mapped? => mm->lock */
+vaddr_t free_below_range(struct vma *vma, vaddr_t start);
+vaddr_t free_above_range(struct mm *mm, vaddr_t end);
 /* munmap => mm->lock write-held. 0 or -ENOMEM */
 int unmap_locked(struct mm *mm, vaddr_t start, vaddr_t end);
 /* All of it, when the last user has gone. => no CPU has it loaded */
@@ -127,6 +205,10 @@ void unmap_all(struct mm *mm);
 int vma_change_flags(struct vma **vma, vaddr_t start, vaddr_t end, u32 flags);
 
 /* ---- fork.c ------------------------------------------------------------------------------------- */
+
+/* Copy n entries that map private pages, which are shared from now on: both sides' become read-only.
+ * Returns how many; *protected: entries of `from` have been changed. => both tables locked */
+unsigned copy_entries(pte_t *to, pte_t *from, unsigned n, bool *protected);
 
 int fork_vmas(struct mm *child, struct mm *parent);
 

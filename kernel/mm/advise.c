@@ -40,6 +40,17 @@ static int for_each_part(struct mm *mm, vaddr_t start, vaddr_t end, range_fn *fn
 
 /* ---- madvise --------------------------------------------------------------------------------------- */
 
+/* Shared tables: the copy of one at the ends, or let go of what is in between. */
+static int forget_shared(struct vma *vma, vaddr_t start, vaddr_t end)
+{
+    vaddr_t low = free_below_range(vma, start), high = free_above_range(vma->mm, end);
+
+    if (page_table_take_ends(vma->mm, start, end, low, high))
+        return -EAGAIN;
+    page_table_give_up(vma->mm, start, end, low, high);
+    return 0;
+}
+
 static int forget(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long advice)
 {
     u32 spared = VM_SPECIAL | (advice == MADV_DONTNEED_LOCKED ? 0 : VM_LOCKED);
@@ -47,6 +58,8 @@ static int forget(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long ad
 
     if ((*vma)->flags & spared)
         return -EINVAL;
+    if (atomic_read(&(*vma)->mm->shared_tables) && forget_shared(*vma, start, end))
+        return -EAGAIN;
     mm_update_peaks((*vma)->mm);
     tlb_batch_begin(&batch, (*vma)->mm);
     unmap_pages(&batch, start, end, true);
@@ -240,12 +253,15 @@ SYSCALL_DEFINE3(madvise, unsigned long, start, size_t, length, int, advice)
 static bool in_core(struct vma *vma, vaddr_t address)
 {
     struct page *table, *page;
-    pte_t *entry = page_table_find(vma->mm, address, &table);
+    pte_t *entry = page_table_lock_entry(vma->mm, address, &table);
     u64 index = vma_index(vma, address);
+    bool present = entry && pte_present(pte_load(entry));
 
+    if (entry)
+        spin_unlock(&table->table_lock);
     if (vma->file && !mm_file_ops.may_look(vma->file)) /* others' reading is none of our business */
         return true;
-    if (entry && pte_present(pte_load(entry)))
+    if (present)
         return true;
     if (!vma->ops || !vma->ops->fault_around ||
         vma->ops->fault_around(vma, index, index, &page) == 0)

@@ -109,6 +109,7 @@ static inline void store_anonymous(struct vm_fault *fault, struct page *page)
     if (!vma->has_private)
         vma->has_private = true;
     atomic_inc(&vma->mm->anon_pages);
+    fault->table->private_pages++;
     pte_publish(fault->pte, make_entry(fault, page, vma->flags & VM_WRITE));
 }
 
@@ -148,6 +149,8 @@ static int copy_page(struct vm_fault *fault, struct page *old)
     }
     arch_copy_page(page_to_virt(copy), page_to_virt(old));
     atomic_dec(&mm->resident[page_kind(old)]);
+    if (old->flags & PG_ANON)
+        fault->table->private_pages--;
     store_anonymous(fault, copy);
     unlock_entry(fault);
     vm_event(pgfault_copy);

@@ -5,19 +5,27 @@
  * The VMAs are copied; of the page tables only what could not be found again by a fault: the private
  * pages. They are shared from now on, mapped read-only on both sides, and the first write copies
  * one (fault.c: break_copy_on_write). Pages of files and of shared memory the child faults in itself.
+ *
+ * Tables that are full of private pages are not even copied now, but shared as they are
+ * (shared_table.c).
  */
 #include "address_space.h"
 #include <vellum/alloc.h>
 #include <vellum/error.h>
 #include <vellum/sync.h>
 
-/* Copy the entries of one table that map private pages. Returns whether entries of the parent have
- * been made read-only. => both tables locked */
-static bool copy_entries(struct mm *child, pte_t *to, pte_t *from, unsigned n)
-{
-    bool protected = false;
-    long pages = 0;
+/* What goes from one VMA to the next. */
+struct fork {
+    struct mm *child, *parent;
+    vaddr_t shared_to; /* below this address nothing is left to do */
+    bool flush;        /* the parent's translations are stale */
+};
 
+unsigned copy_entries(pte_t *to, pte_t *from, unsigned n, bool *protected)
+{
+    unsigned pages = 0;
+
+    *protected = false;
     for (; n > 0; n--, from++, to++) {
         pte_t pte = pte_load(from);
 
@@ -33,40 +41,113 @@ static bool copy_entries(struct mm *child, pte_t *to, pte_t *from, unsigned n)
             if (pte_write(pte)) {
                 pte = pte_clear_write(pte);
                 pte_store(from, pte);
-                protected = true;
+                *protected = true;
             }
         }
         pte_store(to, pte);
     }
-    atomic_add(&child->anon_pages, pages);
-    return protected;
+    return pages;
 }
 
-/* 0 or -ENOMEM; *flush: the parent's translations are stale */
-static int copy_pages(struct mm *child, struct vma *vma, bool *flush)
+/* The entries of [address, stop), which one table serves. 0 or -ENOMEM */
+static int copy_table(struct fork *fork, vaddr_t address, vaddr_t stop)
 {
-    vaddr_t address = vma->start, stop;
     struct page *from_table, *to_table;
     pte_t *from, *to;
+    bool protected;
+    unsigned n;
 
-    for (;; address = stop) {
-        address = page_table_next(vma->mm, address, vma->end, &from, &from_table);
-        if (address >= vma->end)
-            return 0;
-        stop = table_end(address, vma->end);
-        to = page_table_make(child, address, &to_table);
-        if (!to)
-            return -ENOMEM;
-        spin_lock(&from_table->table_lock);
-        spin_lock_nested(&to_table->table_lock, 1);
-        *flush |= copy_entries(child, to, from, (stop - address) >> PAGE_SHIFT);
-        spin_unlock(&to_table->table_lock);
-        spin_unlock(&from_table->table_lock);
-    }
+    from = page_table_make(fork->parent, address, &from_table);
+    if (!from)
+        return -ENOMEM;
+    to = page_table_make(fork->child, address, &to_table);
+    if (!to)
+        return -ENOMEM;
+    spin_lock(&from_table->table_lock);
+    spin_lock_nested(&to_table->table_lock, 1);
+    n = copy_entries(to, from, (stop - address) >> PAGE_SHIFT, &protected);
+    to_table->private_pages += n;
+    spin_unlock(&to_table->table_lock);
+    spin_unlock(&from_table->table_lock);
+    atomic_add(&fork->child->anon_pages, n);
+    fork->flush |= protected;
+    return 0;
 }
 
-static int fork_vma(struct mm *child, struct vma *vma, bool *flush)
+/* Private anonymous memory that the child inherits as it is. */
+static bool is_shareable(const struct vma *vma)
 {
+    return !vma->ops && !vma->file &&
+           !(vma->flags & (VM_SHARED | VM_SPECIAL | VM_DONTCOPY | VM_WIPEONFORK));
+}
+
+/* Is there nothing else in [low, high), of which `vma` is a part? */
+static bool all_shareable(struct vma *vma, vaddr_t low, vaddr_t high)
+{
+    struct vma *other;
+
+    if (!is_shareable(vma))
+        return false;
+    for (other = vma; other->start > low;) {
+        other = vma_prev(other);
+        if (!other || other->end <= low)
+            break;
+        if (!is_shareable(other))
+            return false;
+    }
+    for (other = vma; other->end < high;) {
+        other = vma_next(other);
+        if (!other || other->start >= high)
+            break;
+        if (!is_shareable(other))
+            return false;
+    }
+    return true;
+}
+
+/* Share the table that serves `address`, and those after it as far as the VMA alone uses them. Returns
+ * where it stopped, which is not beyond `address` if that is not possible; or -ENOMEM. */
+static long share_tables(struct fork *fork, struct vma *vma, vaddr_t address, pte_t upper)
+{
+    vaddr_t low = ALIGN_DOWN(address, TABLE_SPAN), high = low + TABLE_SPAN;
+    vaddr_t last = ALIGN_DOWN(address, TABLE_SPAN * PT_ENTRIES) + TABLE_SPAN * PT_ENTRIES;
+
+    if (!page_table_worth_sharing(upper) || !all_shareable(vma, low, high))
+        return low;
+    high = max(high, min(ALIGN_DOWN(vma->end, TABLE_SPAN), last));
+    return page_table_share(fork->child, fork->parent, low, high, &fork->flush);
+}
+
+/* 0 or -ENOMEM */
+static int copy_pages(struct fork *fork, struct vma *vma)
+{
+    vaddr_t address = max(vma->start, fork->shared_to);
+    pte_t *upper;
+    long shared;
+    int error;
+
+    while (address < vma->end) {
+        address = page_table_next_upper(fork->parent, address, vma->end, &upper);
+        if (address >= vma->end)
+            break;
+        shared = share_tables(fork, vma, address, pte_load(upper));
+        if (shared < 0)
+            return shared;
+        if ((vaddr_t)shared > address) {
+            fork->shared_to = address = shared;
+            continue;
+        }
+        error = copy_table(fork, address, table_end(address, vma->end));
+        if (error)
+            return error;
+        address = table_end(address, vma->end);
+    }
+    return 0;
+}
+
+static int fork_vma(struct fork *fork, struct vma *vma)
+{
+    struct mm *child = fork->child;
     u64 pages = (vma->end - vma->start) >> PAGE_SHIFT;
     struct vma *copy;
 
@@ -86,25 +167,25 @@ static int fork_vma(struct mm *child, struct vma *vma, bool *flush)
         copy->has_private = false;
     vma_insert(child, copy);
     vma_account(child, copy->flags, copy->file, pages);
-    return copy->has_private ? copy_pages(child, vma, flush) : 0;
+    return copy->has_private ? copy_pages(fork, vma) : 0;
 }
 
 int fork_vmas(struct mm *child, struct mm *parent)
 {
+    struct fork fork = {.child = child, .parent = parent};
     struct vma *vma;
-    bool flush = false;
     int error = 0;
 
     write_lock_nested(&child->lock, 1);
     list_for_each_entry(vma, &parent->vma_list, link) {
         if (vma->flags & VM_DONTCOPY)
             continue;
-        error = fork_vma(child, vma, &flush);
+        error = fork_vma(&fork, vma);
         if (error)
             break;
     }
     write_unlock(&child->lock);
-    if (flush || mm_flush_is_due(parent))
+    if (fork.flush || mm_flush_is_due(parent))
         tlb_flush_range(parent, 0, USER_END);
     return error;
 }

@@ -57,6 +57,7 @@ static int move_page(struct tlb_batch *batch, const struct vma *vma, pte_t *from
     }
     spin_lock(&from_table->table_lock);
     pte = pte_exchange(from, (pte_t){0});
+    from_table->private_pages--;
     spin_unlock(&from_table->table_lock);
     batch->start = mm_flush_is_due(batch->mm) ? 0 : min(batch->start, address);
     batch->end = mm_flush_is_due(batch->mm) ? USER_END : max(batch->end, address + PAGE_SIZE);
@@ -64,6 +65,7 @@ static int move_page(struct tlb_batch *batch, const struct vma *vma, pte_t *from
         pte = pte_clear_write(pte_leaf(page_to_pfn(copy), vma_prot(vma), 0));
     (copy ? copy : page)->index = target >> PAGE_SHIFT;
     spin_lock(&to_table->table_lock);
+    to_table->private_pages++;
     pte_publish(to, pte);
     spin_unlock(&to_table->table_lock);
     return 0;
@@ -180,6 +182,8 @@ static long move_mapping(struct mm *mm, struct vma *vma, const struct remap *r)
     if (target < 0)
         return target;
     if (mm->vma_count + 3 > (unsigned)READ_ONCE(max_map_count))
+        return -ENOMEM;
+    if (page_table_take(mm, r->old, r->old + length))
         return -ENOMEM;
     if (length && (unmap || (vma->flags & VM_LOCKED)))
         error = isolate(&vma, r->old, r->old + length);

@@ -6,26 +6,29 @@
 #include "address_space.h"
 #include <vellum/error.h>
 
-static struct page *table_alloc(struct mm *mm)
+struct page *table_alloc(struct mm *mm)
 {
     struct page *page = page_alloc(ALLOC_ZERO);
 
     if (!page)
         return NULL;
     page->flags = PG_TABLE;
+    page->private_data = 0;
     spin_init(&page->table_lock);
     atomic_inc(&mm->table_pages);
     atomic_inc(&count_tables);
     return page;
 }
 
-static void table_free(struct mm *mm, struct page *page)
+void table_free(struct mm *mm, struct page *page)
 {
     page->flags = 0;
     atomic_dec(&mm->table_pages);
     atomic_dec(&count_tables);
     page_put(page);
 }
+
+/* ---- walking ------------------------------------------------------------------------------------ */
 
 /* Hang a new table under an entry, unless another thread was faster. */
 static bool fill_entry(struct mm *mm, pte_t *entry)
@@ -47,59 +50,103 @@ static bool fill_entry(struct mm *mm, pte_t *entry)
     return true;
 }
 
-pte_t *page_table_make(struct mm *mm, vaddr_t address, struct page **table)
+pte_t *page_table_make_upper(struct mm *mm, vaddr_t address)
 {
-    pte_t *entries = mm->page_table, pte = {0};
+    pte_t *entries = mm->page_table;
 
-    for (unsigned level = PT_LEVELS - 1; level > 0; level--) {
+    for (unsigned level = PT_LEVELS - 1; level > 1; level--) {
         pte_t *entry = &entries[pte_index(address, level)];
 
-        pte = pte_load(entry);
-        if (pte_none(pte)) {
-            if (!fill_entry(mm, entry))
-                return NULL;
-            pte = pte_load(entry);
-        }
-        entries = pte_table_of(pte);
+        if (pte_none(pte_load(entry)) && !fill_entry(mm, entry))
+            return NULL;
+        entries = pte_table_of(pte_load(entry));
     }
-    *table = pfn_to_page(pte_pfn(pte));
-    return &entries[pte_index(address, 0)];
+    return &entries[pte_index(address, 1)];
 }
 
-vaddr_t page_table_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **entry,
-                        struct page **table)
+pte_t *page_table_make(struct mm *mm, vaddr_t address, struct page **table)
+{
+    pte_t *upper = page_table_make_upper(mm, address), pte;
+
+    if (!upper)
+        return NULL;
+    while (!pte_is_table(pte = pte_load(upper)))
+        if (pte_is_shared(pte) ? page_table_take_upper(mm, upper) != 0 : !fill_entry(mm, upper))
+            return NULL;
+    *table = pfn_to_page(pte_pfn(pte));
+    return (pte_t *)pte_table_of(pte) + pte_index(address, 0);
+}
+
+vaddr_t page_table_next_upper(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **upper)
 {
     while (address < end) {
         pte_t *entries = mm->page_table;
         unsigned level = PT_LEVELS - 1;
-        pte_t pte;
 
         for (;; level--) {
-            pte = pte_load(&entries[pte_index(address, level)]);
+            pte_t *entry = &entries[pte_index(address, level)], pte = pte_load(entry);
+
             if (pte_none(pte))
                 break;
-            entries = pte_table_of(pte);
             if (level == 1) {
-                *table = pfn_to_page(pte_pfn(pte));
-                *entry = &entries[pte_index(address, 0)];
+                *upper = entry;
                 return address;
             }
+            entries = pte_table_of(pte);
         }
         address = ALIGN_DOWN(address, 1UL << PT_SHIFT(level)) + (1UL << PT_SHIFT(level));
     }
     return end;
 }
 
+vaddr_t page_table_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **entry,
+                        struct page **table)
+{
+    pte_t *upper, pte;
+
+    for (;; address = table_end(address, end)) {
+        address = page_table_next_upper(mm, address, end, &upper);
+        if (address >= end)
+            return end;
+        pte = pte_load(upper);
+        if (pte_is_table(pte))
+            break;
+    }
+    *table = pfn_to_page(pte_pfn(pte));
+    *entry = (pte_t *)pte_table_of(pte) + pte_index(address, 0);
+    return address;
+}
+
 pte_t *page_table_lock_entry(struct mm *mm, vaddr_t address, struct page **table)
 {
-    pte_t *entry;
+    pte_t *upper, *entry = NULL, pte = {0};
 
     spin_lock(&mm->table_lock);
-    entry = page_table_find(mm, address, table);
-    if (entry)
+    upper = page_table_upper(mm, address);
+    if (upper)
+        pte = pte_load(upper);
+    if (pte_is_table(pte) || pte_is_shared(pte)) {
+        *table = pfn_to_page(pte_pfn(pte));
         spin_lock(&(*table)->table_lock);
+        entry = (pte_t *)pte_table_of(pte) + pte_index(address, 0);
+    }
     spin_unlock(&mm->table_lock);
     return entry;
+}
+
+vaddr_t page_table_lock_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **entry,
+                             struct page **table)
+{
+    pte_t *upper;
+
+    for (;; address = table_end(address, end)) {
+        address = page_table_next_upper(mm, address, end, &upper);
+        if (address >= end)
+            return end;
+        *entry = page_table_lock_entry(mm, address, table);
+        if (*entry)
+            return address;
+    }
 }
 
 /* ---- freeing ------------------------------------------------------------------------------------ */
@@ -150,7 +197,7 @@ static void free_below(const struct free_range *r, pte_t *entries, unsigned leve
         pte_t *entry = &entries[pte_index(from, level)];
         pte_t pte = pte_load(entry);
 
-        if (pte_none(pte))
+        if (!pte_is_table(pte))
             continue;
         if (level > 1)
             free_below(r, pte_table_of(pte), level - 1, from);

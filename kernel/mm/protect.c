@@ -49,6 +49,8 @@ int vma_change_flags(struct vma **vma, vaddr_t start, vaddr_t end, u32 flags)
             (unsigned)READ_ONCE(max_map_count) &&
         (v->start < start || v->end > end))
         return -ENOMEM;
+    if (lost && page_table_take(v->mm, start, end))
+        return -ENOMEM;
     if (v->start < start) {
         v = vma_split(v, start);
         if (!v)

@@ -178,7 +178,11 @@ static bool unmap_place(struct page *page, struct rmap_place *place, void *arg)
 
     u->dirty |= pte_dirty(old);
     u->cleared++;
-    atomic_dec(&place->mm->resident[page_kind(page)]);
+    if (page->flags & PG_ANON)
+        place->table->private_pages--;
+    if (!(place->table->flags &
+          PG_TABLE_SHARED)) /* else they count it off when they take the table */
+        atomic_dec(&place->mm->resident[page_kind(page)]);
     if (must_flush_now(u, place))
         tlb_flush_range(place->mm, place->address, place->address + PAGE_SIZE);
     else

@@ -35,6 +35,7 @@ static vaddr_t unmap_table(struct tlb_batch *b, pte_t *entry, struct page *table
         pte_store(entry, (pte_t){0});
         any = true;
     }
+    table->private_pages -= counts[1];
     if (any) {
         b->start = min(b->start, start);
         b->end = max(b->end, address);
@@ -141,25 +142,49 @@ static void free_vmas(struct list *removed)
     }
 }
 
+vaddr_t free_below_range(struct vma *vma, vaddr_t start)
+{
+    return start > vma->start ? start : low_bound(vma_prev(vma));
+}
+
+vaddr_t free_above_range(struct mm *mm, vaddr_t end)
+{
+    struct vma *next = vma_find(mm, end);
+
+    return next && next->start < end ? end : high_bound(next);
+}
+
 int unmap_locked(struct mm *mm, vaddr_t start, vaddr_t end)
 {
     struct vma *first = vma_find(mm, start);
     struct list removed = LIST_INIT(removed);
     struct tlb_batch batch;
+    bool shared = atomic_read(&mm->shared_tables);
+    vaddr_t low = 0, high = 0;
     int error;
 
     assert(rwlock_write_held(&mm->lock));
     if (!first || first->start >= end)
         return 0;
+    if (unlikely(shared)) {
+        low = free_below_range(first, start);
+        high = free_above_range(mm, end);
+        if (page_table_take_ends(mm, start, end, low, high))
+            return -ENOMEM;
+    }
     mm_update_peaks(mm);
     tlb_batch_begin(&batch, mm);
     if (first->start <= start && first->end >= end &&
         (first->start == start) != (first->end == end)) {
+        if (shared)
+            page_table_give_up(mm, start, end, low, high);
         trim(&batch, first, start, end);
     } else {
         error = isolate(mm, first, start, end);
         if (error)
             return error;
+        if (shared)
+            page_table_give_up(mm, start, end, low, high);
         first = vma_find(mm, start);
         if (first && first->start < end)
             remove_vmas(&batch, first, end, &removed);
@@ -190,6 +215,7 @@ void unmap_all(struct mm *mm)
 
     write_lock(&mm->lock); /* nobody is left to wait for; reverse maps may still look in */
     tlb_batch_begin(&batch, mm);
+    page_table_give_up(mm, 0, USER_END, 0, ~0UL);
     if (first)
         remove_vmas(&batch, first, USER_END, &removed);
     tlb_batch_flush(&batch);

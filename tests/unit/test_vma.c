@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* unit: kernel/mm/vma.c kernel/mm/mmap.c kernel/mm/unmap.c kernel/mm/protect.c kernel/mm/mm.c */
 /* unit: kernel/mm/fault.c kernel/mm/fork.c kernel/mm/tlb.c kernel/mm/page_table.c kernel/mm/page_lock.c */
+/* unit: kernel/mm/shared_table.c */
 /* unit: kernel/mm/object_cache.c kernel/mm/kmalloc.c kernel/mm/vmap.c kernel/mm/shrink.c */
 /* unit: kernel/mm/overcommit.c kernel/mm/populate.c */
 /* unit: kernel/mm/tree_nodes.c kernel/mm/frames.c kernel/mm/kernel_map.c kernel/mm/boot_memory.c */
@@ -9,6 +10,7 @@
  * Address spaces against plain arrays: for each page of a window of addresses,
  * whether it is mapped, how, from where, and what byte is in it.
  */
+#include "../../kernel/mm/address_space.h"
 #include "shim/memory.h"
 #include "unit.h"
 #include <vellum/alloc.h>
@@ -20,7 +22,7 @@
 
 #define MEMORY (64UL << 20)
 #define PAGES  256UL
-#define BASE   0x40000000UL
+#define BASE   (0x40000000UL - PAGES / 2 * PAGE_SIZE) /* in two tables, of two tables */
 #define TOP    (BASE + PAGES * PAGE_SIZE)
 
 #define PROT_MASK (PROT_READ | PROT_WRITE | PROT_EXEC)
@@ -49,6 +51,7 @@ struct space {
 
 static struct file files[FILES];
 static struct space spaces[4];
+static bool files_too = true;
 
 /* ---- what mm asks for ------------------------------------------------------------ */
 
@@ -242,7 +245,7 @@ static void do_map(struct space *space, unsigned first, unsigned n)
     long result;
     int hole;
 
-    if (unit_random_below(2)) {
+    if (files_too && unit_random_below(2)) {
         page.file = &files[unit_random_below(FILES)];
         page.offset = unit_random_below(3) ? first : unit_random_below(PAGES);
         page.shared = unit_random_below(2);
@@ -315,8 +318,10 @@ static pte_t entry_of(struct mm *mm, vaddr_t va)
 
     for (int level = PT_LEVELS - 1; level >= 0; level--) {
         pte = pte_load(&table[pte_index(va, level)]);
-        if (pte_none(pte) || level == 0)
+        if (level == 0)
             break;
+        if (!pte_is_table(pte))
+            return (pte_t){0};
         table = pte_table_of(pte);
     }
     return pte;
@@ -483,7 +488,7 @@ static void do_fork(struct space *parent, struct space *child)
     check_set(child);
 }
 
-TEST(faults_and_copy_on_write_a_million_random_touches)
+static void touch_a_million_times(void)
 {
     u64 free = start();
 
@@ -501,6 +506,7 @@ TEST(faults_and_copy_on_write_a_million_random_touches)
             check_set(space);
             break;
         case 10:
+            share_pages = unit_random_below(PAGES / 4); /* few: that tables are shared */
             do_fork(space, &spaces[unit_random_below(ARRAY_SIZE(spaces))]);
             break;
         case 11:
@@ -515,5 +521,19 @@ TEST(faults_and_copy_on_write_a_million_random_touches)
         if (space->mm && op % 1024 == 0)
             check_resident(space);
     }
+    share_pages = SHARE_PAGES;
     end(free);
+}
+
+TEST(faults_and_copy_on_write_a_million_random_touches)
+{
+    touch_a_million_times();
+}
+
+/* Without files, nearly all tables are shared by forks. */
+TEST(shared_tables_a_million_random_touches)
+{
+    files_too = false;
+    touch_a_million_times();
+    files_too = true;
 }

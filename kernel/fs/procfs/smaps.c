@@ -4,7 +4,8 @@
  *
  * A page that n page-table entries map counts as 1/n towards the proportional set size of each. Every
  * entry holds a reference to its page, and so does the page cache: the references less that one are
- * the entries, unless somebody looks at the page just now. Fractions are kept in 1/4096 of a byte.
+ * the entries, unless somebody looks at the page just now. An entry in a table that several address
+ * spaces share since a fork counts for each of them. Fractions are kept in 1/4096 of a byte.
  */
 #include "internal.h"
 #include <vellum/alloc.h>
@@ -20,9 +21,10 @@ struct sizes { /* bytes */
     u64 proportional_anonymous, proportional_file, proportional_shmem, proportional_locked;
 };
 
-static void add_page(struct sizes *s, const struct page *page, pte_t pte, bool locked)
+static void add_page(struct sizes *s, const struct page *page, pte_t pte, unsigned users,
+                     bool locked)
 {
-    unsigned mappings = max(page_map_count(page), 1U);
+    unsigned mappings = max(page_map_count(page), 1U) + users - 1;
     bool dirty = pte_dirty(pte) || (page->flags & PG_DIRTY);
     u64 share = (PAGE_SIZE << PSS_SHIFT) / mappings;
 
@@ -53,7 +55,7 @@ static void visit(const struct vma_entry *e, void *arg)
     const struct page *page = vma_entry_page(e);
 
     if (page)
-        add_page(arg, page, e->pte, e->vma->flags & VM_LOCKED);
+        add_page(arg, page, e->pte, e->users, e->vma->flags & VM_LOCKED);
 }
 
 static void measure(struct sizes *s, struct vma *vma)

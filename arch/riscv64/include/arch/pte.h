@@ -9,6 +9,7 @@
  *
  *   G set      a page that nobody may touch (PROT_NONE); the rest as in a valid entry
  *   bit 1 set  swapped out; payload from bit 6 on
+ *   only s     (in an upper table) a shared table
  */
 #ifndef VELLUM_ARCH_PTE_H
 #define VELLUM_ARCH_PTE_H
@@ -61,6 +62,23 @@ static inline pte_t pte_leaf(pfn_t pfn, unsigned prot, unsigned level)
 static inline pte_t pte_table(pfn_t pfn)
 {
     return (pte_t){pfn << PTE_PFN_SHIFT | PTE_BIT_V};
+}
+
+/* Valid, and no leaf. */
+static inline bool pte_is_table(pte_t pte)
+{
+    return (pte.value & (PTE_BIT_V | PTE_BIT_R | PTE_BIT_W | PTE_BIT_X)) == PTE_BIT_V;
+}
+
+static inline pte_t pte_shared(pfn_t pfn)
+{
+    return (pte_t){pfn << PTE_PFN_SHIFT | PTE_BIT_SPECIAL};
+}
+
+static inline bool pte_is_shared(pte_t pte)
+{
+    return (pte.value & (PTE_BIT_V | PTE_BIT_G | PTE_BIT_SWAP | PTE_BIT_SPECIAL)) ==
+           PTE_BIT_SPECIAL;
 }
 
 static inline bool pte_none(pte_t pte)

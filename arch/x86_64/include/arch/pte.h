@@ -6,7 +6,8 @@
  *   NX  -       frame         -   SPECIAL  LEAF   G  PS   D  A PCD PWT  U  W  P
  *
  * A page that may not be accessed at all (PROT_NONE) keeps its frame: P is clear and G set. A swap
- * entry has both clear, bit 1 set, and its payload in bits 9 to 63 and bit 2.
+ * entry has both clear, bit 1 set, and its payload in bits 9 to 63 and bit 2. A shared table, in an
+ * entry of an upper level, has all three clear and SPECIAL set.
  */
 #ifndef ARCH_PTE_H
 #define ARCH_PTE_H
@@ -70,6 +71,22 @@ static __always_inline pte_t pte_leaf(pfn_t pfn, unsigned prot, unsigned level)
 static inline pte_t pte_table(pfn_t pfn)
 {
     return x86_pte(pfn << 12 | X86_PTE_P | X86_PTE_W | X86_PTE_U | X86_PTE_A);
+}
+
+/* Present, and no leaf. */
+static inline bool pte_is_table(pte_t pte)
+{
+    return (pte.value & (X86_PTE_P | X86_PTE_LEAF)) == X86_PTE_P;
+}
+
+static inline pte_t pte_shared(pfn_t pfn)
+{
+    return x86_pte(pfn << 12 | X86_PTE_SPECIAL);
+}
+
+static inline bool pte_is_shared(pte_t pte)
+{
+    return (pte.value & (X86_PTE_P | X86_PTE_W | X86_PTE_G | X86_PTE_SPECIAL)) == X86_PTE_SPECIAL;
 }
 
 static inline bool pte_none(pte_t pte)
@@ -156,7 +173,7 @@ static inline u64 pte_swap_payload(pte_t pte)
 
 static inline bool pte_is_swap(pte_t pte)
 {
-    return pte.value != 0 && !pte_present(pte);
+    return (pte.value & (X86_PTE_P | X86_PTE_W | X86_PTE_G)) == X86_PTE_W;
 }
 
 static inline pte_t pte_load(const pte_t *p)

@@ -37,6 +37,21 @@ static inline pte_t pte_table(pfn_t pfn)
     return shim_pte(pfn << 12 | SHIM_PTE_PRESENT);
 }
 
+static inline bool pte_is_table(pte_t pte)
+{
+    return (pte.value & (SHIM_PTE_PRESENT | SHIM_PTE_LEAF)) == SHIM_PTE_PRESENT;
+}
+
+static inline pte_t pte_shared(pfn_t pfn)
+{
+    return shim_pte(pfn << 12 | SHIM_PTE_SPECIAL);
+}
+
+static inline bool pte_is_shared(pte_t pte)
+{
+    return (pte.value & (SHIM_PTE_PRESENT | SHIM_PTE_SWAP | SHIM_PTE_SPECIAL)) == SHIM_PTE_SPECIAL;
+}
+
 #define PTE_EXEC_IS_READABLE true
 
 static inline bool pte_none(pte_t pte)

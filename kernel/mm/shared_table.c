@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page tables that several address spaces share after a fork.
+ *
+ * A process with 1 GiB of memory has 512 tables of level 0 with half a million entries. To copy them
+ * at fork, with a reference to each page, is what makes fork slow; and mostly it is for nothing, since
+ * the child executes another program at once. So the child gets the tables themselves:
+ *
+ *     parent's level 1         table                parent's level 1        table, users 2
+ *     [ present  ]-------> [ entries ]     fork     [ shared ] - - - - -> [ entries ]
+ *                                         ----->                              :
+ *                                                   child's level 1           :
+ *                                                   [ shared ] - - - - - - - -
+ *
+ * A shared entry is not present for the machine: it only says where the table is. No processor can
+ * reach it, none writes to its entries, and none remembers translations from it (the parent's are
+ * flushed by the fork). Whoever touches an address below it first faults, and takes the table:
+ *
+ *     others use it      a copy is made, and pages are counted and protected as an ordinary fork does
+ *     nobody else does   the table is attached again as it is
+ *
+ * So fork and exit cost a few instructions for each 2 MiB, and what must be copied is copied later, in
+ * pieces of 2 MiB, only where somebody touches it before the others have gone.
+ *
+ * Which tables can be shared: those below which all VMAs are private anonymous memory that the child
+ * inherits as it is (fork.c). Holes may be there, and may be filled later by whatever: an entry is only
+ * ever put into a table that has been taken. A part of a shared table's range is unmapped or protected
+ * in the same way. If all of its range goes, the user is counted off, and nothing is copied.
+ *
+ * An entry of a shared table is one reference to its page, for as many address spaces as share it. In
+ * their counters its pages are those that were there when it was shared (shared_pages); how many there
+ * are now (private_pages: reclaim may have taken some) is made good when the table is taken.
+ *
+ * The idea of sharing whole tables copy-on-write is from Dave McCracken, "Sharing Page Tables in the
+ * Linux Kernel", OLS 2003, and Zhao, Gong and Fonseca, "On-demand-fork", EuroSys 2021. They write-protect
+ * the upper entries; an absent entry costs a fault on reading too, but works on all machines, and
+ * keeps the accessed and dirty bits of all users apart.
+ */
+#include "address_space.h"
+#include <vellum/error.h>
+#include <vellum/sync.h>
+
+unsigned share_pages = SHARE_PAGES;
+
+static struct page *table_page(pte_t upper)
+{
+    return pfn_to_page(pte_pfn(upper));
+}
+
+/* The end of the range that one table of level 1 serves, but at most `end`. */
+static vaddr_t upper_end(vaddr_t address, vaddr_t end)
+{
+    return min(ALIGN_DOWN(address, TABLE_SPAN * PT_ENTRIES) + TABLE_SPAN * PT_ENTRIES, end);
+}
+
+/* ---- sharing ------------------------------------------------------------------------------------- */
+
+/* What is shared by one call. */
+struct share_count {
+    long tables, pages, newly;
+};
+
+bool page_table_worth_sharing(pte_t upper)
+{
+    return pte_is_shared(upper) ||
+           (pte_is_table(upper) && table_page(upper)->private_pages >= share_pages);
+}
+
+/* Another user for the table of an entry. => parent's table_lock */
+static void share_one(pte_t *from, pte_t *to, struct share_count *count)
+{
+    pte_t pte = pte_load(from);
+    struct page *table = table_page(pte);
+
+    assert(pte_none(pte_load(to)));
+    spin_lock(&table->table_lock);
+    if (!pte_is_shared(pte)) {
+        assert(atomic_read(&table->refs) == 1);
+        table->shared_pages = table->private_pages;
+        page_flag_set(table, PG_TABLE_SHARED);
+        pte = pte_shared(pte_pfn(pte));
+        pte_store(from, pte);
+        count->newly++;
+    }
+    ref_get(&table->refs);
+    count->tables++;
+    count->pages += table->shared_pages;
+    pte_publish(to, pte);
+    spin_unlock(&table->table_lock);
+}
+
+long page_table_share(struct mm *child, struct mm *parent, vaddr_t low, vaddr_t high, bool *flush)
+{
+    pte_t *from = page_table_upper(parent, low), *to = page_table_make_upper(child, low);
+    struct share_count count = {0};
+
+    assert(IS_ALIGNED(low | high, TABLE_SPAN) && upper_end(low, high) == high);
+    if (!to)
+        return -ENOMEM;
+    spin_lock(&parent->table_lock);
+    spin_lock_nested(&child->table_lock, 1);
+    for (; low < high; low += TABLE_SPAN, from++, to++) {
+        if (pte_none(pte_load(from)))
+            continue;
+        if (!page_table_worth_sharing(pte_load(from)))
+            break;
+        share_one(from, to, &count);
+    }
+    spin_unlock(&child->table_lock);
+    spin_unlock(&parent->table_lock);
+    atomic_add(&parent->shared_tables, count.newly);
+    atomic_add(&child->shared_tables, count.tables);
+    atomic_add(&child->table_pages, count.tables);
+    atomic_add(&child->anon_pages, count.pages);
+    if (count.newly)
+        *flush = true;
+    return low;
+}
+
+/* ---- taking --------------------------------------------------------------------------------------- */
+
+/* A user stops to share a table: what it counts is what there is. => table lock */
+static void settle(struct mm *mm, const struct page *table)
+{
+    long change = (long)table->private_pages - table->shared_pages;
+
+    if (change)
+        atomic_add(&mm->anon_pages, change);
+    atomic_dec(&mm->shared_tables);
+}
+
+/* The last user gets the table itself. => mm->table_lock, table lock */
+static void attach(struct mm *mm, pte_t *upper, struct page *table)
+{
+    settle(mm, table);
+    page_flag_clear(table, PG_TABLE_SHARED);
+    pte_publish(upper, pte_table(page_to_pfn(table)));
+}
+
+/* One of several gets a copy, which nobody else knows yet. => mm->table_lock, table lock */
+static void attach_copy(struct mm *mm, pte_t *upper, struct page *table, struct page *copy)
+{
+    bool protected, last;
+    unsigned n = copy_entries(page_to_virt(copy), page_to_virt(table), PT_ENTRIES, &protected);
+
+    assert(n == table->private_pages);
+    copy->private_pages = n;
+    settle(mm, table);
+    last = ref_put(&table->refs);
+    assert(!last);
+    atomic_dec(&mm->table_pages);
+    pte_publish(upper, pte_table(page_to_pfn(copy)));
+}
+
+/* => mm->table_lock. Returns whether the entry is attached now; *copy: consumed if it was needed */
+static bool try_take(struct mm *mm, pte_t *upper, struct page **copy)
+{
+    pte_t pte = pte_load(upper);
+    struct page *table;
+    bool done = true;
+
+    if (!pte_is_shared(pte)) /* another thread was faster */
+        return true;
+    table = table_page(pte);
+    spin_lock(&table->table_lock);
+    if (atomic_read(&table->refs) == 1) {
+        attach(mm, upper, table);
+    } else if (*copy) {
+        attach_copy(mm, upper, table, *copy);
+        *copy = NULL;
+    } else {
+        done = false;
+    }
+    spin_unlock(&table->table_lock);
+    return done;
+}
+
+int page_table_take_upper(struct mm *mm, pte_t *upper)
+{
+    struct page *copy = NULL;
+    bool done;
+
+    for (;;) {
+        spin_lock(&mm->table_lock);
+        done = try_take(mm, upper, &copy);
+        spin_unlock(&mm->table_lock);
+        if (done)
+            break;
+        copy = table_alloc(mm);
+        if (!copy)
+            return -ENOMEM;
+    }
+    if (copy)
+        table_free(mm, copy);
+    smp_fence(); /* as for a new table */
+    return 0;
+}
+
+int page_table_take(struct mm *mm, vaddr_t start, vaddr_t end)
+{
+    pte_t *upper;
+    int error;
+
+    if (likely(!atomic_read(&mm->shared_tables)))
+        return 0;
+    for (;; start = table_end(start, end)) {
+        start = page_table_next_upper(mm, start, end, &upper);
+        if (start >= end)
+            return 0;
+        if (!pte_is_shared(pte_load(upper)))
+            continue;
+        error = page_table_take_upper(mm, upper);
+        if (error)
+            return error;
+    }
+}
+
+/* ---- giving up -------------------------------------------------------------------------------------- */
+
+/* Is nothing in [start, end), which one table serves? */
+static bool is_empty(struct mm *mm, vaddr_t start, vaddr_t end)
+{
+    struct page *table;
+    pte_t *entry = page_table_lock_entry(mm, start, &table);
+    bool empty = true;
+
+    if (!entry)
+        return true;
+    for (; empty && start < end; start += PAGE_SIZE, entry++)
+        empty = pte_none(pte_load(entry));
+    spin_unlock(&table->table_lock);
+    return empty;
+}
+
+/* The table that serves [start, end), a part of what is to be unmapped, at one end of it. */
+static int take_end(struct mm *mm, vaddr_t start, vaddr_t end, vaddr_t low, vaddr_t high)
+{
+    vaddr_t base = ALIGN_DOWN(start, TABLE_SPAN);
+    pte_t *upper = page_table_upper(mm, start);
+
+    if (!upper || !pte_is_shared(pte_load(upper)) || (base >= low && base + TABLE_SPAN <= high) ||
+        is_empty(mm, start, end))
+        return 0;
+    return page_table_take_upper(mm, upper);
+}
+
+int page_table_take_ends(struct mm *mm, vaddr_t start, vaddr_t end, vaddr_t low, vaddr_t high)
+{
+    int error;
+
+    if (likely(!atomic_read(&mm->shared_tables)))
+        return 0;
+    error = take_end(mm, start, table_end(start, end), low, high);
+    if (!error && table_end(start, end) < end)
+        error = take_end(mm, max(start, ALIGN_DOWN(end - 1, TABLE_SPAN)), end, low, high);
+    return error;
+}
+
+/* The shared tables among n entries. */
+static void give_up_run(struct mm *mm, pte_t *upper, unsigned n)
+{
+    long tables = 0, pages = 0;
+
+    spin_lock(&mm->table_lock);
+    for (; n > 0; n--, upper++) {
+        pte_t pte = pte_load(upper);
+        struct page *table;
+        bool last;
+
+        if (!pte_is_shared(pte))
+            continue;
+        table = table_page(pte);
+        spin_lock(&table->table_lock);
+        if (atomic_read(&table->refs) == 1) {
+            attach(mm, upper, table);
+        } else {
+            tables++;
+            pages += table->shared_pages;
+            pte_store(upper, (pte_t){0});
+            last = ref_put(&table->refs);
+            assert(!last);
+        }
+        spin_unlock(&table->table_lock);
+    }
+    spin_unlock(&mm->table_lock);
+    atomic_sub(&mm->shared_tables, tables);
+    atomic_sub(&mm->table_pages, tables);
+    atomic_sub(&mm->anon_pages, pages);
+}
+
+void page_table_give_up(struct mm *mm, vaddr_t start, vaddr_t end, vaddr_t low, vaddr_t high)
+{
+    vaddr_t address, stop;
+    pte_t *upper;
+
+    if (likely(!atomic_read(&mm->shared_tables)))
+        return;
+    address = ALIGN_DOWN(start, TABLE_SPAN);
+    if (address < low)
+        address += TABLE_SPAN;
+    end = min(ALIGN_UP(end, TABLE_SPAN), ALIGN_DOWN(high, TABLE_SPAN));
+    for (; address < end; address = stop) {
+        address = page_table_next_upper(mm, address, end, &upper);
+        stop = upper_end(address, end);
+        if (address < end)
+            give_up_run(mm, upper, (stop - address) / TABLE_SPAN);
+    }
+}
