@@ -438,6 +438,7 @@ static u64 start(void)
             for (u64 n = 0; n < 2 * PAGES; n++)
                 files[i].pages[n] = file_page(&files[i], n);
         }
+        mm_put(mm_create()); /* families are kept for ever */
         started = true;
     }
     memset(spaces, 0, sizeof(spaces));
