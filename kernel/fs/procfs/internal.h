@@ -92,7 +92,11 @@ struct inode *proc_root_lookup(struct super_block *sb, struct proc_inode *dir, c
 int proc_root_read_dir(struct proc_inode *dir, struct dir_context *ctx);
 extern const struct proc_entry process_directory; /* process.c: a directory entry for any PID */
 extern const struct proc_entry sys_entries[];     /* sys.c */
-extern const struct file_ops proc_mem_ops;        /* mem.c: /proc/PID/mem */
+/* mem.c: /proc/PID/mem. Files about the memory that the process had when they were opened open like
+ * it; proc_file_mm() is that memory, with a reference, or NULL if it is gone. */
+extern const struct file_ops proc_mem_ops;
+int proc_mem_open(struct inode *inode, struct file *file);
+struct mm *proc_file_mm(struct file *file);
 
 #define SHOW(name)  int name(struct seq_file *m, struct proc_inode *pi)
 #define WRITE(name) ssize_t name(struct proc_inode *pi, char *text, size_t n)
@@ -140,6 +144,16 @@ SHOW(proc_show_smaps_rollup);
 struct vma;
 /* The line of maps for a VMA; buffer: PATH_MAX bytes. => mm->lock */
 void proc_show_vma(struct seq_file *m, struct vma *vma, char *buffer);
+/* pages.c: files of 64-bit words by number, of which fill() makes n from `first` on. A reading gives
+ * whole words (else -EINVAL), fewer at the end of `limit` words. */
+typedef void proc_words_fn(void *arg, u64 first, unsigned n, u64 *words);
+ssize_t proc_read_words(struct iov_iter *iter, loff_t *pos, u64 limit, proc_words_fn *fill,
+                        void *arg);
+loff_t proc_words_seek(struct file *file, loff_t offset, int whence);
+extern const struct file_ops proc_kpageflags_ops, proc_kpagecount_ops;
+/* pagemap.c */
+extern const struct file_ops proc_pagemap_ops;
+WRITE(proc_write_clear_refs);
 /* vmstat.c */
 SHOW(proc_show_faults);
 SHOW(proc_show_vmstat);

@@ -9,7 +9,7 @@
 #include <vellum/mm.h>
 #include <linux/fs.h>
 
-static int mem_open(struct inode *inode, struct file *file)
+int proc_mem_open(struct inode *inode, struct file *file)
 {
     struct proc_inode *pi = proc_inode(inode);
 
@@ -17,8 +17,7 @@ static int mem_open(struct inode *inode, struct file *file)
     return 0;
 }
 
-/* The memory, with a reference; NULL: gone. */
-static struct mm *memory_of(struct file *file)
+struct mm *proc_file_mm(struct file *file)
 {
     struct process *p = proc_inode(file->inode)->process;
     struct mm *mm = process_mm(p);
@@ -32,7 +31,7 @@ static struct mm *memory_of(struct file *file)
 
 static ssize_t access(struct file *file, struct iov_iter *iter, loff_t *pos, bool write)
 {
-    struct mm *mm = memory_of(file);
+    struct mm *mm = proc_file_mm(file);
     char *page = mm ? kmalloc(PAGE_SIZE, ALLOC_KERNEL) : NULL;
     ssize_t done = 0, error = 0;
 
@@ -83,7 +82,7 @@ static loff_t mem_seek(struct file *file, loff_t offset, int whence)
 }
 
 const struct file_ops proc_mem_ops = {
-    .open = mem_open,
+    .open = proc_mem_open,
     .read = mem_read,
     .write = mem_write,
     .seek = mem_seek,

@@ -138,6 +138,10 @@ static int show_mountstats(struct seq_file *m, struct proc_inode *pi)
         PROC_TEXT("mountinfo", 0444, show_mountinfo), PROC_TEXT("mounts", 0444, show_mounts),      \
         PROC_TEXT("oom_score", 0444, proc_show_oom_score),                                         \
         PROC_KNOB("oom_score_adj", 0644, proc_show_oom_score_adj, proc_write_oom_score_adj),       \
+        {.name = "pagemap",                                                                        \
+         .mode = S_IFREG | 0400,                                                                   \
+         .file_ops = &proc_pagemap_ops,                                                            \
+         .private = true},                                                                         \
         PROC_TEXT("personality", 0400, proc_show_personality), JUMP("root", root_follow),          \
         PROC_TEXT("sched", 0444, proc_show_sched),                                                 \
         PROC_TEXT("schedstat", 0444, proc_show_schedstat),                                         \
@@ -168,6 +172,7 @@ static const struct proc_entry process_entries[] = {
     DESCRIPTORS,
     NAMESPACES,
     PROC_KNOB("coredump_filter", 0644, proc_show_coredump_filter, proc_write_coredump_filter),
+    {.name = "clear_refs", .mode = S_IFREG | 0200, .write = proc_write_clear_refs},
     PRIVATE_DIRECTORY("map_files", 0500, proc_map_lookup, proc_map_read_dir),
     PROC_TEXT("mountstats", 0400, show_mountstats),
     {.name = "task", .mode = S_IFDIR | 0555, .lookup = task_lookup, .read_dir = task_read_dir},

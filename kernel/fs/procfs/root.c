@@ -99,6 +99,8 @@ const struct proc_entry root_entries[] = {
     PROC_TEXT("interrupts", 0444, proc_show_interrupts),
     PROC_TEXT("iomem", 0444, proc_show_iomem),
     {.name = "kmsg", .mode = S_IFREG | 0400, .file_ops = &proc_kmsg_ops},
+    {.name = "kpagecount", .mode = S_IFREG | 0400, .file_ops = &proc_kpagecount_ops},
+    {.name = "kpageflags", .mode = S_IFREG | 0400, .file_ops = &proc_kpageflags_ops},
     PROC_TEXT("loadavg", 0444, proc_show_loadavg),
     PROC_TEXT("locks", 0444, proc_show_locks),
     PROC_TEXT("meminfo", 0444, proc_show_meminfo),
