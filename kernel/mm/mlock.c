@@ -71,8 +71,9 @@ static int set_range(struct mm *mm, vaddr_t start, vaddr_t end, u32 lock)
 /* The pages that [start, start + length) touches; false: it wraps. */
 static bool round_out(vaddr_t *start, vaddr_t *end, size_t length)
 {
-    *end = *start + ALIGN_UP(length + *start % PAGE_SIZE, PAGE_SIZE);
+    length = ALIGN_UP(length + *start % PAGE_SIZE, PAGE_SIZE);
     *start = ALIGN_DOWN(*start, PAGE_SIZE);
+    *end = *start + length;
     return *end >= *start;
 }
 
