@@ -176,6 +176,8 @@ struct mm_file_ops {
     int (*punch_hole)(struct file *file, u64 start, u64 length);
     /* May the caller know which pages of the file are in memory? */
     bool (*may_look)(struct file *file);
+    /* Begin to read pages first..last. => may sleep */
+    void (*will_need)(struct file *file, u64 first, u64 last);
     void (*page_changed)(struct page *page); /* has been written to, other than through a mapping */
 };
 extern const struct mm_file_ops mm_file_ops;

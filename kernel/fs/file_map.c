@@ -17,6 +17,11 @@ static void get_file(struct file *file)
     file_get(file);
 }
 
+static void will_need(struct file *file, u64 first, u64 last)
+{
+    page_cache_read_range(file->cache, first, last);
+}
+
 /* Who wrote has a reference to the page, but it may have left its file, and that be gone. */
 static void page_changed(struct page *page)
 {
@@ -48,6 +53,7 @@ const struct mm_file_ops mm_file_ops = {
     .put = file_put,
     .punch_hole = punch_hole,
     .may_look = may_look,
+    .will_need = will_need,
     .page_changed = page_changed,
 };
 

@@ -8,6 +8,7 @@
 #include <linux/fadvise.h>
 #include <linux/fs.h>
 #include <vellum/syscall.h>
+#include <vellum/writeback.h>
 
 static long do_fsync(unsigned fd, bool data_only)
 {
@@ -41,6 +42,7 @@ static void sync_one(struct super_block *sb)
 SYSCALL_DEFINE0(sync)
 {
     super_for_each(sync_one);
+    backing_sync_all();
     return 0;
 }
 
@@ -62,19 +64,39 @@ SYSCALL_DEFINE1(syncfs, unsigned, fd)
 #define SYNC_RANGE_FLAGS                                                                           \
     (SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER)
 
-/* Does more than is asked for: what fdatasync(2) does, on the range. */
+/* Pages alone: neither metadata nor the device's own cache. */
+static long sync_pages(struct file *file, u64 first, u64 last, unsigned flags)
+{
+    struct page_cache *cache = file->cache;
+    bool all = (flags & SYNC_RANGE_FLAGS) == SYNC_RANGE_FLAGS;
+    long error = 0;
+
+    if (flags & SYNC_FILE_RANGE_WAIT_BEFORE) {
+        page_cache_wait_written(cache, first, last);
+        error = file_check_written(file);
+    }
+    if (!error && (flags & SYNC_FILE_RANGE_WRITE))
+        page_cache_write(cache, first, last, ~0UL, all ? WRITE_SYNC : WRITE_BACKGROUND);
+    if (!error && (flags & SYNC_FILE_RANGE_WAIT_AFTER)) {
+        page_cache_wait_written(cache, first, last);
+        error = file_check_written(file);
+    }
+    return error;
+}
+
 static long sync_range(struct file *file, loff_t offset, loff_t length, unsigned flags)
 {
     const struct inode *inode = file->inode;
+    loff_t end = length ? offset + length - 1 : INT64_MAX;
 
     if ((flags & ~SYNC_RANGE_FLAGS) || offset < 0 || length < 0 || length > INT64_MAX - offset)
         return -EINVAL;
     if (!IS_REGULAR(inode) && !IS_DIR(inode) && !IS_SYMLINK(inode) &&
         (inode->mode & S_IFMT) != S_IFBLK)
         return -ESPIPE;
-    if (!flags || !file->ops->fsync)
+    if (page_cache_in_memory_only(file->cache))
         return 0;
-    return file->ops->fsync(file, offset, length ? offset + length : INT64_MAX, true);
+    return sync_pages(file, (u64)offset >> PAGE_SHIFT, (u64)end >> PAGE_SHIFT, flags);
 }
 
 SYSCALL_DEFINE4(sync_file_range, unsigned, fd, loff_t, offset, loff_t, length, unsigned, flags)
@@ -91,37 +113,73 @@ SYSCALL_DEFINE4(sync_file_range, unsigned, fd, loff_t, offset, loff_t, length, u
 
 /* ---- advice -------------------------------------------------------------------------------------------- */
 
-static bool advice_is_known(int advice)
+/* Forget what is clean and in whole pages within the range; what is dirty is written, so that it can be
+ * forgotten next time. */
+static void dont_need(struct page_cache *cache, u64 start, u64 end)
 {
+    u64 first = DIV_ROUND_UP(start, PAGE_SIZE), last = end >> PAGE_SHIFT;
+    bool to_the_end = end >= READ_ONCE(cache->inode->size);
+
+    if (page_cache_in_memory_only(cache))
+        return;
+    page_cache_write(cache, first, last, ~0UL, WRITE_BACKGROUND);
+    if (!to_the_end && (end + 1) % PAGE_SIZE) {
+        if (last == 0)
+            return;
+        last--;
+    }
+    if (first <= last)
+        page_cache_invalidate(cache, first, last);
+}
+
+/* Bytes start..end inclusive. */
+static long advise_file(struct file *file, u64 start, u64 end, int advice)
+{
+    struct read_ahead *ra = &file->read_ahead;
+
     switch (advice) {
     case POSIX_FADV_NORMAL:
+        ra->advice = READ_NORMAL;
+        return 0;
     case POSIX_FADV_RANDOM:
+        ra->advice = READ_RANDOM;
+        return 0;
     case POSIX_FADV_SEQUENTIAL:
+        ra->advice = READ_SEQUENTIAL;
+        return 0;
     case POSIX_FADV_WILLNEED:
+        page_cache_read_range(file->cache, start >> PAGE_SHIFT, end >> PAGE_SHIFT);
+        return 0;
     case POSIX_FADV_DONTNEED:
-    case POSIX_FADV_NOREUSE:
-        return true;
+        dont_need(file->cache, start, end);
+        return 0;
+    case POSIX_FADV_NOREUSE: /* the lists tell by themselves what is used once (reclaim) */
+        return 0;
     default:
-        return false;
+        return -EINVAL;
     }
 }
 
 SYSCALL_DEFINE4(fadvise64, unsigned, fd, loff_t, offset, loff_t, length, int, advice)
 {
     struct fd_ref ref = fd_get(fd);
-    long error = 0;
+    u64 end = (u64)offset + (u64)length;
+    long error;
 
     if (!ref.file)
         return -EBADF;
+    if (length == 0 || end < (u64)length || end > INT64_MAX)
+        end = INT64_MAX;
     if ((ref.file->inode->mode & S_IFMT) == S_IFIFO)
         error = -ESPIPE;
-    else if (length < 0 || !advice_is_known(advice))
+    else if (length < 0)
         error = -EINVAL;
+    else
+        error = advise_file(ref.file, max(offset, (loff_t)0), length ? end - 1 : end, advice);
     fd_put(ref);
     return error;
 }
 
-/* readahead(2): there is nothing to wait for where memory is the only home. */
 SYSCALL_DEFINE3(readahead, unsigned, fd, loff_t, offset, size_t, n)
 {
     struct fd_ref ref = fd_get(fd);
@@ -129,9 +187,12 @@ SYSCALL_DEFINE3(readahead, unsigned, fd, loff_t, offset, size_t, n)
 
     if (ref.file && (ref.file->mode & FILE_READ)) {
         error = -EINVAL;
-        if ((ref.file->inode->mode & S_IFMT) == S_IFREG)
+        if (IS_REGULAR(ref.file->inode))
             error = 0;
     }
+    if (!error && n && offset >= 0)
+        page_cache_read_range(ref.file->cache, (u64)offset >> PAGE_SHIFT,
+                              ((u64)offset + n - 1) >> PAGE_SHIFT);
     if (ref.file)
         fd_put(ref);
     return error;

@@ -94,6 +94,15 @@ static int change_flag(struct vma **vma, vaddr_t start, vaddr_t end, unsigned lo
     case MADV_KEEPONFORK:
         flags &= ~VM_WIPEONFORK;
         break;
+    case MADV_NORMAL:
+        flags &= ~(VM_SEQ_READ | VM_RAND_READ);
+        break;
+    case MADV_RANDOM:
+        flags = (flags & ~VM_SEQ_READ) | VM_RAND_READ;
+        break;
+    case MADV_SEQUENTIAL:
+        flags = (flags & ~VM_RAND_READ) | VM_SEQ_READ;
+        break;
     case MADV_DONTDUMP:
         flags |= VM_DONTDUMP;
         break;
@@ -104,6 +113,14 @@ static int change_flag(struct vma **vma, vaddr_t start, vaddr_t end, unsigned lo
         break;
     }
     return vma_change_flags(vma, start, end, flags);
+}
+
+/* MADV_WILLNEED: begin to read what of the file is not in memory. */
+static int will_need(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long unused)
+{
+    if ((*vma)->file)
+        mm_file_ops.will_need((*vma)->file, vma_index(*vma, start), vma_index(*vma, end - 1));
+    return 0;
 }
 
 static int nothing(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long unused)
@@ -182,10 +199,8 @@ static int advise_remove(struct mm *mm, vaddr_t start, vaddr_t end)
 static int advise(struct mm *mm, vaddr_t start, vaddr_t end, int advice)
 {
     switch (advice) {
-    case MADV_NORMAL:
-    case MADV_RANDOM:
-    case MADV_SEQUENTIAL:
     case MADV_WILLNEED:
+        return advise_read_locked(mm, start, end, will_need, advice);
     case MADV_COLD:
     case MADV_PAGEOUT:
         return advise_read_locked(mm, start, end, nothing, advice);

@@ -196,4 +196,17 @@ static inline void proc_trim_newline(char *text, size_t n)
         text[n - 1] = '\0';
 }
 
+/* ---- dirty.c: /proc/sys/vm/dirty_* ------------------------------------------------------------- */
+
+int proc_show_dirty_ratio(struct seq_file *m, struct proc_inode *pi);
+ssize_t proc_write_dirty_ratio(struct proc_inode *pi, char *text, size_t n);
+int proc_show_dirty_background_ratio(struct seq_file *m, struct proc_inode *pi);
+ssize_t proc_write_dirty_background_ratio(struct proc_inode *pi, char *text, size_t n);
+int proc_show_dirty_bytes(struct seq_file *m, struct proc_inode *pi);
+ssize_t proc_write_dirty_bytes(struct proc_inode *pi, char *text, size_t n);
+int proc_show_dirty_background_bytes(struct seq_file *m, struct proc_inode *pi);
+ssize_t proc_write_dirty_background_bytes(struct proc_inode *pi, char *text, size_t n);
+int proc_show_dirty_writeback(struct seq_file *m, struct proc_inode *pi);
+ssize_t proc_write_dirty_writeback(struct proc_inode *pi, char *text, size_t n);
+
 #endif

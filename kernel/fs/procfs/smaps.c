@@ -107,7 +107,7 @@ static void show_flags(struct seq_file *m, const struct vma *vma)
         {VM_MAY_READ, "mr"},   {VM_MAY_WRITE, "mw"},  {VM_MAY_EXEC, "me"},   {VM_GROWSDOWN, "gd"},
         {VM_LOCKED, "lo"},     {VM_DONTCOPY, "dc"},   {VM_DONTEXPAND, "de"}, {VM_ACCOUNT, "ac"},
         {VM_NORESERVE, "nr"},  {VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"},   {VM_HUGEPAGE, "hg"},
-        {VM_NOHUGEPAGE, "nh"},
+        {VM_NOHUGEPAGE, "nh"}, {VM_SEQ_READ, "sr"},   {VM_RAND_READ, "rr"},
     };
 
     seq_puts(m, "VmFlags: ");

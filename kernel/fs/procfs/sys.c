@@ -11,6 +11,8 @@
 #include <vellum/random.h>
 #include <vellum/string.h>
 #include <vellum/version.h>
+#include <vellum/vmstat.h>
+#include <vellum/writeback.h>
 #include <linux/capability.h>
 
 /* ---- kernel ------------------------------------------------------------------------------------------- */
@@ -143,7 +145,12 @@ static ssize_t write_drop_caches(struct proc_inode *pi, char *text, size_t n)
     proc_trim_newline(text, n);
     if (str_to_u64(text, 10, &what) != 0 || what < 1 || what > 3)
         return -EINVAL;
+    if (what & 1) {
+        vm_event(drop_pagecache);
+        backing_drop_caches();
+    }
     if (what & 2) {
+        vm_event(drop_slab);
         shrink_all();
         object_caches_shrink();
     }
@@ -235,6 +242,15 @@ static const struct proc_entry kernel_entries[] = {
 };
 static const struct proc_entry vm_entries[] = {
     PROC_VALUE("admin_reserve_kbytes", 0644, &admin_reserve_kbytes, 0, INT32_MAX),
+    PROC_KNOB("dirty_background_bytes", 0644, proc_show_dirty_background_bytes,
+              proc_write_dirty_background_bytes),
+    PROC_KNOB("dirty_background_ratio", 0644, proc_show_dirty_background_ratio,
+              proc_write_dirty_background_ratio),
+    PROC_KNOB("dirty_bytes", 0644, proc_show_dirty_bytes, proc_write_dirty_bytes),
+    PROC_VALUE("dirty_expire_centisecs", 0644, &dirty_expire_centisecs, 0, INT32_MAX),
+    PROC_KNOB("dirty_ratio", 0644, proc_show_dirty_ratio, proc_write_dirty_ratio),
+    PROC_KNOB("dirty_writeback_centisecs", 0644, proc_show_dirty_writeback,
+              proc_write_dirty_writeback),
     {.name = "drop_caches", .mode = S_IFREG | 0200, .write = write_drop_caches},
     PROC_VALUE("max_map_count", 0644, &max_map_count, 0, INT32_MAX),
     FACT_ENTRY("min_free_kbytes", show_min_free),
