@@ -15,7 +15,8 @@ PROG_CFLAGS = -std=gnu17 -Os -g -Wall -Wextra -Werror -Wno-unused-parameter -fno
 PROG_LD     = $(PROG_CC) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,-z,noexecstack
 
 PROG_SRC   := $(sort $(wildcard user/*.c))
-PROGRAMS   := $(PROG_SRC:user/%.c=$(OUT)/user/%)
+PROG_DIRS  := $(patsubst user/%/main.c,%,$(wildcard user/*/main.c))
+PROGRAMS   := $(PROG_SRC:user/%.c=$(OUT)/user/%) $(PROG_DIRS:%=$(OUT)/user/%)
 
 .PHONY: programs image
 programs: $(PROGRAMS) ## our own programs for the guest, build/ARCH/user/
@@ -38,7 +39,21 @@ $(OUT)/user/%: user/%.c $(MUSL)/.unpacked $(OUT)/user/start.o $(OUT)/uapi/.made
 	$(Q)$(PROG_CC) $(PROG_CFLAGS) -MMD -MP -MF $@.d -c $< -o $@.o
 	$(Q)$(PROG_LD) -o $@.full $(OUT)/user/start.o $@.o $(MUSL_LIB)/libc.a -lgcc
 	$(Q)$(CROSS)objcopy --strip-all $@.full $@
--include $(PROGRAMS:%=%.d)
+-include $(PROG_SRC:user/%.c=$(OUT)/user/%.d)
+
+# A program of several files has a folder, with a main.c in it.
+$(OUT)/programs/%.o: user/%.c $(MUSL)/.unpacked $(OUT)/uapi/.made
+	@mkdir -p $(@D)
+	$(Q)$(PROG_CC) $(PROG_CFLAGS) -MMD -MP -c $< -o $@
+
+define folder_program
+$(OUT)/user/$(1): $(patsubst user/%.c,$(OUT)/programs/%.o,$(wildcard user/$(1)/*.c)) $(OUT)/user/start.o
+	$$(call say,PROG,$$@)
+	$$(Q)$$(PROG_LD) -o $$@.full $(OUT)/user/start.o $$(filter $(OUT)/programs/%,$$^) $$(MUSL_LIB)/libc.a -lgcc
+	$$(Q)$$(CROSS)objcopy --strip-all $$@.full $$@
+endef
+$(foreach p,$(PROG_DIRS),$(eval $(call folder_program,$(p))))
+-include $(wildcard $(OUT)/programs/*/*.d)
 
 # The image: busybox as Debian built it, under all its names, and our programs.
 BUSYBOX := $(PACKAGES)/busybox-static
