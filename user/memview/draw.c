@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pictures. A cell stands for one frame or page, or for a block of them (a power of two): it shows
- * what most of them are, and if something has happened to one of them, the colour of that.
+ * Pictures. A cell stands for one frame or page, or for a block of them: it shows what most of them
+ * are, and if something has happened to one of them, the colour of that.
  */
 #include "memview.h"
 #include <linux/kernel-page-flags.h>
@@ -178,12 +178,14 @@ static struct cell winner(const struct poll *v, struct cell none)
     return none;
 }
 
-/* The smallest power of two of which `cells` reach for n, halved `zoom` times. */
+/* The smallest of 1, 2, 3, 4, 6, 8, 12 ... of which `cells` reach for n, halved `zoom` times. */
 static uint64_t block_size(uint64_t n, uint64_t cells, int zoom)
 {
     uint64_t block = 1;
-    while (block * cells < n)
+    while (block * cells < n && (block == 1 || block * 3 / 2 * cells < n))
         block *= 2;
+    if (block * cells < n)
+        block = block * 3 / 2;
     return block >> zoom ?: 1;
 }
 
@@ -321,7 +323,7 @@ static void draw_status(struct picture *p, const struct sample *s, const struct 
 {
     const uint64_t *c = s->counters;
     int x = print(p, 0, 0, WHITE | BRIGHT, "memory %s", size_text(c[TOTAL]));
-    print(p, x, 0, WHITE, "  free %s  cached %s  anonymous %s  slab %s  tables %s  swap %s of %s",
+    print(p, x, 0, WHITE, " free %s cached %s anon %s slab %s tables %s swap %s/%s",
           size_text(c[FREE]), size_text(c[CACHED]), size_text(c[ANONYMOUS]), size_text(c[SLAB]),
           size_text(c[TABLES]), size_text(c[SWAP_TOTAL] - c[SWAP_FREE]), size_text(c[SWAP_TOTAL]));
     x = flashing(p, 0, 1, FAULTED, "faults", rate(s, before, FAULTS));
@@ -358,12 +360,17 @@ static const struct key page_keys[] = {
     {{'@', YELLOW | BRIGHT}, "huge"},     {{0}, NULL},
 };
 
+/* With spaces between signs and names if there is room for them. */
 static void draw_keys(struct picture *p, int y, const struct key *keys)
 {
-    int x = 0;
+    int x = 0, length = 0;
+    for (const struct key *k = keys; k->text; k++)
+        length += strlen(k->text) + 4;
     for (; keys->text; keys++) {
         put(p, x, y, keys->cell);
-        x = print(p, x + 1, y, WHITE, "%s", keys->text) + 1;
+        x = print(p, x + 1 + (length <= p->width && keys->text[0] != '\''), y, WHITE, "%s",
+                  keys->text);
+        x += length <= p->width ? 2 : 1;
     }
 }
 

@@ -77,6 +77,9 @@ static ssize_t read_words(int fd, uint64_t first, size_t n, uint64_t *words)
 
 /* ---- frames ---- */
 
+/* Of the sample that was freed last: to ask for new memory each time would show in the picture. */
+static struct frame *spare;
+
 struct frame *sample_frame(const struct sample *s, uint64_t number)
 {
     for (size_t i = 0; i < s->range_count; i++)
@@ -123,7 +126,8 @@ static void read_frames(struct sample *s)
     int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         die("/proc/kpageflags");
-    s->frames = grow(NULL, s->frame_count * sizeof(*s->frames));
+    s->frames = grow(spare, s->frame_count * sizeof(*s->frames));
+    spare = NULL;
     for (size_t r = 0; r < s->range_count; r++) {
         const struct range *range = &s->ranges[r];
         for (uint64_t done = 0; done < range->count;) {
@@ -413,7 +417,8 @@ void sample_free(struct sample *s)
     if (s) {
         free(s->processes);
         free(s->ranges);
-        free(s->frames);
+        free(spare);
+        spare = s->frames;
         free(s);
     }
 }
