@@ -52,12 +52,14 @@ void tree_nodes_init(void);    /* the caches behind radix_node_alloc(), id_node_
 struct seq_file;
 void slab_show(struct seq_file *m); /* /proc/slabinfo */
 
-/* Caches of other rooms that can give memory back (dentries, inodes): called by reclaim and by
- * drop_caches. scan(n): try to free n objects; returns how many were freed. count: freeable now. */
+/* Caches of other rooms that can give memory back (dentries, inodes): called by reclaim, in proportion
+ * to their size, and by drop_caches. scan(n): try to free n objects; returns how many were freed.
+ * count: freeable now. Neither waits for a lock that may be held while memory is allocated. */
 struct shrinker {
     const char *name;
     u64 (*count)(void);
     u64 (*scan)(u64 n);
+    u64 deferred; /* [the list's lock] objects that are due, but too few to begin with */
     struct list link;
 };
 void shrinker_register(struct shrinker *s);

@@ -40,6 +40,12 @@ enum {
     PG_CODE_SYNCED =
         1 << 18, /* instruction fetch sees the contents; cleared by writes to the file */
     PG_REFERENCED = 1 << 17,
+    PG_LRU_PENDING = 1 << 19, /* with PG_ON_LRU: in a processor's batch still (lru.h) */
+    PG_UNEVICTABLE = 1 << 21, /* mapped locked */
+    PG_WORKINGSET = 1 << 22,  /* has been active */
+    PG_ISOLATED = 1 << 23,    /* taken out of the LRU lists for a while */
+    PG_SWAP_BACKED = 1 << 24, /* can only go to swap */
+    PG_LAZY_FREE = 1 << 26,   /* MADV_FREE: if it is clean it may be dropped */
     PG_FILE =
         1 << 27, /* has been put into a page cache; page->cache tells whether it is still there */
     PG_TABLE_SHARED = 1 << 28, /* [table_lock] a table that is attached to no address space */

@@ -124,6 +124,9 @@ void page_set_dirty(struct page *page);
 void page_cache_truncate(struct page_cache *cache, u64 size);
 /* Remove whole pages first..last (hole punching, invalidation); private copies stay mapped. */
 void page_cache_remove_range(struct page_cache *cache, u64 first, u64 last);
+/* Reclaim: take a clean page that nobody else uses out of its cache, which has a device. The caller's
+ * reference is the last one then. => page lock, one reference. Was it done? */
+bool page_cache_drop(struct page *page);
 /* SEEK_DATA / SEEK_HOLE for files whose pages are their only home: the next byte offset >= start
  * within size, or -ENXIO. */
 loff_t page_cache_seek(struct page_cache *cache, loff_t start, loff_t size, bool data);

@@ -83,6 +83,10 @@ int page_referenced(struct page *page, struct rmap_references *references);
  * put and its address space's counters adjusted. Returns whether no entry is left. => page lock */
 bool rmap_unmap(struct page *page, pte_t replacement, struct rmap_flush *flush);
 
+/* Take the mappings of an anonymous page away as long as they have not been written to since
+ * MADV_FREE: it need not be kept. Returns false, with those left that had been. => page lock */
+bool rmap_drop_clean(struct page *page);
+
 /* Write-protect the shared mappings of a file's page, so that the next write is noticed
  * (vm_ops->make_writable). Returns whether one of them had been written to. The flush must come
  * before the page's contents are read. => page lock; no mm->lock; may sleep */

@@ -132,6 +132,7 @@ struct thread {
     void *fault_hint;              /* [t] mm's: last VMA found, valid for mm->sequence */
     u64 fault_hint_sequence;
     void *journal_info;     /* [t] */
+    bool reclaiming;        /* [t] gets memory back: its own allocations may use the reserve */
     struct tracee *tracee;  /* [s] NULL: was never traced */
     struct held_locks held; /* [t] of debug builds */
 

@@ -16,6 +16,7 @@
 #include <vellum/printk.h>
 #include <vellum/process.h>
 #include <vellum/provoke.h>
+#include <vellum/reclaim.h>
 #include <vellum/smp.h>
 #include <vellum/string.h>
 #include <vellum/syscall.h>
@@ -120,6 +121,7 @@ static void mount_devices(void)
 
 static const struct level late_levels[] = {
     {"processors", start_processors},
+    {"reclaim", reclaim_init},
     {"file systems", vfs_init},
     {"device nodes", devfs_init},
     {"pseudo-terminal names", devpts_init},

@@ -15,6 +15,7 @@
  * they are read before anybody asks in read_ahead.c.
  */
 #include "internal.h"
+#include <vellum/lru.h>
 #include <vellum/page_cache.h>
 #include <vellum/writeback.h>
 
@@ -130,6 +131,9 @@ static int add(struct page_cache *cache, struct page *page, u64 index)
     atomic_inc(&count_cached);
     if (page->flags & PG_SHMEM)
         atomic_inc(&count_shared);
+    else
+        workingset_refault(cache, index, page);
+    lru_add(page);
     return 0;
 }
 
@@ -141,7 +145,7 @@ static struct page *add_memory_page(struct page_cache *cache, u64 index)
 
     if (!page)
         return err_ptr(-ENOMEM);
-    page->flags = PG_UPTODATE | PG_SHMEM;
+    page->flags = PG_UPTODATE | PG_SHMEM | PG_SWAP_BACKED;
     error = add(cache, page, index);
     if (error) {
         page->flags = 0;
@@ -155,7 +159,7 @@ int page_cache_add_memory(struct page_cache *cache, struct page *page, u64 index
 {
     int error;
 
-    page->flags = PG_UPTODATE | PG_SHMEM;
+    page->flags = PG_UPTODATE | PG_SHMEM | PG_SWAP_BACKED;
     error = add(cache, page, index);
     if (error)
         page->flags = 0;
@@ -264,6 +268,32 @@ void page_read_done(struct page *page, int error)
     assert((page->flags & (PG_LOCKED | PG_UPTODATE)) == PG_LOCKED);
     page_flag_set(page, error ? PG_ERROR : PG_UPTODATE);
     page_unlock(page);
+}
+
+/* ---- reclaim -------------------------------------------------------------------------------------- */
+
+bool page_cache_drop(struct page *page)
+{
+    struct page_cache *cache = page->cache;
+    bool unused;
+
+    assert(page->flags & PG_LOCKED);
+    spin_lock(&cache->lock);
+    /* Who wants a reference takes it from the tree, under this lock; an entry that maps it has one. */
+    unused = atomic_read(&page->refs) == 2 && !(page->flags & (PG_DIRTY | PG_WRITEBACK));
+    if (unused) {
+        radix_tree_delete(&cache->pages, page->index);
+        WRITE_ONCE(page->cache, NULL);
+        cache->nr_pages--;
+        if (cache->ops->removed)
+            cache->ops->removed(cache, 1);
+    }
+    spin_unlock(&cache->lock); /* it may go now: page_cache_destroy() waits for this lock */
+    if (unused) {
+        atomic_dec(&count_cached);
+        page_put(page);
+    }
+    return unused;
 }
 
 /* ---- removing -------------------------------------------------------------------------------------- */
@@ -433,6 +463,8 @@ void page_cache_destroy(struct page_cache *cache)
 {
     assert(rb_empty(&cache->mappings.tree));
     remove_pages(cache, 0, ~0UL, REMOVE_ALL);
+    spin_lock(&cache->lock); /* reclaim may have taken the last page: let it get out */
+    spin_unlock(&cache->lock);
     assert(radix_tree_empty(&cache->pages) && list_empty(&cache->dirty_link));
     if (cache->backing) {
         spin_lock(&cache->backing->lock);

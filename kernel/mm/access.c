@@ -38,6 +38,8 @@ static struct page *try_get_page(struct mm *mm, vaddr_t address, u32 access)
         if (usable(vma, table, pte_load(entry), access)) {
             page = pfn_to_page(pte_pfn(pte_load(entry)));
             page_get(page);
+            if ((access & ACCESS_WRITE) && (page->flags & PG_ANON))
+                page_flag_set(page, PG_DIRTY); /* no processor notes this write in the entry */
         }
         spin_unlock(&table->table_lock);
     }

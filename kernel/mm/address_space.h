@@ -204,6 +204,15 @@ void unmap_all(struct mm *mm);
  * => mm->lock write-held */
 int vma_change_flags(struct vma **vma, vaddr_t start, vaddr_t end, u32 flags);
 
+/* ---- cold.c: what a program says about its pages => mm->lock read-held ------------------------- */
+
+/* MADV_COLD, MADV_PAGEOUT, MADV_FREE for [start, end) of a VMA, which allows it. */
+void advise_cold(struct vma *vma, vaddr_t start, vaddr_t end);
+void advise_pageout(struct vma *vma, vaddr_t start, vaddr_t end);
+void advise_free(struct vma *vma, vaddr_t start, vaddr_t end);
+/* The pages that are there are locked in memory, or not any more: reclaim need not look at them. */
+void mark_locked(struct vma *vma, vaddr_t start, vaddr_t end, bool locked);
+
 /* ---- fork.c ------------------------------------------------------------------------------------- */
 
 /* Copy n entries that map private pages, which are shared from now on: both sides' become read-only.

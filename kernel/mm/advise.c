@@ -67,10 +67,28 @@ static int forget(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long ad
     return 0;
 }
 
-/* MADV_FREE lets the kernel drop the contents when it needs the memory. It never does. */
-static int check_free(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long unused)
+static int make_free(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long unused)
 {
-    return (*vma)->ops || ((*vma)->flags & (VM_LOCKED | VM_SPECIAL)) ? -EINVAL : 0;
+    if ((*vma)->ops || ((*vma)->flags & (VM_LOCKED | VM_SPECIAL)))
+        return -EINVAL;
+    advise_free(*vma, start, end);
+    return 0;
+}
+
+static int make_cold(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long unused)
+{
+    if ((*vma)->flags & (VM_LOCKED | VM_SPECIAL))
+        return -EINVAL;
+    advise_cold(*vma, start, end);
+    return 0;
+}
+
+static int page_out(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long unused)
+{
+    if ((*vma)->flags & (VM_LOCKED | VM_SPECIAL))
+        return -EINVAL;
+    advise_pageout(*vma, start, end);
+    return 0;
 }
 
 static int change_flag(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long advice)
@@ -202,13 +220,14 @@ static int advise(struct mm *mm, vaddr_t start, vaddr_t end, int advice)
     case MADV_WILLNEED:
         return advise_read_locked(mm, start, end, will_need, advice);
     case MADV_COLD:
+        return advise_read_locked(mm, start, end, make_cold, advice);
     case MADV_PAGEOUT:
-        return advise_read_locked(mm, start, end, nothing, advice);
+        return advise_read_locked(mm, start, end, page_out, advice);
     case MADV_DONTNEED:
     case MADV_DONTNEED_LOCKED:
         return advise_read_locked(mm, start, end, forget, advice);
     case MADV_FREE:
-        return advise_read_locked(mm, start, end, check_free, advice);
+        return advise_read_locked(mm, start, end, make_free, advice);
     case MADV_REMOVE:
         return advise_remove(mm, start, end);
     case MADV_POPULATE_READ:

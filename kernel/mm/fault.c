@@ -95,7 +95,7 @@ static int map_zero_page(struct vm_fault *fault)
 
 static inline void make_anonymous(struct vm_fault *fault, struct page *page)
 {
-    page->flags = PG_ANON | PG_UPTODATE;
+    page->flags = PG_ANON | PG_UPTODATE | PG_SWAP_BACKED | PG_ON_LRU | PG_LRU_PENDING;
     page->family = fault->vma->mm->family;
     page->index = fault->address >> PAGE_SHIFT;
 }
@@ -108,6 +108,9 @@ static inline void store_anonymous(struct vm_fault *fault, struct page *page)
     frames_count_anonymous(1);
     if (!vma->has_private)
         vma->has_private = true;
+    if (unlikely(vma->flags & VM_LOCKED))
+        page->flags |= PG_UNEVICTABLE;
+    lru_push(page);
     atomic_inc(&vma->mm->anon_pages);
     fault->table->private_pages++;
     pte_publish(fault->pte, make_entry(fault, page, vma->flags & VM_WRITE));

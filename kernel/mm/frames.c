@@ -14,10 +14,10 @@
  *
  *     page fault, slab ...  -->  stack of this CPU  --(16 at once)-->  free lists
  *
- * The last frames are kept back: requests of user space stop first, then those that may sleep;
- * what is left is for those that may not.
+ * The last frames are kept back (reclaim.h): requests of user space stop first, then those that may
+ * sleep; what is left is for those that may not, and for those who get memory back.
  */
-#include "memory.h"
+#include "scan.h"
 #include <vellum/alloc.h>
 #include <vellum/page_table.h>
 #include <vellum/printk.h>
@@ -25,17 +25,18 @@
 #include <vellum/string.h>
 #include <vellum/sync.h>
 
-#define BATCH        16
-#define EASY_ORDER   3 /* larger blocks may be missing though memory is not short */
-#define OOM_ROUNDS   3
-#define BLOCK_FRAMES (1UL << MAX_ORDER)
+#define BATCH            16
+#define EASY_ORDER       3 /* larger blocks may be missing though memory is not short */
+#define OOM_ROUNDS       3
+#define FRUITLESS_ROUNDS 3 /* each looks at every page there is */
+#define BLOCK_FRAMES     (1UL << MAX_ORDER)
 
 static struct {
     spinlock_t lock;                   /* taken with interrupts off */
     u64 free;                          /* [lock] frames in the lists */
     struct list blocks[MAX_ORDER + 1]; /* [lock] page->link of the first frame of each free block */
     u64 count[MAX_ORDER + 1];          /* [lock] their lengths */
-    u64 reserve;                       /* [i] frames below which only ALLOC_ATOMIC succeeds */
+    struct watermarks marks;           /* [a] min: below it requests of user space stop */
 } buddy;
 
 static struct frame_cache boot_frame_cache = {.high = FRAME_STACK};
@@ -108,7 +109,13 @@ static u64 kept_back(unsigned flags)
 {
     if (flags & ALLOC_ATOMIC)
         return 0;
-    return flags & ALLOC_USER ? buddy.reserve : buddy.reserve / 2;
+    return flags & ALLOC_USER ? buddy.marks.min : buddy.marks.min / 2;
+}
+
+static inline void wake_kswapd_if_low(void)
+{
+    if (unlikely(READ_ONCE(buddy.free) < buddy.marks.low))
+        kswapd_wake();
 }
 
 static struct page *buddy_alloc(unsigned order, unsigned flags)
@@ -122,6 +129,7 @@ static struct page *buddy_alloc(unsigned order, unsigned flags)
     if (from >= 0)
         page = buddy_split(from, order);
     spin_unlock_irqrestore(&buddy.lock, irq);
+    wake_kswapd_if_low();
     return page;
 }
 
@@ -150,6 +158,7 @@ static void stack_fill(struct frame_cache *cache, unsigned flags)
         wanted -= 1U << order;
     }
     spin_unlock_raw(&buddy.lock);
+    wake_kswapd_if_low();
     preempt_enable_no_resched();
 }
 
@@ -219,7 +228,7 @@ bool (*mm_out_of_memory)(void) = nobody_to_end;
 
 bool frames_are_short(void)
 {
-    return READ_ONCE(buddy.free) < buddy.reserve + buddy.reserve / 2;
+    return READ_ONCE(buddy.free) < buddy.marks.low;
 }
 
 /* Who is about to end gives back more than it takes; and the kernel's own threads must go on. */
@@ -228,27 +237,39 @@ static bool may_use_reserve(void)
     return !current->process || (current->work & WORK_KILLED);
 }
 
-/* Nothing left: get back what caches hold, and try again; then let a process be ended. Requests of
- * user space only fail: the fault is taken again without locks, and asks for that itself. */
+/* Below the mark: reclaim, until there is enough or no reclaim helps; then let a process be ended. What
+ * reclaims, and who is about to end, uses the reserve instead: it gives back more than it takes.
+ * Requests of user space only fail: the fault is taken again without locks, and asks for an end itself. */
 static __noinline struct page *alloc_slow(unsigned order, unsigned flags)
 {
+    unsigned fruitless = 0, ended = 0;
     struct page *page;
 
     if (flags & ALLOC_ATOMIC)
         return NULL;
     assert_may_sleep();
-    for (unsigned round = 0;; round++) {
-        shrink_all();
-        object_caches_shrink();
-        frames_drain_all();
+    if (current->reclaiming)
+        return try_alloc(order, flags | ALLOC_ATOMIC);
+    for (;;) {
+        bool progress = reclaim_direct(order);
+
         page = try_alloc(order, flags);
         if (page)
             return page;
         if (may_use_reserve())
             return try_alloc(order, flags | ALLOC_ATOMIC);
-        if ((flags & ALLOC_USER) || order > EASY_ORDER || round == OOM_ROUNDS ||
+        if (progress && !order)
+            continue;
+        frames_drain_all(); /* what processors keep, and what blocks it could be part of */
+        page = try_alloc(order, flags);
+        if (page)
+            return page;
+        if (++fruitless < FRUITLESS_ROUNDS)
+            continue;
+        if ((flags & ALLOC_USER) || order > EASY_ORDER || ended++ == OOM_ROUNDS ||
             !mm_out_of_memory())
             return NULL;
+        fruitless = 0;
     }
 }
 
@@ -293,6 +314,11 @@ void pages_free(struct page *page, unsigned order)
     assert(atomic_read(&page->refs) == 0 && !(page->flags & (PG_BUDDY | PG_RESERVED)));
     if (page->flags & PG_ANON)
         frames_count_anonymous(-(1L << order));
+    if (page->flags & PG_ON_LRU) {
+        lru_lock_for_free();
+        lru_forget(page);
+        lru_unlock_for_free();
+    }
     page->flags = 0;
     for (unsigned i = 0; i < 1U << order; i++)
         frame_debug_free(page + i);
@@ -318,36 +344,35 @@ void page_free_last(struct page *page)
     pages_free(page, page->flags & PG_HEAD ? page->order : 0);
 }
 
-/* Is ours the only reference? Then nobody is left who could take another. */
-static inline bool put_is_last(struct page *page)
-{
-    if (atomic_read(&page->refs) == 1) {
-        atomic_set(&page->refs, 0);
-        return true;
-    }
-    return ref_put(&page->refs);
-}
-
 void pages_put(struct page **pages, unsigned n)
 {
     unsigned long irq = irq_save();
     struct frame_cache *cache = this_cpu()->frame_cache;
     long anonymous = 0;
+    bool locked = false;
 
     for (unsigned i = 0; i < n; i++) {
         struct page *page = pages[i];
 
-        if (!put_is_last(page))
+        if (!ref_put(&page->refs))
             continue;
         if (unlikely(page->flags & (PG_HEAD | PG_RESERVED))) {
             page_free_last(page);
             continue;
+        }
+        if (page->flags & PG_ON_LRU) { /* one lock for all of them */
+            if (!locked)
+                lru_lock_for_free();
+            locked = true;
+            lru_forget(page);
         }
         anonymous += page->flags & PG_ANON ? 1 : 0;
         page->flags = 0;
         frame_debug_free(page);
         stack_push(cache, page);
     }
+    if (locked)
+        lru_unlock_for_free();
     cache->anonymous -= anonymous;
     irq_restore(irq);
 }
@@ -365,6 +390,16 @@ u64 frames_free(void)
     return n;
 }
 
+u64 frames_in_buddy(void)
+{
+    return READ_ONCE(buddy.free);
+}
+
+void frames_set_watermarks(const struct watermarks *marks)
+{
+    buddy.marks = *marks;
+}
+
 u64 buddy_free_blocks(unsigned order)
 {
     return order <= MAX_ORDER ? READ_ONCE(buddy.count[order]) : 0;
@@ -377,7 +412,7 @@ static u64 not_negative(long n)
 
 u64 frames_reserve(void)
 {
-    return buddy.reserve;
+    return buddy.marks.min;
 }
 
 void memory_counts(struct memory_counts *counts)
@@ -519,7 +554,9 @@ __init void frames_init(void)
     this_cpu()->frame_cache = &boot_frame_cache;
     make_descriptors();
     sort_memory();
-    buddy.reserve = clamp(buddy.free / 128, 32UL, 2048UL);
+    lru_init();
+    min_free_kbytes = watermark_default_min(buddy.free * (PAGE_SIZE / 1024));
+    watermarks_update();
     frames_ready = true;
     zero_page = page_alloc(ALLOC_ZERO);
     if (!zero_page)

@@ -21,13 +21,16 @@ bool boot_memory_free_range(paddr_t from, struct boot_range *range);
 /* ---- frames.c --------------------------------------------------------------------------------- */
 
 #define FRAME_STACK 64
+#define LRU_SLOTS   16
 
-/* A processor's own free frames. */
+/* A processor's own free frames; and its new pages, on their way to the LRU lists. */
 struct frame_cache {
     unsigned count; /* [c] frames in stack; read by others as a hint */
     unsigned high;  /* [i] at most */
     long anonymous; /* [c] anonymous frames: allocated minus freed here; the sum over CPUs counts */
-    struct page *stack[FRAME_STACK]; /* [c] */
+    struct page *stack[FRAME_STACK];   /* [c] */
+    unsigned lru_count;                /* [c] slots filled since they were emptied last */
+    struct page *lru_slots[LRU_SLOTS]; /* [c] to fill, [lru lock] to empty: lru.c */
 };
 /* [c] this CPU, interrupts off; `anonymous` is not touched by interrupts: preemption off is enough */
 
@@ -35,6 +38,11 @@ struct frame_cache {
 void frames_give(paddr_t start, paddr_t end);
 /* Those of them that are reserved still. */
 void frames_give_reserved(paddr_t start, paddr_t end);
+struct watermarks;
+/* Where kswapd is woken, and where requests of user space stop. */
+void frames_set_watermarks(const struct watermarks *marks);
+/* Free frames without those that processors keep for themselves. */
+u64 frames_in_buddy(void);
 /* Does the frame allocator work yet? */
 extern bool frames_ready;
 
@@ -43,6 +51,28 @@ static inline void frames_count_anonymous(long n)
 {
     ((struct frame_cache *)this_cpu()->frame_cache)->anonymous += n;
 }
+
+/* ---- lru.c ------------------------------------------------------------------------------------ */
+
+void lru_empty_batch(struct frame_cache *cache);
+
+/* A new page, whose flags are set, PG_ON_LRU and PG_LRU_PENDING included. => preemption off */
+static inline void lru_push(struct page *page)
+{
+    struct frame_cache *cache = this_cpu()->frame_cache;
+    struct page **slot = &cache->lru_slots[cache->lru_count];
+
+    page->link.next = (struct list *)slot;
+    smp_store_release(slot, page);
+    if (unlikely(++cache->lru_count == LRU_SLOTS))
+        lru_empty_batch(cache);
+}
+
+/* Pages whose last reference is gone leave their lists. => interrupts off */
+void lru_lock_for_free(void);
+void lru_forget(struct page *page); /* PG_ON_LRU is set */
+void lru_unlock_for_free(void);
+void lru_init(void);
 
 /* ---- vmap.c ----------------------------------------------------------------------------------- */
 

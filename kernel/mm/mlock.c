@@ -41,9 +41,15 @@ static u64 count_locked(struct mm *mm, vaddr_t start, vaddr_t end)
 /* Give the part [start, end) of a VMA these LOCK_FLAGS. */
 static int set_locked(struct vma **vma, vaddr_t start, vaddr_t end, u32 lock)
 {
-    if ((*vma)->flags & (VM_SPECIAL | VM_DONTEXPAND))
+    u32 before = (*vma)->flags;
+    int error;
+
+    if (before & (VM_SPECIAL | VM_DONTEXPAND))
         return 0;
-    return vma_change_flags(vma, start, end, ((*vma)->flags & ~LOCK_FLAGS) | lock);
+    error = vma_change_flags(vma, start, end, (before & ~LOCK_FLAGS) | lock);
+    if (!error && ((before ^ lock) & VM_LOCKED))
+        mark_locked(*vma, start, end, lock & VM_LOCKED);
+    return error;
 }
 
 /* Up to the first hole: -ENOMEM. => mm->lock write-held */

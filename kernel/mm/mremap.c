@@ -13,6 +13,7 @@
 #include "address_space.h"
 #include <vellum/alloc.h>
 #include <vellum/error.h>
+#include <vellum/lru.h>
 #include <vellum/syscall.h>
 #include <vellum/thread.h>
 
@@ -32,7 +33,7 @@ static struct page *copy_shared(struct tlb_batch *batch, struct page *page)
     if (!copy)
         return NULL;
     arch_copy_page(page_to_virt(copy), page_to_virt(page));
-    copy->flags = PG_ANON | PG_UPTODATE;
+    copy->flags = PG_ANON | PG_UPTODATE | PG_SWAP_BACKED | (page->flags & PG_UNEVICTABLE);
     copy->family = page->family;
     preempt_disable();
     frames_count_anonymous(1);
@@ -66,6 +67,8 @@ static int move_page(struct tlb_batch *batch, const struct vma *vma, pte_t *from
     (copy ? copy : page)->index = target >> PAGE_SHIFT;
     spin_lock(&to_table->table_lock);
     to_table->private_pages++;
+    if (copy)
+        lru_add(copy);
     pte_publish(to, pte);
     spin_unlock(&to_table->table_lock);
     return 0;

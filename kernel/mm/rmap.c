@@ -171,6 +171,15 @@ static inline bool must_flush_now(const struct unmapping *u, const struct rmap_p
     return place->vma ? vma_is_private(place->vma) : pte_none(u->replacement);
 }
 
+/* An entry has been cleared. Those who share its table count it off when they take the table. */
+static void count_off(const struct page *page, const struct rmap_place *place)
+{
+    if (page->flags & PG_ANON)
+        place->table->private_pages--;
+    if (!(place->table->flags & PG_TABLE_SHARED))
+        atomic_dec(&place->mm->resident[page_kind(page)]);
+}
+
 static bool unmap_place(struct page *page, struct rmap_place *place, void *arg)
 {
     struct unmapping *u = arg;
@@ -178,11 +187,7 @@ static bool unmap_place(struct page *page, struct rmap_place *place, void *arg)
 
     u->dirty |= pte_dirty(old);
     u->cleared++;
-    if (page->flags & PG_ANON)
-        place->table->private_pages--;
-    if (!(place->table->flags &
-          PG_TABLE_SHARED)) /* else they count it off when they take the table */
-        atomic_dec(&place->mm->resident[page_kind(page)]);
+    count_off(page, place);
     if (must_flush_now(u, place))
         tlb_flush_range(place->mm, place->address, place->address + PAGE_SIZE);
     else
@@ -208,6 +213,34 @@ bool rmap_unmap(struct page *page, pte_t replacement, struct rmap_flush *flush)
         atomic_sub(&page->refs, u.cleared);
     }
     return error == 0;
+}
+
+static bool drop_place(struct page *page, struct rmap_place *place, void *arg)
+{
+    struct unmapping *u = arg;
+    pte_t pte;
+
+    do {
+        pte = pte_load(place->entry);
+        if (pte_dirty(pte)) {
+            u->dirty = true;
+            return false;
+        }
+    } while (!pte_replace(place->entry, pte, (pte_t){0}));
+    u->cleared++;
+    count_off(page, place);
+    tlb_flush_range(place->mm, place->address, place->address + PAGE_SIZE);
+    return true;
+}
+
+bool rmap_drop_clean(struct page *page)
+{
+    struct unmapping u = {0};
+
+    assert((page->flags & (PG_LOCKED | PG_ANON)) == (PG_LOCKED | PG_ANON));
+    rmap_walk(page, 0, drop_place, &u);
+    atomic_sub(&page->refs, u.cleared);
+    return !u.dirty;
 }
 
 /* ---- write protection ----------------------------------------------------------------------------- */

@@ -84,6 +84,8 @@ static void trim(struct tlb_batch *batch, struct vma *vma, vaddr_t start, vaddr_
 {
     struct mm *mm = vma->mm;
 
+    if (unlikely(vma->flags & VM_LOCKED))
+        mark_locked(vma, start, end, false);
     unmap_pages(batch, start, end, true);
     vma_account(mm, vma->flags, vma->file, -(long)((end - start) >> PAGE_SHIFT));
     if (start == vma->start) {
@@ -123,6 +125,8 @@ static void remove_vmas(struct tlb_batch *batch, struct vma *vma, vaddr_t end, s
     while (vma && vma->start < end) {
         struct vma *next = vma_next(vma);
 
+        if (unlikely(vma->flags & VM_LOCKED))
+            mark_locked(vma, vma->start, vma->end, false);
         unmap_pages(batch, vma->start, vma->end, true);
         vma_account(mm, vma->flags, vma->file, -(long)((vma->end - vma->start) >> PAGE_SHIFT));
         vma_remove(mm, vma);

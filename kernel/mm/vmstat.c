@@ -3,6 +3,7 @@
  * Reading what vmstat.h counts.
  */
 #include <vellum/cpu.h>
+#include <vellum/lru.h>
 #include <vellum/thread.h>
 
 static const char *const names[VM_COUNT] = {
@@ -21,6 +22,10 @@ u64 vm_count(enum vm_count which)
     struct cpu *cpu;
     u64 n = 0;
 
+    static_assert(VM_nr_inactive_anon == 0 && (int)VM_nr_unevictable == (int)LRU_UNEVICTABLE,
+                  "the lists count themselves, under their lock");
+    if (which <= VM_nr_unevictable)
+        return lru_count((enum lru_list)which);
     cpu_for_each(cpu)
         n += vm_count_of(cpu, which);
     return which < VM_GAUGE_COUNT && (s64)n < 0 ? 0 : n; /* seen while it changed */

@@ -9,6 +9,7 @@
 #include <vellum/notify.h>
 #include <vellum/printk.h>
 #include <vellum/random.h>
+#include <vellum/reclaim.h>
 #include <vellum/string.h>
 #include <vellum/version.h>
 #include <vellum/vmstat.h>
@@ -183,6 +184,29 @@ static ssize_t write_overcommit_kbytes(struct proc_inode *pi, char *text, size_t
         .max = INT32_MAX                                                                           \
     }
 
+static ssize_t write_mark(char *text, s64 least, s64 most, int *knob)
+{
+    s64 value;
+    int error = proc_parse(text, least, most, &value);
+
+    if (error)
+        return error;
+    *knob = value;
+    watermarks_update();
+    return 0;
+}
+
+/* Not so much that nothing could be allocated any more. */
+static ssize_t write_min_free(struct proc_inode *pi, char *text, size_t n)
+{
+    return write_mark(text, 0, boot_memory_total() / 1024 / 4, &min_free_kbytes);
+}
+
+static ssize_t write_watermark_scale(struct proc_inode *pi, char *text, size_t n)
+{
+    return write_mark(text, 1, 3000, &watermark_scale_factor);
+}
+
 /* ---- facts -------------------------------------------------------------------------------------------------- */
 
 #define FACT(fn, ...)                                                                              \
@@ -199,7 +223,8 @@ FACT(show_ngroups_max, "%d\n", NGROUPS_MAX)
 FACT(show_cap_last_cap, "%d\n", CAP_LAST_CAP)
 FACT(show_arch, "%s\n", ARCH_NAME)
 FACT(show_mmap_min_addr, "%lu\n", (unsigned long)USER_START)
-FACT(show_min_free, "%llu\n", (unsigned long long)frames_reserve() * (PAGE_SIZE / 1024))
+FACT(show_min_free, "%d\n", min_free_kbytes)
+FACT(show_watermark_scale, "%d\n", watermark_scale_factor)
 FACT(show_file_max, "%llu\n", (unsigned long long)file_max())
 FACT(show_threads_max, "%llu\n", (unsigned long long)threads_max)
 FACT(show_file_nr, "%llu\t0\t%lld\n", (unsigned long long)file_count(), (long long)file_max())
@@ -253,12 +278,15 @@ static const struct proc_entry vm_entries[] = {
               proc_write_dirty_writeback),
     {.name = "drop_caches", .mode = S_IFREG | 0200, .write = write_drop_caches},
     PROC_VALUE("max_map_count", 0644, &max_map_count, 0, INT32_MAX),
-    FACT_ENTRY("min_free_kbytes", show_min_free),
+    PROC_KNOB("min_free_kbytes", 0644, show_min_free, write_min_free),
     FACT_ENTRY("mmap_min_addr", show_mmap_min_addr),
     OVERCOMMIT("overcommit_kbytes", &overcommit_kbytes, write_overcommit_kbytes),
     PROC_VALUE("overcommit_memory", 0644, &overcommit_mode, 0, 2),
     OVERCOMMIT("overcommit_ratio", &overcommit_ratio, write_overcommit_ratio),
+    PROC_VALUE("swappiness", 0644, &swappiness, 0, 200),
     PROC_VALUE("user_reserve_kbytes", 0644, &user_reserve_kbytes, 0, INT32_MAX),
+    PROC_VALUE("vfs_cache_pressure", 0644, &vfs_cache_pressure, 0, INT32_MAX),
+    PROC_KNOB("watermark_scale_factor", 0644, show_watermark_scale, write_watermark_scale),
     {0},
 };
 static int show_max_watches(struct seq_file *m, struct proc_inode *pi)

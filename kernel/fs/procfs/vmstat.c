@@ -6,6 +6,7 @@
 #include "internal.h"
 #include <vellum/cpu.h>
 #include <vellum/mm.h>
+#include <vellum/reclaim.h>
 #include <vellum/thread.h>
 
 static void show_line(struct seq_file *m, const char *name, u64 value)
@@ -62,13 +63,16 @@ int proc_show_buddyinfo(struct seq_file *m, struct proc_inode *pi)
 
 int proc_show_zoneinfo(struct seq_file *m, struct proc_inode *pi)
 {
+    struct watermarks marks = zone_watermarks();
     struct memory_counts c;
 
     memory_counts(&c);
     seq_printf(m, "Node 0, zone %8s\n  pages free     %llu\n", "Normal",
                (unsigned long long)c.free);
-    seq_printf(m, "        min      %llu\n        present  %llu\n        managed  %llu\n",
-               (unsigned long long)frames_reserve(), (unsigned long long)c.total,
+    seq_printf(m, "        min      %llu\n        low      %llu\n        high     %llu\n",
+               (unsigned long long)marks.min, (unsigned long long)marks.low,
+               (unsigned long long)marks.high);
+    seq_printf(m, "        present  %llu\n        managed  %llu\n", (unsigned long long)c.total,
                (unsigned long long)c.total);
     seq_puts(m, "  start_pfn:           0\n");
     return 0;

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When is memory reclaimed, and by whom? Three marks of free memory decide (reclaim.h):
+ *
+ *     below low    kswapd, a thread of the kernel, is woken and works until high, while others go on
+ *     below min    it cannot keep up: who needs a page gets some back himself before he takes it
+ *     at the end   what cannot be reclaimed is ended: kernel/proc/oom.c
+ *
+ * Both go through the lists with rising pressure: first 1/4096 of them, at last everything.
+ */
+#include "scan.h"
+#include <vellum/alloc.h>
+#include <vellum/boot.h>
+#include <vellum/error.h>
+#include <vellum/signal.h>
+#include <vellum/sync.h>
+#include <vellum/time.h>
+#include <vellum/vmstat.h>
+
+#define DIRECT_BATCH 32
+#define MAX_FAILURES 16 /* runs of kswapd that freed nothing */
+#define WRITE_PAUSE  (20 * NSEC_PER_MSEC)
+
+int min_free_kbytes, watermark_scale_factor = 10, swappiness = 60, vfs_cache_pressure = 100;
+
+static struct watermarks marks;
+static DEFINE_WAIT_QUEUE(kswapd_queue);
+static DEFINE_WAIT_QUEUE(written_queue); /* who waits for pages to be written */
+static bool kswapd_wanted;               /* [a] */
+static u32 kswapd_failures;              /* [a] */
+static u32 pages_written;                /* [a] since the start */
+
+struct watermarks zone_watermarks(void)
+{
+    return marks;
+}
+
+void watermarks_update(void)
+{
+    marks =
+        watermarks_make(min_free_kbytes, boot_memory_total() / PAGE_SIZE, watermark_scale_factor);
+    frames_set_watermarks(&marks);
+}
+
+void kswapd_wake(void)
+{
+    if (READ_ONCE(kswapd_wanted) || READ_ONCE(kswapd_failures) >= MAX_FAILURES)
+        return;
+    WRITE_ONCE(kswapd_wanted, true);
+    wake_up_one(&kswapd_queue);
+}
+
+/* ---- waiting for the disk --------------------------------------------------------------------------- */
+
+void reclaim_page_written(struct page *page)
+{
+    lru_rotate(page);
+    __atomic_fetch_add(&pages_written, 1, __ATOMIC_RELAXED);
+    wake_up_all(&written_queue);
+}
+
+/* All that was found is on its way to the disk. */
+static void wait_for_writes(void)
+{
+    u32 before = READ_ONCE(pages_written);
+
+    (void)wait_event_state(&written_queue, READ_ONCE(pages_written) != before, TASK_KILLABLE,
+                           ktime_get() + WRITE_PAUSE, false);
+}
+
+/* ---- direct reclaim --------------------------------------------------------------------------------- */
+
+bool reclaim_direct(unsigned order)
+{
+    struct reclaim r = {.wanted = max(DIRECT_BATCH, 1 << order)};
+
+    if (current->reclaiming)
+        return false;
+    current->reclaiming = true;
+    vm_event(allocstall_normal);
+    for (int priority = RECLAIM_PRIORITY; priority >= 0 && r.freed < r.wanted; priority--) {
+        r.priority = priority;
+        r.writing = 0;
+        reclaim_pass(&r);
+        if (fatal_signal_pending())
+            break;
+        if (r.freed < r.wanted && r.writing)
+            wait_for_writes();
+    }
+    current->reclaiming = false;
+    if (r.freed)
+        WRITE_ONCE(kswapd_failures, 0);
+    return r.freed != 0;
+}
+
+/* ---- the thread ------------------------------------------------------------------------------------- */
+
+static bool is_balanced(void)
+{
+    return frames_in_buddy() >= marks.high;
+}
+
+/* Work until the high mark, or until a whole round of everything has brought nothing. */
+static void balance(void)
+{
+    struct reclaim r = {.kswapd = true};
+    int priority = RECLAIM_PRIORITY;
+
+    vm_event(pageoutrun);
+    while (!is_balanced() && priority >= 0) {
+        u64 before = r.freed;
+
+        r.priority = priority;
+        r.writing = 0;
+        r.wanted = before + max(marks.high - min(marks.high, frames_in_buddy()), 32UL);
+        reclaim_pass(&r);
+        if (r.freed - before < DIRECT_BATCH / 2)
+            priority--;
+        if (r.freed == before && r.writing)
+            wait_for_writes();
+    }
+    WRITE_ONCE(kswapd_failures, r.freed ? 0 : kswapd_failures + 1);
+}
+
+static int kswapd(void *unused)
+{
+    current->reclaiming = true; /* its own allocations use the reserve */
+    for (;;) {
+        wait_event(&kswapd_queue, READ_ONCE(kswapd_wanted));
+        workingset_start();
+        balance();
+        WRITE_ONCE(kswapd_wanted, false);
+    }
+    return 0;
+}
+
+void reclaim_init(void)
+{
+    if (is_err(kthread_start(kswapd, NULL, "kswapd0")))
+        panic("no memory for kswapd");
+}
