@@ -90,7 +90,7 @@ static enum outcome evict_file_page(struct shrink *s, struct page *page)
     struct page_cache *cache = page->cache;
     u64 index = page->index;
 
-    if (!cache || !cache->ops || !cache->ops->read_page)
+    if (!cache || !cache->ops || !cache->ops->read_pages)
         return ACTIVATE; /* memory is its only home, or it is about to go anyway */
     if (page->flags & PG_DIRTY) {
         s->r->dirty++;

@@ -13,6 +13,7 @@ void lru_add(struct page *page)
 
 void lru_empty_batch(struct frame_cache *cache)
 {
+    cache->lru_count = 0;
 }
 
 void lru_lock_for_free(void)
