@@ -141,11 +141,6 @@ static int will_need(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long
     return 0;
 }
 
-static int nothing(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long unused)
-{
-    return 0;
-}
-
 static int advise_write_locked(struct mm *mm, vaddr_t start, vaddr_t end, int advice)
 {
     int error;
