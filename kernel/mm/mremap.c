@@ -256,6 +256,8 @@ static long remap_locked(struct mm *mm, const struct remap *r, bool *locked)
 
     if (!vma_find_exact(mm, r->old))
         return -EFAULT;
+    if (r->old_length > USER_END - r->old)
+        return -EINVAL;
     if (r->flags & MREMAP_FIXED)
         error = unmap_locked(mm, r->new, r->new + r->new_length);
     if (!error && r->new_length < r->old_length)
@@ -281,8 +283,6 @@ static bool is_valid(const struct remap *r)
     if ((r->flags & move) && !(r->flags & MREMAP_MAYMOVE))
         return false;
     if ((r->flags & MREMAP_DONTUNMAP) && r->old_length != r->new_length)
-        return false;
-    if (r->old > USER_END || r->old_length > USER_END - r->old)
         return false;
     if (!(r->flags & MREMAP_FIXED))
         return true;
