@@ -49,17 +49,18 @@ unsigned copy_entries(pte_t *to, pte_t *from, unsigned n, bool *protected)
     return pages;
 }
 
-/* The entries of [address, stop), which one table serves. 0 or -ENOMEM */
-static int copy_table(struct fork *fork, vaddr_t address, vaddr_t stop)
+/* The entries of [address, stop), which the table of one entry of level 1 serves. 0 or -ENOMEM */
+static int copy_table(struct fork *fork, pte_t *upper, vaddr_t address, vaddr_t stop)
 {
     struct page *from_table, *to_table;
     pte_t *from, *to;
     bool protected;
     unsigned n;
 
-    from = page_table_make(fork->parent, address, &from_table);
-    if (!from)
+    if (pte_is_shared(pte_load(upper)) && page_table_take_upper(fork->parent, upper))
         return -ENOMEM;
+    from_table = pfn_to_page(pte_pfn(pte_load(upper)));
+    from = (pte_t *)pte_table_of(pte_load(upper)) + pte_index(address, 0);
     to = page_table_make(fork->child, address, &to_table);
     if (!to)
         return -ENOMEM;
@@ -105,14 +106,14 @@ static bool all_shareable(struct vma *vma, vaddr_t low, vaddr_t high)
     return true;
 }
 
-/* Share the table that serves `address`, and those after it as far as the VMA alone uses them. Returns
- * where it stopped, which is not beyond `address` if that is not possible; or -ENOMEM. */
-static long share_tables(struct fork *fork, struct vma *vma, vaddr_t address, pte_t upper)
+/* Share the tables from that of `address` on, as far as the VMA alone uses them. Returns where it
+ * stopped, which is not beyond `address` if that is not possible; or -ENOMEM. */
+static __noinline long share_tables(struct fork *fork, struct vma *vma, vaddr_t address)
 {
     vaddr_t low = ALIGN_DOWN(address, TABLE_SPAN), high = low + TABLE_SPAN;
     vaddr_t last = ALIGN_DOWN(address, TABLE_SPAN * PT_ENTRIES) + TABLE_SPAN * PT_ENTRIES;
 
-    if (!page_table_worth_sharing(upper) || !all_shareable(vma, low, high))
+    if (!all_shareable(vma, low, high))
         return low;
     high = max(high, min(ALIGN_DOWN(vma->end, TABLE_SPAN), last));
     return page_table_share(fork->child, fork->parent, low, high, &fork->flush);
@@ -121,26 +122,27 @@ static long share_tables(struct fork *fork, struct vma *vma, vaddr_t address, pt
 /* 0 or -ENOMEM */
 static int copy_pages(struct fork *fork, struct vma *vma)
 {
-    vaddr_t address = max(vma->start, fork->shared_to);
+    vaddr_t address = max(vma->start, fork->shared_to), stop;
     pte_t *upper;
-    long shared;
-    int error;
+    long result;
 
-    while (address < vma->end) {
+    for (; address < vma->end; address = stop) {
         address = page_table_next_upper(fork->parent, address, vma->end, &upper);
         if (address >= vma->end)
             break;
-        shared = share_tables(fork, vma, address, pte_load(upper));
-        if (shared < 0)
-            return shared;
-        if ((vaddr_t)shared > address) {
-            fork->shared_to = address = shared;
-            continue;
+        stop = table_end(address, vma->end);
+        if (page_table_worth_sharing(pte_load(upper))) {
+            result = share_tables(fork, vma, address);
+            if (result < 0)
+                return result;
+            if ((vaddr_t)result > address) {
+                fork->shared_to = stop = result;
+                continue;
+            }
         }
-        error = copy_table(fork, address, table_end(address, vma->end));
-        if (error)
-            return error;
-        address = table_end(address, vma->end);
+        result = copy_table(fork, upper, address, stop);
+        if (result)
+            return result;
     }
     return 0;
 }

@@ -77,24 +77,37 @@ pte_t *page_table_make(struct mm *mm, vaddr_t address, struct page **table)
     return (pte_t *)pte_table_of(pte) + pte_index(address, 0);
 }
 
+/* The first address above `address`, whose entry is none, that another entry of this table serves, and
+ * not none; or the end of the table's range. */
+static vaddr_t skip_none(const pte_t *entry, vaddr_t address, unsigned level, vaddr_t end)
+{
+    u64 span = 1UL << PT_SHIFT(level);
+
+    address = ALIGN_DOWN(address, span);
+    do {
+        address += span;
+        entry++;
+    } while (pte_index(address, level) != 0 && address < end && pte_none(pte_load(entry)));
+    return address;
+}
+
 vaddr_t page_table_next_upper(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **upper)
 {
     while (address < end) {
-        pte_t *entries = mm->page_table;
+        pte_t *entries = mm->page_table, *entry;
         unsigned level = PT_LEVELS - 1;
 
         for (;; level--) {
-            pte_t *entry = &entries[pte_index(address, level)], pte = pte_load(entry);
-
-            if (pte_none(pte))
+            entry = &entries[pte_index(address, level)];
+            if (pte_none(pte_load(entry)))
                 break;
             if (level == 1) {
                 *upper = entry;
                 return address;
             }
-            entries = pte_table_of(pte);
+            entries = pte_table_of(pte_load(entry));
         }
-        address = ALIGN_DOWN(address, 1UL << PT_SHIFT(level)) + (1UL << PT_SHIFT(level));
+        address = skip_none(entry, address, level, end);
     }
     return end;
 }

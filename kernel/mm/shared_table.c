@@ -60,20 +60,14 @@ struct share_count {
     long tables, pages, newly;
 };
 
-bool page_table_worth_sharing(pte_t upper)
-{
-    return pte_is_shared(upper) ||
-           (pte_is_table(upper) && table_page(upper)->private_pages >= share_pages);
-}
-
-/* Another user for the table of an entry. => parent's table_lock */
+/* Another user for the table of an entry. => parent's table_lock (so preemption is off) */
 static void share_one(pte_t *from, pte_t *to, struct share_count *count)
 {
     pte_t pte = pte_load(from);
     struct page *table = table_page(pte);
 
     assert(pte_none(pte_load(to)));
-    spin_lock(&table->table_lock);
+    spin_lock_raw(&table->table_lock);
     if (!pte_is_shared(pte)) {
         assert(atomic_read(&table->refs) == 1);
         table->shared_pages = table->private_pages;
@@ -86,7 +80,7 @@ static void share_one(pte_t *from, pte_t *to, struct share_count *count)
     count->tables++;
     count->pages += table->shared_pages;
     pte_publish(to, pte);
-    spin_unlock(&table->table_lock);
+    spin_unlock_raw(&table->table_lock);
 }
 
 long page_table_share(struct mm *child, struct mm *parent, vaddr_t low, vaddr_t high, bool *flush)
@@ -270,7 +264,7 @@ static void give_up_run(struct mm *mm, pte_t *upper, unsigned n)
         if (!pte_is_shared(pte))
             continue;
         table = table_page(pte);
-        spin_lock(&table->table_lock);
+        spin_lock_raw(&table->table_lock);
         if (atomic_read(&table->refs) == 1) {
             attach(mm, upper, table);
         } else {
@@ -280,7 +274,7 @@ static void give_up_run(struct mm *mm, pte_t *upper, unsigned n)
             last = ref_put(&table->refs);
             assert(!last);
         }
-        spin_unlock(&table->table_lock);
+        spin_unlock_raw(&table->table_lock);
     }
     spin_unlock(&mm->table_lock);
     atomic_sub(&mm->shared_tables, tables);

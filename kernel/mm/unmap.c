@@ -214,12 +214,13 @@ int mm_unmap(struct mm *mm, vaddr_t start, size_t length)
 void unmap_all(struct mm *mm)
 {
     struct list removed = LIST_INIT(removed);
-    struct vma *first = vma_first(mm);
+    struct vma *first = vma_first(mm), *vma;
     struct tlb_batch batch;
 
     write_lock(&mm->lock); /* nobody is left to wait for; reverse maps may still look in */
     tlb_batch_begin(&batch, mm);
-    page_table_give_up(mm, 0, USER_END, 0, ~0UL);
+    list_for_each_entry(vma, &mm->vma_list, link)
+        page_table_give_up(mm, vma->start, vma->end, 0, ~0UL);
     if (first)
         remove_vmas(&batch, first, USER_END, &removed);
     tlb_batch_flush(&batch);
