@@ -75,11 +75,12 @@ static int copy_table(struct fork *fork, pte_t *upper, vaddr_t address, vaddr_t 
     return 0;
 }
 
-/* Private anonymous memory that the child inherits as it is. */
+/* Private anonymous memory that the child inherits as it is. (Not locked: who locks memory wants no
+ * faults.) */
 static bool is_shareable(const struct vma *vma)
 {
     return !vma->ops && !vma->file &&
-           !(vma->flags & (VM_SHARED | VM_SPECIAL | VM_DONTCOPY | VM_WIPEONFORK));
+           !(vma->flags & (VM_SHARED | VM_SPECIAL | VM_DONTCOPY | VM_WIPEONFORK | VM_LOCKED));
 }
 
 /* Is there nothing else in [low, high), of which `vma` is a part? */
