@@ -211,13 +211,14 @@ struct disk {
     const struct disk_ops *ops;
     unsigned major, first_minor, minors; /* `minors` numbers, for it and its first partitions */
     bool write_cache;                    /* BLOCK_FLUSH does something */
+    bool never_writable;                 /* whatever BLKROSET says */
     bool rotational;
     char serial[24];
     const char *major_name;    /* in /proc/devices */
     struct sysfs_node *parent; /* the device it belongs to; NULL: none */
     void *driver_data;
 
-    u32 read_ahead;   /* sectors; BLKRASET */
+    void *backing;    /* [m] what writes its dirty pages: kernel/fs/bdev/inode.c */
     struct list link; /* [disks_mutex] */
 };
 /* [i] constant once the device can be found  [m] disk->mutex  [d] disk->lock */
@@ -255,8 +256,16 @@ static inline u64 block_device_size(const struct block_device *device) /* bytes 
     return READ_ONCE(device->sectors) << SECTOR_SHIFT;
 }
 
+void ram_disks_init(void); /* /dev/ram*, if the command line asks for them */
 /* Read the partition table anew. -EBUSY: a partition is in use. => may sleep */
 int disk_scan(struct disk *disk);
+/* Change the partitions without the table (BLKPG). -EBUSY: it is there, or in use, or others overlap;
+ * -ENXIO: it is not there; -ERANGE: not on the disk; -EINVAL: resizing does not move. => may sleep */
+int disk_add_partition(struct disk *disk, unsigned number, u64 start, u64 sectors);
+int disk_delete_partition(struct disk *disk, unsigned number);
+int disk_resize_partition(struct disk *disk, unsigned number, u64 start, u64 sectors);
+/* BLKROSET. -EACCES: the hardware is read-only. => may sleep */
+int block_set_read_only(struct block_device *device, bool read_only);
 /* Visit every device that can be opened, disks with their partitions. => may sleep; fn may too */
 void block_for_each(void (*fn)(struct block_device *device, void *arg), void *arg);
 /* Lines of /proc/devices; /proc/diskstats; /proc/partitions */

@@ -564,8 +564,9 @@ extern int socket_backlog_max, socket_queue_depth;
 void unix_sockets_show(struct seq_file *m);         /* /proc/net/unix: kernel/ipc/unix_name.c */
 void char_devices_show(struct seq_file *m);         /* lines of /proc/devices */
 extern const struct file_ops block_device_file_ops; /* kernel/fs/bdev */
-extern const struct file_ops fifo_file_ops;         /* kernel/ipc/pipe.c */
-extern int pipe_max_size;                           /* bytes, without CAP_SYS_RESOURCE */
+void block_files_init(void);
+extern const struct file_ops fifo_file_ops; /* kernel/ipc/pipe.c */
+extern int pipe_max_size;                   /* bytes, without CAP_SYS_RESOURCE */
 long pipe_fcntl(struct file *file, unsigned command,
                 unsigned long arg); /* F_GETPIPE_SZ, F_SETPIPE_SZ */
 /* Let an inode of type S_IFCHR, S_IFBLK, S_IFIFO or S_IFSOCK open as what it is. */

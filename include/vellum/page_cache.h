@@ -135,6 +135,8 @@ loff_t page_cache_seek(struct page_cache *cache, loff_t start, loff_t size, bool
 struct file;
 ssize_t cached_file_read(struct file *file, struct iov_iter *iter, loff_t *pos);
 ssize_t cached_file_write(struct file *file, struct iov_iter *iter, loff_t *pos);
+/* The same without O_APPEND and limits, for a file that does not grow: all lies within it. */
+ssize_t cached_file_write_at(struct file *file, struct iov_iter *iter, loff_t *pos);
 /* file_ops->mmap of cached files, and the vm_ops it installs. */
 int cached_file_mmap(struct file *file, struct vma *vma);
 extern const struct vm_ops cached_file_vm_ops;

@@ -12,8 +12,6 @@
 #include "internal.h"
 #include <vellum/sysfs.h>
 
-#define READ_AHEAD 256 /* sectors: 128 KiB, as Linux has it */
-
 DEFINE_MUTEX(disks_mutex);
 struct list disks = LIST_INIT(disks);
 static atomic_t extended_next = ATOMIC_INIT(-1); /* the last minor given away */
@@ -115,8 +113,8 @@ static void found(void *arg, unsigned number, u64 start, u64 sectors)
         return;
     }
     if (s->length < sizeof(s->text))
-        s->length += snprintf(s->text + s->length, sizeof(s->text) - s->length, " %s%u",
-                              s->disk->whole.name, number);
+        s->length += snprintf(s->text + s->length, sizeof(s->text) - s->length, " %s",
+                              partition_find(s->disk, number)->name);
 }
 
 int disk_scan(struct disk *disk)
@@ -141,6 +139,75 @@ int disk_scan(struct disk *disk)
     return error;
 }
 
+/* ---- changing them by hand (BLKPG) ------------------------------------------------------------------- */
+
+/* Does another partition have some of these sectors? => disk->mutex */
+static bool overlaps(struct disk *disk, unsigned number, u64 start, u64 sectors)
+{
+    const struct block_device *d;
+
+    list_for_each_entry(d, &disk->devices, link)
+        if (d->number && d->number != number && d->present && start < d->start + d->sectors &&
+            d->start < start + sectors)
+            return true;
+    return false;
+}
+
+int disk_add_partition(struct disk *disk, unsigned number, u64 start, u64 sectors)
+{
+    const struct block_device *there;
+    int error;
+
+    mutex_lock(&disk->mutex);
+    there = partition_find(disk, number);
+    if ((there && there->present) || overlaps(disk, number, start, sectors))
+        error = -EBUSY;
+    else
+        error = partition_set(disk, number, start, sectors);
+    mutex_unlock(&disk->mutex);
+    return error;
+}
+
+int disk_delete_partition(struct disk *disk, unsigned number)
+{
+    struct block_device *device;
+    int error = 0;
+
+    mutex_lock(&disk->mutex);
+    device = partition_find(disk, number);
+    if (!device || !device->present)
+        error = -ENXIO;
+    else if (device->openers)
+        error = -EBUSY;
+    else
+        partition_gone(device);
+    mutex_unlock(&disk->mutex);
+    return error;
+}
+
+int disk_resize_partition(struct disk *disk, unsigned number, u64 start, u64 sectors)
+{
+    struct block_device *device;
+    int error = 0;
+
+    mutex_lock(&disk->mutex);
+    device = partition_find(disk, number);
+    if (!device || !device->present)
+        error = -ENXIO;
+    else if (start != device->start)
+        error = -EINVAL;
+    else if (overlaps(disk, number, start, sectors))
+        error = -EBUSY;
+    else if (sectors > disk->whole.sectors - start)
+        error = -ERANGE;
+    else
+        WRITE_ONCE(device->sectors, sectors);
+    mutex_unlock(&disk->mutex);
+    return error;
+}
+
+/* ---- start ---------------------------------------------------------------------------------------------- */
+
 int disk_init(struct disk *disk)
 {
     struct block_device *whole = &disk->whole;
@@ -148,7 +215,6 @@ int disk_init(struct disk *disk)
     whole->disk = disk;
     whole->id = dev_make(disk->major, disk->first_minor);
     whole->present = true;
-    disk->read_ahead = READ_AHEAD;
     mutex_init(&disk->mutex);
     list_init(&disk->devices);
     list_add(&whole->link, &disk->devices);
@@ -243,6 +309,20 @@ void block_device_close(struct block_device *device, const void *holder)
             device->holder = NULL;
     }
     mutex_unlock(&device->disk->mutex);
+}
+
+int block_set_read_only(struct block_device *device, bool read_only)
+{
+    struct disk *disk = device->disk;
+    int error = 0;
+
+    mutex_lock(&disk->mutex);
+    if (!read_only && disk->never_writable)
+        error = -EACCES;
+    else
+        WRITE_ONCE(device->read_only, read_only);
+    mutex_unlock(&disk->mutex);
+    return error;
 }
 
 void block_for_each(void (*fn)(struct block_device *device, void *arg), void *arg)

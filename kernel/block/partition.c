@@ -52,26 +52,38 @@ struct gpt_entry {
 /* What a search works with. Blocks are the disk's logical ones. */
 struct table {
     struct disk *disk;
-    struct page *page; /* of the block that was read last */
+    struct page *page; /* of blocks first .. first + count - 1 */
+    u64 first;
+    u32 count;
     u32 block_sectors; /* 512-byte sectors in a block */
     u64 blocks;
     partition_fn *fn;
     void *arg;
 };
 
-/* The contents of a block, until the next is read; or err_ptr. */
+/* Fill the page with blocks from this one on. */
+static int read_blocks(struct table *t, u64 block)
+{
+    size_t block_size = t->block_sectors << SECTOR_SHIFT;
+    u32 n = (u32)min(PAGE_SIZE / block_size, t->blocks - block);
+    int error = block_transfer(&t->disk->whole, BLOCK_READ, block * t->block_sectors, &t->page,
+                               n * block_size);
+
+    t->first = block;
+    t->count = error ? 0 : n;
+    return error;
+}
+
+/* The contents of a block, until another one is read; or err_ptr. */
 static void *read_block(struct table *t, u64 block)
 {
-    struct block_request *r;
     int error;
 
     if (block >= t->blocks)
         return err_ptr(-ERANGE);
-    r = block_request_alloc(&t->disk->whole, BLOCK_READ, block * t->block_sectors, 1, NULL);
-    block_request_add(r, t->page, 0, t->block_sectors << SECTOR_SHIFT);
-    error = block_submit_wait(r);
-    block_request_free(r);
-    return error ? err_ptr(error) : page_to_virt(t->page);
+    if (block - t->first >= t->count && (error = read_blocks(t, block)) != 0)
+        return err_ptr(error);
+    return (char *)page_to_virt(t->page) + (block - t->first) * (t->block_sectors << SECTOR_SHIFT);
 }
 
 static void report(struct table *t, unsigned number, u64 start, u64 blocks)
@@ -178,6 +190,7 @@ static int read_header(struct table *t, u64 block, struct gpt_header *h)
         return -ENOENT;
     memset(data + offsetof(struct gpt_header, header_crc), 0, sizeof(h->header_crc));
     crc = crc32(0, data, h->header_size);
+    t->count = 0; /* what is in the page is not what is on the disk */
     if (crc != h->header_crc || h->this_block != block || h->last_usable >= t->blocks ||
         h->first_usable > h->last_usable || h->entry_size < sizeof(struct gpt_entry) ||
         h->entry_size > GPT_ENTRY_MAX || !IS_POWER_OF_2(h->entry_size) ||

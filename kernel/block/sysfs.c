@@ -144,27 +144,6 @@ void partition_sysfs_add(struct block_device *device)
 
 /* ---- the queue of a disk ------------------------------------------------------------------------------- */
 
-static void show_read_ahead(struct seq_file *m, void *data)
-{
-    seq_printf(m, "%u\n", ((struct disk *)data)->read_ahead / 2);
-}
-
-static int store_read_ahead(void *data, char *text, size_t n)
-{
-    struct disk *disk = data;
-    u64 kib = 0;
-
-    if (n == 0)
-        return -EINVAL;
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] < '0' || text[i] > '9' || kib > UINT32_MAX / 4)
-            return -EINVAL;
-        kib = kib * 10 + (u64)(text[i] - '0');
-    }
-    WRITE_ONCE(disk->read_ahead, (u32)min(kib * 2, (u64)UINT32_MAX / 2));
-    return 0;
-}
-
 static void add_queue(struct disk *disk)
 {
     struct sysfs_node *dir = sysfs_directory(disk->whole.sysfs, "queue");
@@ -194,7 +173,6 @@ static void add_queue(struct disk *disk)
     sysfs_text(dir, "zoned", "none");
     sysfs_text(dir, "dax", "0");
     sysfs_text(dir, "fua", "0");
-    sysfs_knob(dir, "read_ahead_kb", show_read_ahead, store_read_ahead, disk);
 }
 
 void disk_sysfs_add(struct disk *disk)

@@ -7,6 +7,7 @@
  * first thread, which may sleep and which in the end becomes init.
  */
 #include <vellum/alloc.h>
+#include <vellum/block.h>
 #include <vellum/boot.h>
 #include <vellum/cpu.h>
 #include <vellum/device.h>
@@ -130,6 +131,8 @@ static const struct level late_levels[] = {
     {"memory devices", mem_devices_init},
     {"terminals", tty_init},
     {"pseudo-terminals", pty_init},
+    {"block special files", block_files_init},
+    {"disks in memory", ram_disks_init},
     {"devices", arch_devices_init},
     {"serial ports", uart_init},
     {"PCI", pci_init},

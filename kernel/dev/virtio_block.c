@@ -296,7 +296,8 @@ static void read_config(struct virtio_disk *v)
         if (d->features & BIT(VIRTIO_BLK_F_CONFIG_WCE))
             disk->write_cache = FIELD(d, wce) != 0;
     } while (virtio_config_generation(d) != generation);
-    disk->whole.read_only = d->features & BIT(VIRTIO_BLK_F_RO);
+    disk->never_writable = d->features & BIT(VIRTIO_BLK_F_RO);
+    disk->whole.read_only = disk->never_writable;
 }
 
 /* Can we work with what the device says? */

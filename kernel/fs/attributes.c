@@ -312,15 +312,20 @@ SYSCALL_DEFINE2(ftruncate, unsigned, fd, loff_t, size)
     return error;
 }
 
+/* What fallocate(2) can do to block devices besides. */
+#define BLOCK_MODES (FALLOC_FL_ZERO_RANGE | FALLOC_FL_NO_HIDE_STALE)
+
 static int fallocate_check(const struct file *file, int mode, loff_t offset, loff_t length)
 {
     const struct inode *inode = file->inode;
+    bool block = (inode->mode & S_IFMT) == S_IFBLK;
 
     if (offset < 0 || length <= 0)
         return -EINVAL;
-    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
+    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | (block ? BLOCK_MODES : 0)))
         return -EOPNOTSUPP;
-    if (mode == FALLOC_FL_PUNCH_HOLE)
+    if ((mode & FALLOC_FL_PUNCH_HOLE) &&
+        (!(mode & FALLOC_FL_KEEP_SIZE) || (mode & FALLOC_FL_ZERO_RANGE)))
         return -EOPNOTSUPP; /* only together with KEEP_SIZE */
     if (!(file->mode & FILE_WRITE))
         return -EBADF;
@@ -328,7 +333,7 @@ static int fallocate_check(const struct file *file, int mode, loff_t offset, lof
         return -ESPIPE;
     if (IS_DIR(inode))
         return -EISDIR;
-    if (!IS_REGULAR(inode))
+    if (!IS_REGULAR(inode) && !block)
         return -ENODEV;
     if ((u64)offset + length > inode->sb->max_size)
         return -EFBIG;

@@ -293,6 +293,23 @@ ssize_t cached_file_write(struct file *file, struct iov_iter *iter, loff_t *pos)
     return likely(!(file->flags & O_DSYNC)) ? n : write_through(file, at, n);
 }
 
+ssize_t cached_file_write_at(struct file *file, struct iov_iter *iter, loff_t *pos)
+{
+    struct inode *inode = file->cache->inode;
+    loff_t at = *pos;
+    ssize_t n;
+
+    mutex_lock(&inode->mutex);
+    n = file_modified(file);
+    if (n == 0)
+        n = write_locked(file, iter, at, iter->count);
+    mutex_unlock(&inode->mutex);
+    if (n <= 0)
+        return n;
+    *pos = at + n;
+    return likely(!(file->flags & O_DSYNC)) ? n : write_through(file, at, n);
+}
+
 /* ---- mapping ------------------------------------------------------------------------------------------ */
 
 static inline struct page_cache *cache_of(const struct vma *vma)

@@ -9,6 +9,7 @@
  * that the cache is left alone, holds; the copy is the price.
  */
 #include "internal.h"
+#include <vellum/writeback.h>
 
 #define CHUNK_PAGES 64
 
@@ -103,14 +104,28 @@ static ssize_t move(struct file *file, struct iov_iter *iter, loff_t pos, bool w
 
 ssize_t direct_read(struct file *file, struct iov_iter *iter, loff_t pos)
 {
-    int error = file->flags & O_DIRECT ? check_alignment(device_of(file), iter, pos) : 0;
+    int error = check_alignment(device_of(file), iter, pos);
 
+    if (!error)
+        error = page_cache_direct_begin(file->cache, pos, iter->count, false);
     return error ? error : move(file, iter, pos, false);
 }
 
 ssize_t direct_write(struct file *file, struct iov_iter *iter, loff_t pos)
 {
-    int error = file->flags & O_DIRECT ? check_alignment(device_of(file), iter, pos) : 0;
+    int error = check_alignment(device_of(file), iter, pos);
+    struct inode *inode = file->cache->inode;
+    size_t count = iter->count;
+    ssize_t n;
 
-    return error ? error : move(file, iter, pos, true);
+    if (error)
+        return error;
+    mutex_lock(&inode->mutex);
+    n = page_cache_direct_begin(file->cache, pos, count, true);
+    if (n == 0) {
+        n = move(file, iter, pos, true);
+        page_cache_direct_end(file->cache, pos, count);
+    }
+    mutex_unlock(&inode->mutex);
+    return n;
 }
