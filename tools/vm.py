@@ -78,7 +78,8 @@ def parse_arguments():
         raise Stop(EXIT_USAGE, "--icount wants one processor")
     if options.smp is None:
         options.smp = 1 if options.icount else 2
-    for name in [options.initrd, options.kernel, *options.disk]:
+    options.disks = [Disk(text) for text in options.disk]
+    for name in [options.initrd, options.kernel, *(disk.name for disk in options.disks if not disk.size)]:
         if name and not os.path.exists(name):
             raise Stop(EXIT_USAGE, f"no such file: {name}")
     if options.root and options.initrd:
@@ -86,6 +87,46 @@ def parse_arguments():
     if options.root and not os.path.isdir(options.root):
         raise Stop(EXIT_USAGE, f"no such directory: {options.root}")
     return options
+
+
+class Disk:
+    """FILE[,ro][,size=SIZE] of --disk."""
+
+    def __init__(self, text):
+        self.read_only, self.size = False, None
+        while found := re.search(r",(ro|size=(\d+)([KMGT]?))$", text):
+            text = text[: found.start()]
+            if found.group(1) == "ro":
+                self.read_only = True
+            else:
+                self.size = int(found.group(2)) << 10 * " KMGT".index(found.group(3) or " ")
+        self.name = text
+        self.format = "qcow2" if text.endswith(".qcow2") else "raw"
+        if self.size is not None and (self.size == 0 or self.format != "raw"):
+            raise Stop(EXIT_USAGE, f"a size goes with a raw image, and is not 0: {text}")
+
+    def make(self):
+        """The file is there, as large as asked for; what it has is kept."""
+        if self.size is None:
+            return
+        try:
+            with open(self.name, "ab") as f:
+                if f.tell() > self.size:
+                    raise Stop(EXIT_USAGE, f"{self.name} is larger than {self.size} bytes")
+                f.truncate(self.size)
+        except OSError as e:
+            raise Stop(EXIT_USAGE, f"{self.name}: {e.strerror}") from e
+
+    def arguments(self, number):
+        """discard=unmap: what the guest discards is given back to the host's file system."""
+        name = self.name.replace(",", ",,")
+        read_only = "on" if self.read_only else "off"
+        return [
+            "-drive",
+            f"if=none,id=disk{number},format={self.format},file={name},discard=unmap,readonly={read_only}",
+            "-device",
+            f"virtio-blk-pci,drive=disk{number},serial=disk{number}",
+        ]
 
 
 def pack_directory(options):
@@ -215,17 +256,16 @@ class Emulator:
             argv += ["-seed", "42"]
         if o.gdb:
             argv += ["-gdb", f"tcp:127.0.0.1:{o.gdb_port}", "-S"]
-        for i, name in enumerate(o.disk):
-            kind = "qcow2" if name.endswith(".qcow2") else "raw"
-            name = name.replace(",", ",,")
-            argv += ["-drive", f"if=none,id=disk{i},format={kind},file={name}"]
-            argv += ["-device", f"virtio-blk-pci,drive=disk{i}"]
+        for i, disk in enumerate(o.disks):
+            argv += disk.arguments(i)
         return argv
 
     def boot_arguments(self, on_terminal):
         o = self.options
         kernel = o.kernel or f"{o.out}/{'vellum-bare' if o.bios == 'none' else 'vellum'}"
         words = ["console=ttyS0"]
+        if o.icount and o.disks:
+            words += ["block.timeout=0"]  # the guest's time passes while the disk works in ours
         if on_terminal:
             words += terminal_variables()
         argv = ["-kernel", kernel]
@@ -528,6 +568,8 @@ def main():
             signal.signal(number, interrupted)
         if options.check:
             return
+        for disk in options.disks:
+            disk.make()
         if options.root:
             pack_directory(options)
         choose_memory(options)

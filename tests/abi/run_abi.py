@@ -65,7 +65,7 @@ class Machine:
     def __init__(self, arch, smp, initrd, programs, debug):
         self.argv = run_argv(arch, "--smp", str(smp), "--mem", "512M", "--initrd", initrd)
         self.argv += ["--debug"] if debug else []
-        self.argv += ["--append", "loglevel=4", "--", "/abi/driver", *programs]
+        self.argv += ["--append", "loglevel=4 ramdisk_size=8192", "--", "/abi/driver", *programs]
 
     def run(self, done):
         """Calls done(name, output, status, seconds) for each program that ended; returns

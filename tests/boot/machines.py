@@ -3,7 +3,7 @@
 
 import re
 
-from harness import ROOT, Skip, Terminal, check, equal, image, kernel_file, test, vellum
+from harness import ROOT, Terminal, check, equal, image, kernel_file, test, vellum
 
 
 def processors(count, default=True):
@@ -125,7 +125,5 @@ def disk_is_found(arch):
     image(arch, "disk-folder", lambda archive: None)
     with open(name, "wb") as f:
         f.write(b"first sector of the disk\n".ljust(512, b".") + b"\0" * (1 << 20))
-    r = vellum(arch, "--disk", name, "--", "sh", "-c", "test -b /dev/vda || exit 99; head -n 1 /dev/vda")
-    if r.status == 99:
-        raise Skip("this kernel has no block devices")
+    r = vellum(arch, "--disk", name, "--", "sh", "-c", "test -b /dev/vda && head -n 1 /dev/vda")
     r.expect(0, out=b"first sector of the disk\n")
