@@ -31,7 +31,7 @@ static int open_device(struct inode *inode, struct file *file)
         error = -ENOMEM;
         goto fail;
     }
-    file->cache = &contents->cache;
+    file_set_cache(file, &contents->cache);
     file->private_data = o;
     return 0;
 fail:
