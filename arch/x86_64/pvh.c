@@ -54,15 +54,22 @@ static __init void add_memory(const struct start_info *info)
             boot_memory_add(entry[i].address, entry[i].size);
 }
 
+/* With many devices SeaBIOS says that some frames at memory's end are its own, and then the loader puts
+ * the end of the initrd there all the same. So wherever the initrd is, is memory; only its last frame,
+ * which may hold other things behind it, is not given back. */
 static __init void take_initrd(const struct start_info *info)
 {
     const struct module *module = mapped(info->modules, sizeof(*module));
+    paddr_t start;
 
     if (info->module_count == 0 || !module || module->size == 0)
         return;
     boot_info.initrd_start = module->address;
     boot_info.initrd_end = module->address + module->size;
-    boot_memory_reserve_initrd(module->address, module->size);
+    start = ALIGN_DOWN(boot_info.initrd_start, PAGE_SIZE);
+    boot_memory_add(start, ALIGN_UP(boot_info.initrd_end, PAGE_SIZE) - start);
+    boot_memory_reserve(module->address, module->size);
+    boot_memory_reserve_initrd(module->address, ALIGN_DOWN(module->size, PAGE_SIZE));
 }
 
 /* Page 0, which real mode's interrupt table is in, and what lies between there and the image: the
