@@ -26,7 +26,7 @@ PARTS = {
     "debian": ["debian.run_debian", "debian.python_modules"],
     "fuzz": ["fuzz.run_fuzz"],
     "stress": ["stress.run_stress"],
-    "bench": ["bench.run_bench"],
+    "bench": ["bench.run_bench", "bench.run_curves"],
 }
 
 

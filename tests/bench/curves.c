@@ -63,10 +63,16 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The mean of the middle half: the clock of RISC-V has 100 ns, and now and then a timer interrupts. */
 static void point(const char *curve, unsigned x, uint64_t *times, unsigned n)
 {
+    uint64_t sum = 0;
+    unsigned first = n / 4, last = n - n / 4;
+
     qsort(times, n, sizeof(*times), by_value);
-    printf("%s %u %llu\n", curve, x, (unsigned long long)times[n / 2]);
+    for (unsigned i = first; i < last; i++)
+        sum += times[i];
+    printf("%s %u %llu\n", curve, x, (unsigned long long)(sum / (last - first)));
     fflush(stdout);
 }
 
