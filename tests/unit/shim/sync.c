@@ -70,9 +70,9 @@ bool wake_default(struct wait_entry *entry, unsigned long key)
     return true;
 }
 
-/* What goes on while the thread sleeps: a device that finishes something, or the time that passes.
- * NULL: nothing ever would. */
-void (*shim_asleep)(ktime_t deadline);
+/* What goes on while the thread sleeps: a device that finishes something, or the time that passes (then
+ * it is -ETIME). NULL: nothing ever would. */
+int (*shim_asleep)(ktime_t deadline);
 
 void wait_prepare(struct wait_queue *q, struct wait_entry *e, int state)
 {
@@ -88,6 +88,5 @@ int schedule_until(ktime_t deadline)
 {
     if (!shim_asleep)
         panic("would sleep for ever");
-    shim_asleep(deadline);
-    return 0;
+    return shim_asleep(deadline);
 }
