@@ -136,6 +136,12 @@ u32 notify_cookie(void)
     return 0;
 }
 
+bool overcommit_charge(u64 pages)
+{
+    atomic_add(&count_committed, (long)pages);
+    return true;
+}
+
 const struct file_ops fifo_file_ops; /* FIFOs are not opened here */
 const struct file_ops block_device_file_ops;
 
