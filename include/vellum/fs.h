@@ -148,6 +148,9 @@ struct inode_ops {
     /* Own permission rule; NULL: the mode bits. mask: MAY_* */
     int (*permission)(struct inode *inode, unsigned mask);
     void (*refresh)(struct inode *inode); /* before stat: bring attributes up to date (procfs) */
+    /* Where a page of a file lies that is to be swapped to: a device, and a sector on it. 0, -EINVAL (a
+     * hole), -errno. From then on it stays there. NULL: cannot be swapped to */
+    int (*map_page)(struct inode *inode, u64 index, dev_id_t *device, u64 *sector);
     /* Of the inode of a dentry with DENTRY_VOLATILE: does the name still mean this inode? If not it is
      * forgotten and looked up anew (procfs: the process has gone). May sleep. */
     bool (*still_valid)(struct inode *inode);

@@ -10,6 +10,7 @@
 
 #include <vellum/interval_tree.h>
 #include <vellum/page_table.h>
+#include <vellum/swap.h>
 #include <vellum/sync.h>
 #include <linux/mman.h>
 
@@ -130,7 +131,9 @@ struct mm {
         };
     };
     atomic_long_t table_pages;
-    atomic_long_t shared_tables;   /* entries of level 1 that are shared tables */
+    atomic_long_t shared_tables; /* entries of level 1 that are shared tables */
+    atomic_long_t swap_pages;    /* swap entries in the page table */
+    struct list swap_link; /* [the list's lock] among those that have had some; unlinked: NULLs */
     u64 peak_resident, peak_total; /* brought up to date by mm_update_peaks() */
     struct file *exe;              /* [m] /proc/PID/exe; holds a reference */
     u64 auxv[48];                  /* [i] for /proc/PID/auxv */
@@ -332,8 +335,10 @@ void mm_unmap_file_range(struct mapping_set *set, u64 first, u64 last, bool even
 struct tlb_batch {
     struct mm *mm;
     vaddr_t start, end; /* what to flush; start >= end: nothing */
-    unsigned n;
-    struct page *pages[TLB_BATCH]; /* to be put after the flush */
+    unsigned n, swapped;
+    bool swap_cached;                /* one of the pages may be in the swap cache */
+    struct page *pages[TLB_BATCH];   /* to be put after the flush */
+    swap_entry_t entries[TLB_BATCH]; /* `swapped` of them, to be freed */
 };
 
 static inline void tlb_batch_begin(struct tlb_batch *b, struct mm *mm)
@@ -342,6 +347,8 @@ static inline void tlb_batch_begin(struct tlb_batch *b, struct mm *mm)
     b->start = ~0UL;
     b->end = 0;
     b->n = 0;
+    b->swapped = 0;
+    b->swap_cached = false;
 }
 
 /* Flush and put what has been gathered; the batch can go on. => no spinlock */

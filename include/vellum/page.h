@@ -77,10 +77,12 @@ struct page {
     };
     struct list link; /* [by the list's lock] free list, slab list, LRU */
     union {
-        u64 private_data;      /* the owner's: swap slot, buffer ... */
-        struct {               /* [table_lock] PG_TABLE, of level 0: */
-            u16 private_pages; /* entries that map private pages */
-            u16 shared_pages;  /* PG_TABLE_SHARED: how many each user counts as resident */
+        u64 private_data;       /* the owner's: swap slot, buffer ... */
+        struct {                /* [table_lock] PG_TABLE, of level 0: */
+            u16 private_pages;  /* entries that map private pages */
+            u16 shared_pages;   /* PG_TABLE_SHARED: how many each user counts as resident */
+            u16 swapped;        /* swap entries */
+            u16 shared_swapped; /* PG_TABLE_SHARED: how many each user counts as swapped out */
         };
     };
 };

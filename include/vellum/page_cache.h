@@ -60,10 +60,13 @@ struct page_cache_ops {
 };
 
 struct page_cache {
-    spinlock_t lock;                  /* irqs on; guards pages, nr_pages */
-    struct radix_tree pages;          /* [lock] index -> struct page, each holding a reference */
-    u64 nr_pages;                     /* [lock] */
-    struct mapping_set mappings;      /* VMAs that map the file */
+    spinlock_t lock;             /* irqs on; guards pages, nr_pages */
+    struct radix_tree pages;     /* [lock] index -> struct page, each holding a reference */
+    u64 nr_pages;                /* [lock] */
+    struct radix_tree swapped;   /* [lock] index -> entry of a page in swap: page_cache_swap.c */
+    u64 nr_swapped;              /* [lock] */
+    struct list swap_link;       /* among those that have had some; next NULL: not yet */
+    struct mapping_set mappings; /* VMAs that map the file */
     const struct page_cache_ops *ops; /* [i] */
     struct inode *inode;              /* [i] */
     /* Only with a device behind it: */
@@ -130,6 +133,22 @@ bool page_cache_drop(struct page *page);
 /* SEEK_DATA / SEEK_HOLE for files whose pages are their only home: the next byte offset >= start
  * within size, or -ENXIO. */
 loff_t page_cache_seek(struct page_cache *cache, loff_t start, loff_t size, bool data);
+
+/* In caches whose home is memory: the page at an index, brought back if it is in swap, with a
+ * reference; NULL: it has none; err_ptr(-ENOMEM, -EIO). *major: as above. => may sleep */
+struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool *major);
+/* The same, for those who expect it to be in memory. */
+static inline struct page *page_cache_find_data(struct page_cache *cache, u64 index)
+{
+    struct page *page = page_cache_find(cache, index);
+
+    if (likely(page || !READ_ONCE(cache->swap_link.next)))
+        return page;
+    return page_cache_swap_in(cache, index, NULL);
+}
+/* Forget what is in swap of first..last. Was there anything? */
+bool page_cache_remove_swapped(struct page_cache *cache, u64 first, u64 last);
+void page_cache_leave_swap(struct page_cache *cache); /* the end: nothing is left */
 
 /* Bodies for file_ops->read/write of cached files: copy, extend the size, update times. */
 struct file;

@@ -49,8 +49,9 @@ static int next_pages(struct file *file, u64 first, u64 last, u64 more, struct p
     if (likely(run))
         return run;
     if (page_cache_in_memory_only(cache)) {
-        *hole = true;
-        return 0;
+        pages[0] = page_cache_find_data(cache, first);
+        *hole = !pages[0];
+        return is_err(pages[0]) ? ptr_err(pages[0]) : !*hole;
     }
     pages[0] = read_ahead_page(file, first, min(last - first + 1 + more, 1UL << 20));
     return is_err(pages[0]) ? ptr_err(pages[0]) : 1;
@@ -129,11 +130,11 @@ static ssize_t write_new_memory(struct page_cache *cache, u64 index, unsigned of
     memset(memory + offset + copied, 0, PAGE_SIZE - offset - copied);
     error = copied ? page_cache_add_memory(cache, page, index) : -EFAULT;
     if (unlikely(error == -EEXIST)) { /* a fault has made one meanwhile */
-        other = page_cache_find(cache, index);
-        if (other) {
+        other = page_cache_read(cache, index, NULL);
+        error = is_err(other) ? ptr_err(other) : 0;
+        if (!error) {
             memcpy((char *)page_to_virt(other) + offset, memory + offset, copied);
             page_put(other);
-            error = 0;
         }
     }
     page_put(page);
@@ -149,11 +150,13 @@ static void contents_changed(struct page *page)
 static ssize_t write_memory(struct page_cache *cache, u64 index, unsigned offset, unsigned bytes,
                             struct iov_iter *iter)
 {
-    struct page *page = page_cache_find(cache, index);
+    struct page *page = page_cache_find_data(cache, index);
     size_t copied;
 
     if (!page)
         return write_new_memory(cache, index, offset, bytes, iter);
+    if (is_err(page))
+        return ptr_err(page);
     copied = copy_from_iter(iter, (char *)page_to_virt(page) + offset, bytes);
     contents_changed(page);
     page_put(page);

@@ -27,6 +27,9 @@ void page_cache_init(struct page_cache *cache, struct inode *inode,
     spin_init(&cache->lock);
     radix_tree_init(&cache->pages);
     cache->nr_pages = 0;
+    radix_tree_init(&cache->swapped);
+    cache->nr_swapped = 0;
+    cache->swap_link.next = NULL;
     mapping_set_init(&cache->mappings);
     cache->ops = ops;
     cache->inode = inode;
@@ -116,7 +119,10 @@ static int add(struct page_cache *cache, struct page *page, u64 index)
     page->cache = cache;
     page->index = index;
     spin_lock(&cache->lock);
-    error = radix_tree_insert(&cache->pages, index, page);
+    if (unlikely(cache->nr_swapped && radix_tree_lookup(&cache->swapped, index)))
+        error = -EEXIST;
+    else
+        error = radix_tree_insert(&cache->pages, index, page);
     if (!error) {
         page_get(page);
         cache->nr_pages++;
@@ -235,6 +241,9 @@ struct page *page_cache_read(struct page_cache *cache, u64 index, bool *major)
         return page;
     if (page_cache_in_memory_only(cache)) {
         do {
+            page = page_cache_swap_in(cache, index, major);
+            if (page)
+                return page;
             page = add_memory_page(cache, index);
             if (ptr_err(page) != -EEXIST)
                 return page;
@@ -370,7 +379,7 @@ static void unlock_batch(struct page **pages, unsigned n)
 }
 
 /* Returns how many were removed. */
-static u64 remove_pages(struct page_cache *cache, u64 first, u64 last, enum removal which)
+static u64 remove_resident(struct page_cache *cache, u64 first, u64 last, enum removal which)
 {
     struct page *pages[BATCH], *found[BATCH];
     u64 next = first, total = 0;
@@ -394,6 +403,20 @@ static u64 remove_pages(struct page_cache *cache, u64 first, u64 last, enum remo
             break;
     }
     return total;
+}
+
+/* The same, with what is in swap. A page may go over from one tree to the other meanwhile, but into
+ * `pages` only before it has been looked for in `swapped`, and then it is found there. */
+static u64 remove_pages(struct page_cache *cache, u64 first, u64 last, enum removal which)
+{
+    u64 removed = 0;
+
+    do {
+        if (which == REMOVE_ALL)
+            page_cache_remove_swapped(cache, first, last);
+        removed += remove_resident(cache, first, last, which);
+    } while (which == REMOVE_ALL && page_cache_remove_swapped(cache, first, last));
+    return removed;
 }
 
 void page_cache_remove_range(struct page_cache *cache, u64 first, u64 last)
@@ -449,8 +472,8 @@ void page_cache_truncate(struct page_cache *cache, u64 size)
     remove_pages(cache, first, ~0UL, REMOVE_ALL);
     mm_unmap_file_range(&cache->mappings, first, ~0UL, true);
     if (rest)
-        page = page_cache_find(cache, size / PAGE_SIZE);
-    if (!page)
+        page = page_cache_find_data(cache, size / PAGE_SIZE);
+    if (!page || is_err(page))
         return;
     page_lock(page);
     memset((char *)page_to_virt(page) + rest, 0, PAGE_SIZE - rest);
@@ -466,6 +489,7 @@ void page_cache_destroy(struct page_cache *cache)
     spin_lock(&cache->lock); /* reclaim may have taken the last page: let it get out */
     spin_unlock(&cache->lock);
     assert(radix_tree_empty(&cache->pages) && list_empty(&cache->dirty_link));
+    page_cache_leave_swap(cache);
     if (cache->backing) {
         spin_lock(&cache->backing->lock);
         list_del_init(&cache->link);
@@ -475,12 +499,25 @@ void page_cache_destroy(struct page_cache *cache)
 
 /* ---- holes ------------------------------------------------------------------------------------------ */
 
-/* The first index >= index without a page. => cache->lock */
+/* The first index >= index without a page, in memory or in swap. => cache->lock */
 static u64 skip_data(struct page_cache *cache, u64 index)
 {
-    while (radix_tree_lookup(&cache->pages, index))
+    while (radix_tree_lookup(&cache->pages, index) || radix_tree_lookup(&cache->swapped, index))
         index++;
     return index;
+}
+
+/* *index becomes the first one >= it that has a page. Is there one? => cache->lock */
+static bool skip_hole(struct page_cache *cache, unsigned long *index)
+{
+    unsigned long swapped = *index;
+    bool found = radix_tree_next(&cache->pages, index) != NULL;
+
+    if (cache->nr_swapped && radix_tree_next(&cache->swapped, &swapped)) {
+        *index = found ? min(*index, swapped) : swapped;
+        found = true;
+    }
+    return found;
 }
 
 loff_t page_cache_seek(struct page_cache *cache, loff_t start, loff_t size, bool data)
@@ -493,7 +530,7 @@ loff_t page_cache_seek(struct page_cache *cache, loff_t start, loff_t size, bool
         return -ENXIO;
     spin_lock(&cache->lock);
     if (data)
-        found = radix_tree_next(&cache->pages, &index) != NULL;
+        found = skip_hole(cache, &index);
     else
         index = skip_data(cache, index);
     spin_unlock(&cache->lock);

@@ -23,7 +23,8 @@ static inline s64 time_split(s64 ns, s64 *sec)
 static u64 inode_blocks(const struct inode *inode)
 {
     if (inode->sb->flags & SB_DENTRIES_ARE_HOME)
-        return READ_ONCE(inode->cache.nr_pages) * (PAGE_SIZE / 512);
+        return (READ_ONCE(inode->cache.nr_pages) + READ_ONCE(inode->cache.nr_swapped)) *
+               (PAGE_SIZE / 512);
     return inode->blocks;
 }
 

@@ -219,9 +219,13 @@ void mark_locked(struct vma *vma, vaddr_t start, vaddr_t end, bool locked);
 
 /* ---- fork.c ------------------------------------------------------------------------------------- */
 
-/* Copy n entries that map private pages, which are shared from now on: both sides' become read-only.
- * Returns how many; *protected: entries of `from` have been changed. => both tables locked */
-unsigned copy_entries(pte_t *to, pte_t *from, unsigned n, bool *protected);
+struct copied {
+    unsigned pages, swapped; /* entries that map pages; that stand for pages in swap */
+    bool protected;          /* entries of the original have been made read-only */
+};
+/* Copy n entries that map private pages, or stand for such in swap, which are shared from now on: both
+ * sides' become read-only. 0, or -ENOMEM and nothing is copied. => both tables locked */
+int copy_entries(pte_t *to, pte_t *from, unsigned n, struct copied *copied);
 
 int fork_vmas(struct mm *child, struct mm *parent);
 

@@ -278,6 +278,16 @@ SYSCALL_DEFINE3(madvise, unsigned long, start, size_t, length, int, advice)
 
 /* ---- mincore --------------------------------------------------------------------------------------- */
 
+static bool in_swap_cache(swap_entry_t entry)
+{
+    struct page *page = swap_cache_find(entry);
+    bool ready = page && (page->flags & PG_UPTODATE);
+
+    if (page)
+        page_put(page);
+    return ready;
+}
+
 /* Is the page at an address in memory: mapped, or in the file's cache? => mm->lock */
 static bool in_core(struct vma *vma, vaddr_t address)
 {
@@ -292,6 +302,8 @@ static bool in_core(struct vma *vma, vaddr_t address)
         return true;
     if (present)
         return true;
+    if (entry && pte_is_swap(pte_load(entry)))
+        return in_swap_cache(swap_of_pte(pte_load(entry)));
     if (!vma->ops || !vma->ops->fault_around ||
         vma->ops->fault_around(vma, index, index, &page) == 0)
         return false;

@@ -16,6 +16,7 @@
  *               file                 read         map_file_page
  *                                    write        map_file_page if shared, map_private_copy if not
  *               the kernel's         any          map_special
+ *     swap      private              any          swap_fault (swap_in.c)
  *     present   not writable         write        break_copy_on_write; shared file: make_writable
  *               allowed              any          refresh (mprotect left it; or another CPU was faster)
  *
@@ -27,40 +28,12 @@
  * more. This is checked under the table's lock. The remover clears page->cache first and unmaps
  * after that, under the same lock; so one of the two sees the other.
  */
-#include "address_space.h"
+#include "fault.h"
 #include <vellum/alloc.h>
 #include <vellum/error.h>
-#include <vellum/sync.h>
 #include <vellum/thread.h>
 
 /* ---- storing an entry --------------------------------------------------------------------------- */
-
-/* The entry for a page of the VMA as it is after this access; `write`: if it may be written. */
-static inline pte_t make_entry(const struct vm_fault *fault, struct page *page, bool write)
-{
-    unsigned prot = vma_prot(fault->vma);
-    pte_t pte;
-
-    if (!write)
-        prot &= ~PTE_WRITE;
-    pte = pte_set_young(pte_leaf(page_to_pfn(page), prot, 0));
-    return write ? pte_set_dirty(pte) : pte;
-}
-
-/* Lock the table and look whether the entry is still as it was seen. */
-static inline bool lock_entry(const struct vm_fault *fault)
-{
-    spin_lock(&fault->table->table_lock);
-    if (likely(pte_load(fault->pte).value == fault->seen.value))
-        return true;
-    spin_unlock(&fault->table->table_lock);
-    return false;
-}
-
-static inline void unlock_entry(const struct vm_fault *fault)
-{
-    spin_unlock(&fault->table->table_lock);
-}
 
 /* Has the page left its file? => table lock */
 static inline bool page_is_gone(const struct page *page)
@@ -162,6 +135,24 @@ static int copy_page(struct vm_fault *fault, struct page *old)
     return FAULT_OK;
 }
 
+/* Only the swap cache has another reference, and nobody names the slot any more: then the page leaves
+ * it, and is ours alone. */
+static bool leave_swap_cache(struct vm_fault *fault, struct page *page)
+{
+    bool left = false;
+
+    if (!lock_entry(fault))
+        return false;
+    page_get(page);
+    unlock_entry(fault);
+    if (page_trylock(page)) {
+        left = swap_cache_release(page);
+        page_unlock(page);
+    }
+    page_put(page);
+    return left && atomic_read(&page->refs) == 1;
+}
+
 /* A write to a private page that is mapped read-only: ours alone, or shared since fork or with the
  * file. */
 static int break_copy_on_write(struct vm_fault *fault)
@@ -171,7 +162,10 @@ static int break_copy_on_write(struct vm_fault *fault)
     if (pte_special(fault->seen))
         return map_fresh_page(fault);
     old = pfn_to_page(pte_pfn(fault->seen));
-    if (!(old->flags & PG_ANON) || atomic_read(&old->refs) > 1)
+    if (!(old->flags & PG_ANON))
+        return copy_page(fault, old);
+    if (atomic_read(&old->refs) > 1 &&
+        !((old->flags & PG_SWAP_CACHE) && leave_swap_cache(fault, old)))
         return copy_page(fault, old);
     if (!lock_entry(fault))
         return FAULT_RETRY;
@@ -405,6 +399,8 @@ static int resolve(struct vm_fault *fault)
             return map_special(fault);
         return write && vma_is_private(vma) ? map_private_copy(fault) : map_file_page(fault);
     }
+    if (unlikely(!pte_present(fault->seen)))
+        return swap_fault(fault);
     if (write && !pte_write(fault->seen))
         return vma_is_private(vma) ? break_copy_on_write(fault) : make_writable(fault);
     return refresh(fault);

@@ -21,41 +21,60 @@ struct fork {
     bool flush;        /* the parent's translations are stale */
 };
 
-unsigned copy_entries(pte_t *to, pte_t *from, unsigned n, bool *protected)
+/* Take back what was copied to the n entries before `to`. The original keeps all of it alive. */
+static void uncopy_entries(pte_t *to, unsigned n)
 {
-    unsigned pages = 0;
+    while (n-- > 0) {
+        pte_t pte = pte_load(--to);
 
-    *protected = false;
-    for (; n > 0; n--, from++, to++) {
+        pte_store(to, (pte_t){0});
+        if (pte_is_swap(pte))
+            swap_free(swap_of_pte(pte));
+        else if (pte_present(pte) && !pte_special(pte))
+            page_put(pfn_to_page(pte_pfn(pte)));
+    }
+}
+
+int copy_entries(pte_t *to, pte_t *from, unsigned n, struct copied *copied)
+{
+    *copied = (struct copied){0};
+    for (unsigned i = 0; i < n; i++, from++, to++) {
         pte_t pte = pte_load(from);
 
         if (pte_none(pte))
             continue;
-        if (!pte_special(pte)) {
+        if (unlikely(pte_is_swap(pte))) {
+            if (swap_duplicate(swap_of_pte(pte))) {
+                uncopy_entries(to, i);
+                copied->pages = copied->swapped = 0;
+                return -ENOMEM;
+            }
+            copied->swapped++;
+        } else if (!pte_special(pte)) {
             struct page *page = pfn_to_page(pte_pfn(pte));
 
             if (!(page->flags & PG_ANON))
                 continue;
             page_get(page);
-            pages++;
+            copied->pages++;
             if (pte_write(pte)) {
                 pte = pte_clear_write(pte);
                 pte_store(from, pte);
-                *protected = true;
+                copied->protected = true;
             }
         }
         pte_store(to, pte);
     }
-    return pages;
+    return 0;
 }
 
 /* The entries of [address, stop), which the table of one entry of level 1 serves. 0 or -ENOMEM */
 static int copy_table(struct fork *fork, pte_t *upper, vaddr_t address, vaddr_t stop)
 {
     struct page *from_table, *to_table;
+    struct copied copied;
     pte_t *from, *to;
-    bool protected;
-    unsigned n;
+    int error;
 
     if (pte_is_shared(pte_load(upper)) && page_table_take_upper(fork->parent, upper))
         return -ENOMEM;
@@ -66,13 +85,16 @@ static int copy_table(struct fork *fork, pte_t *upper, vaddr_t address, vaddr_t 
         return -ENOMEM;
     spin_lock(&from_table->table_lock);
     spin_lock_nested(&to_table->table_lock, 1);
-    n = copy_entries(to, from, (stop - address) >> PAGE_SHIFT, &protected);
-    to_table->private_pages += n;
+    error = copy_entries(to, from, (stop - address) >> PAGE_SHIFT, &copied);
+    to_table->private_pages += copied.pages;
+    to_table->swapped += copied.swapped;
     spin_unlock(&to_table->table_lock);
     spin_unlock(&from_table->table_lock);
-    atomic_add(&fork->child->anon_pages, n);
-    fork->flush |= protected;
-    return 0;
+    atomic_add(&fork->child->anon_pages, (long)copied.pages);
+    if (unlikely(copied.swapped))
+        mm_count_swapped(fork->child, copied.swapped);
+    fork->flush |= copied.protected;
+    return error;
 }
 
 /* Private anonymous memory that the child inherits as it is. (Not locked: who locks memory wants no

@@ -255,6 +255,7 @@ static void destroy(struct mm *mm)
 
     evict_borrowers(mm);
     unmap_all(mm);
+    mm_forget_swapped(mm);
     assert(mm->vma_count == 0 && mm_resident(mm) == 0 && atomic_read(&mm->table_pages) == 0);
     if (mm->exe)
         mm_file_ops.put(mm->exe);
@@ -296,6 +297,7 @@ void mm_init(void)
         panic("no memory for address spaces");
     page_lock_init();
     overcommit_init();
+    swap_init();
     if (boot_param("norandmaps"))
         aslr_enabled = false;
 }

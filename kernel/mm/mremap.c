@@ -8,7 +8,8 @@
  *
  * Only private pages have to move: those of files are found again by a fault. A private page is
  * known by its address in the family (page->index; see struct anon_family), so one that is ours alone
- * gets its new address, and one that is shared since a fork is copied, as a write to it would do.
+ * gets its new address, and one that is shared since a fork is copied, as a write to it would do. An
+ * entry that stands for a page in swap just moves: the fault that brings the page back sees to it.
  */
 #include "address_space.h"
 #include <vellum/alloc.h>
@@ -25,50 +26,76 @@ struct remap {
 
 /* ---- moving pages => mm->lock write-held, the mapping set too if there is one -------------------- */
 
-/* A copy of a page that is shared since a fork; the batch gets the reference to the original. */
-static struct page *copy_shared(struct tlb_batch *batch, struct page *page)
+/* Make a page that the entry maps ours alone by a copy, since it may be shared; so it can get another
+ * index. One that may be written is ours alone, whoever else looks at it just now. Reclaim may be
+ * faster and swap it out: then nothing is left to do. 0 or -ENOMEM */
+static int own_page(struct tlb_batch *batch, const struct vma *vma, pte_t *from,
+                    struct page *from_table, vaddr_t address)
 {
-    struct page *copy = page_alloc(ALLOC_USER);
+    struct page *copy = page_alloc(ALLOC_USER), *page = NULL;
+    pte_t pte;
 
     if (!copy)
-        return NULL;
-    arch_copy_page(page_to_virt(copy), page_to_virt(page));
-    copy->flags = PG_ANON | PG_UPTODATE | PG_SWAP_BACKED | (page->flags & PG_UNEVICTABLE);
-    copy->family = page->family;
-    preempt_disable();
-    frames_count_anonymous(1);
-    preempt_enable();
+        return -ENOMEM;
+    spin_lock(&from_table->table_lock);
+    pte = pte_load(from);
+    if (pte_present(pte) && !pte_write(pte)) {
+        page = pfn_to_page(pte_pfn(pte));
+        arch_copy_page(page_to_virt(copy), page_to_virt(page));
+        copy->flags = PG_ANON | PG_UPTODATE | PG_SWAP_BACKED | (page->flags & PG_UNEVICTABLE);
+        copy->family = page->family;
+        copy->index = page->index;
+        frames_count_anonymous(1);
+        lru_add(copy);
+        pte_publish(from, pte_clear_write(pte_leaf(page_to_pfn(copy), vma_prot(vma), 0)));
+    }
+    spin_unlock(&from_table->table_lock);
+    if (!page) {
+        page_put(copy);
+        return 0;
+    }
     batch->pages[batch->n++] = page;
-    return copy;
+    batch->swap_cached |= (page->flags & PG_SWAP_CACHE) != 0;
+    batch->start = min(batch->start, address);
+    batch->end = max(batch->end, address + PAGE_SIZE);
+    return 0;
 }
 
-/* Move the private page of an entry to another address. 0 or -ENOMEM */
+/* Move the private page of an entry, or the entry of one in swap, to another address. own: the page
+ * may be shared. 0 or -ENOMEM */
 static int move_page(struct tlb_batch *batch, const struct vma *vma, pte_t *from,
-                     struct page *from_table, vaddr_t address, vaddr_t target)
+                     struct page *from_table, vaddr_t address, vaddr_t target, bool own)
 {
-    struct page *page = pfn_to_page(pte_pfn(pte_load(from))), *copy = NULL, *to_table;
-    pte_t *to = page_table_make(batch->mm, target, &to_table), pte;
+    struct page *to_table;
+    pte_t *to = page_table_make(batch->mm, target, &to_table), pte = pte_load(from);
 
     if (!to)
         return -ENOMEM;
-    if (atomic_read(&page->refs) > 1) { /* then all entries for it are read-only */
-        copy = copy_shared(batch, page);
-        if (!copy)
-            return -ENOMEM;
+    if (own && pte_present(pte) && !pte_write(pte) &&
+        atomic_read(&pfn_to_page(pte_pfn(pte))->refs) > 1) {
+        int error = own_page(batch, vma, from, from_table, address);
+
+        if (error)
+            return error;
     }
     spin_lock(&from_table->table_lock);
     pte = pte_exchange(from, (pte_t){0});
-    from_table->private_pages--;
+    if (pte_present(pte)) {
+        pfn_to_page(pte_pfn(pte))->index = target >> PAGE_SHIFT;
+        from_table->private_pages--;
+    } else if (pte_is_swap(pte)) {
+        from_table->swapped--;
+    }
     spin_unlock(&from_table->table_lock);
     batch->start = mm_flush_is_due(batch->mm) ? 0 : min(batch->start, address);
     batch->end = mm_flush_is_due(batch->mm) ? USER_END : max(batch->end, address + PAGE_SIZE);
-    if (copy)
-        pte = pte_clear_write(pte_leaf(page_to_pfn(copy), vma_prot(vma), 0));
-    (copy ? copy : page)->index = target >> PAGE_SHIFT;
+    if (pte_none(pte)) /* reclaim has dropped it meanwhile (MADV_FREE) */
+        return 0;
     spin_lock(&to_table->table_lock);
-    to_table->private_pages++;
-    if (copy)
-        lru_add(copy);
+    if (pte_present(pte))
+        to_table->private_pages++;
+    else
+        to_table->swapped++;
     pte_publish(to, pte);
     spin_unlock(&to_table->table_lock);
     return 0;
@@ -76,11 +103,13 @@ static int move_page(struct tlb_batch *batch, const struct vma *vma, pte_t *from
 
 static bool is_private_page(pte_t pte)
 {
-    return !pte_none(pte) && !pte_special(pte) && (pfn_to_page(pte_pfn(pte))->flags & PG_ANON);
+    if (!pte_present(pte))
+        return pte_is_swap(pte);
+    return !pte_special(pte) && (pfn_to_page(pte_pfn(pte))->flags & PG_ANON);
 }
 
-/* 0, or -ENOMEM with some of the pages moved */
-static int move_pages(const struct vma *vma, vaddr_t start, u64 length, vaddr_t target)
+/* 0, or -ENOMEM with some of the pages moved; not if the pages are known to be ours (!own). */
+static int move_pages(const struct vma *vma, vaddr_t start, u64 length, vaddr_t target, bool own)
 {
     vaddr_t address = start, end = start + length, stop;
     struct tlb_batch batch;
@@ -96,7 +125,8 @@ static int move_pages(const struct vma *vma, vaddr_t start, u64 length, vaddr_t 
         stop = table_end(address, end);
         for (; !error && address < stop; address += PAGE_SIZE, entry++) {
             if (is_private_page(pte_load(entry)))
-                error = move_page(&batch, vma, entry, table, address, address - start + target);
+                error =
+                    move_page(&batch, vma, entry, table, address, address - start + target, own);
             if (batch.n == TLB_BATCH)
                 tlb_batch_flush(&batch);
         }
@@ -114,9 +144,9 @@ static int move_all_pages(const struct vma *vma, vaddr_t start, u64 length, vadd
         return 0;
     if (vma->mappings)
         write_lock(&vma->mappings->lock);
-    error = move_pages(vma, start, length, target);
+    error = move_pages(vma, start, length, target, true);
     if (error) /* back to where the tables are, and all ours by now: this does not fail */
-        move_pages(vma, target, length, start);
+        move_pages(vma, target, length, start, false);
     if (vma->mappings)
         write_unlock(&vma->mappings->lock);
     return error;

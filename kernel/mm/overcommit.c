@@ -31,11 +31,20 @@ static u64 all_pages(void)
     return boot_memory_total() >> PAGE_SHIFT;
 }
 
+static u64 swap_space(void)
+{
+    struct swap_counts swap;
+
+    swap_counts(&swap);
+    return swap.total;
+}
+
 u64 overcommit_limit(void)
 {
     u64 kib = READ_ONCE(overcommit_kbytes);
 
-    return kib ? kib / KIB_PER_PAGE : all_pages() * READ_ONCE(overcommit_ratio) / 100;
+    return swap_space() +
+           (kib ? kib / KIB_PER_PAGE : all_pages() * READ_ONCE(overcommit_ratio) / 100);
 }
 
 /* Mode 2. The counter may grow between the look at it and the caller's own addition: the limit is
@@ -59,7 +68,7 @@ bool overcommit_allows(const struct mm *mm, u64 pages)
     case 2:
         return within_limit(mm, pages);
     default:
-        return pages <= all_pages();
+        return pages <= all_pages() + swap_space();
     }
 }
 

@@ -28,8 +28,8 @@ static void tighten_entries(struct mm *mm, vaddr_t start, vaddr_t end, unsigned 
         for (; address < stop; address += PAGE_SIZE, entry++) {
             pte_t pte = pte_load(entry);
 
-            if (pte_none(pte))
-                continue;
+            if (!pte_present(pte))
+                continue; /* nothing, or swapped out: it comes back as the VMA says */
             pte_store(entry, pte_set_prot(pte, pte_write(pte) ? prot : prot & ~PTE_WRITE));
         }
         spin_unlock(&table->table_lock);

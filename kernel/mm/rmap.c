@@ -180,11 +180,32 @@ static void count_off(const struct page *page, const struct rmap_place *place)
         atomic_dec(&place->mm->resident[page_kind(page)]);
 }
 
+/* The entry is about to become a swap entry. Who shares the table counts it when he takes it, but
+ * swapoff(2) must know of all of them. False: no memory. => family->lock */
+static bool count_swap_entry(struct page *page, struct rmap_place *place, swap_entry_t entry)
+{
+    struct mm *mm;
+
+    if (swap_duplicate(entry))
+        return false;
+    place->table->swapped++;
+    if (!(place->table->flags & PG_TABLE_SHARED)) {
+        mm_count_swapped(place->mm, 1);
+        return true;
+    }
+    list_for_each_entry(mm, &page->family->mms, family_link)
+        mm_count_swapped(mm, 0);
+    return true;
+}
+
 static bool unmap_place(struct page *page, struct rmap_place *place, void *arg)
 {
     struct unmapping *u = arg;
-    pte_t old = pte_exchange(place->entry, u->replacement);
+    pte_t old;
 
+    if (pte_is_swap(u->replacement) && !count_swap_entry(page, place, swap_of_pte(u->replacement)))
+        return true; /* it stays mapped */
+    old = pte_exchange(place->entry, u->replacement);
     u->dirty |= pte_dirty(old);
     u->cleared++;
     count_off(page, place);

@@ -29,7 +29,8 @@
  *
  * An entry of a shared table is one reference to its page, for as many address spaces as share it. In
  * their counters its pages are those that were there when it was shared (shared_pages); how many there
- * are now (private_pages: reclaim may have taken some) is made good when the table is taken.
+ * are now (private_pages: reclaim may have taken some) is made good when the table is taken. The same
+ * goes for swap entries, one use of their slot each (shared_swapped, swapped).
  *
  * The idea of sharing whole tables copy-on-write is from Dave McCracken, "Sharing Page Tables in the
  * Linux Kernel", OLS 2003, and Zhao, Gong and Fonseca, "On-demand-fork", EuroSys 2021. They write-protect
@@ -57,7 +58,7 @@ static vaddr_t upper_end(vaddr_t address, vaddr_t end)
 
 /* What is shared by one call. */
 struct share_count {
-    long tables, pages, newly;
+    long tables, pages, swapped, newly;
 };
 
 /* Another user for the table of an entry. => parent's table_lock (so preemption is off) */
@@ -71,6 +72,7 @@ static void share_one(pte_t *from, pte_t *to, struct share_count *count)
     if (!pte_is_shared(pte)) {
         assert(atomic_read(&table->refs) == 1);
         table->shared_pages = table->private_pages;
+        table->shared_swapped = table->swapped;
         page_flag_set(table, PG_TABLE_SHARED);
         pte = pte_shared(pte_pfn(pte));
         pte_store(from, pte);
@@ -79,6 +81,7 @@ static void share_one(pte_t *from, pte_t *to, struct share_count *count)
     ref_get(&table->refs);
     count->tables++;
     count->pages += table->shared_pages;
+    count->swapped += table->shared_swapped;
     pte_publish(to, pte);
     spin_unlock_raw(&table->table_lock);
 }
@@ -106,6 +109,8 @@ long page_table_share(struct mm *child, struct mm *parent, vaddr_t low, vaddr_t 
     atomic_add(&child->shared_tables, count.tables);
     atomic_add(&child->table_pages, count.tables);
     atomic_add(&child->anon_pages, count.pages);
+    if (count.swapped)
+        mm_count_swapped(child, count.swapped);
     if (count.newly)
         *flush = true;
     return low;
@@ -117,9 +122,12 @@ long page_table_share(struct mm *child, struct mm *parent, vaddr_t low, vaddr_t 
 static void settle(struct mm *mm, const struct page *table)
 {
     long change = (long)table->private_pages - table->shared_pages;
+    long swapped = (long)table->swapped - table->shared_swapped;
 
     if (change)
         atomic_add(&mm->anon_pages, change);
+    if (swapped)
+        mm_count_swapped(mm, swapped);
     atomic_dec(&mm->shared_tables);
 }
 
@@ -131,54 +139,61 @@ static void attach(struct mm *mm, pte_t *upper, struct page *table)
     pte_publish(upper, pte_table(page_to_pfn(table)));
 }
 
-/* One of several gets a copy, which nobody else knows yet. => mm->table_lock, table lock */
-static void attach_copy(struct mm *mm, pte_t *upper, struct page *table, struct page *copy)
+/* One of several gets a copy, which nobody else knows yet. 0 or -ENOMEM
+ * => mm->table_lock, table lock */
+static int attach_copy(struct mm *mm, pte_t *upper, struct page *table, struct page *copy)
 {
-    bool protected, last;
-    unsigned n = copy_entries(page_to_virt(copy), page_to_virt(table), PT_ENTRIES, &protected);
+    struct copied copied;
+    bool last;
 
-    assert(n == table->private_pages);
-    copy->private_pages = n;
+    if (copy_entries(page_to_virt(copy), page_to_virt(table), PT_ENTRIES, &copied))
+        return -ENOMEM;
+    assert(copied.pages == table->private_pages && copied.swapped == table->swapped);
+    copy->private_pages = copied.pages;
+    copy->swapped = copied.swapped;
     settle(mm, table);
     last = ref_put(&table->refs);
     assert(!last);
     atomic_dec(&mm->table_pages);
     pte_publish(upper, pte_table(page_to_pfn(copy)));
+    return 0;
 }
 
-/* => mm->table_lock. Returns whether the entry is attached now; *copy: consumed if it was needed */
-static bool try_take(struct mm *mm, pte_t *upper, struct page **copy)
+/* => mm->table_lock. 0: the entry is attached now; -EAGAIN: needs a table for a copy; -ENOMEM.
+ * *copy: consumed if it was needed */
+static int try_take(struct mm *mm, pte_t *upper, struct page **copy)
 {
     pte_t pte = pte_load(upper);
     struct page *table;
-    bool done = true;
+    int error = 0;
 
     if (!pte_is_shared(pte)) /* another thread was faster */
-        return true;
+        return 0;
     table = table_page(pte);
     spin_lock(&table->table_lock);
     if (atomic_read(&table->refs) == 1) {
         attach(mm, upper, table);
     } else if (*copy) {
-        attach_copy(mm, upper, table, *copy);
-        *copy = NULL;
+        error = attach_copy(mm, upper, table, *copy);
+        if (!error)
+            *copy = NULL;
     } else {
-        done = false;
+        error = -EAGAIN;
     }
     spin_unlock(&table->table_lock);
-    return done;
+    return error;
 }
 
 int page_table_take_upper(struct mm *mm, pte_t *upper)
 {
     struct page *copy = NULL;
-    bool done;
+    int error;
 
     for (;;) {
         spin_lock(&mm->table_lock);
-        done = try_take(mm, upper, &copy);
+        error = try_take(mm, upper, &copy);
         spin_unlock(&mm->table_lock);
-        if (done)
+        if (error != -EAGAIN)
             break;
         copy = table_alloc(mm);
         if (!copy)
@@ -187,7 +202,7 @@ int page_table_take_upper(struct mm *mm, pte_t *upper)
     if (copy)
         table_free(mm, copy);
     smp_fence(); /* as for a new table */
-    return 0;
+    return error;
 }
 
 int page_table_take(struct mm *mm, vaddr_t start, vaddr_t end)
@@ -253,7 +268,7 @@ int page_table_take_ends(struct mm *mm, vaddr_t start, vaddr_t end, vaddr_t low,
 /* The shared tables among n entries. */
 static void give_up_run(struct mm *mm, pte_t *upper, unsigned n)
 {
-    long tables = 0, pages = 0;
+    long tables = 0, pages = 0, swapped = 0;
 
     spin_lock(&mm->table_lock);
     for (; n > 0; n--, upper++) {
@@ -270,6 +285,7 @@ static void give_up_run(struct mm *mm, pte_t *upper, unsigned n)
         } else {
             tables++;
             pages += table->shared_pages;
+            swapped += table->shared_swapped;
             pte_store(upper, (pte_t){0});
             last = ref_put(&table->refs);
             assert(!last);
@@ -280,6 +296,8 @@ static void give_up_run(struct mm *mm, pte_t *upper, unsigned n)
     atomic_sub(&mm->shared_tables, tables);
     atomic_sub(&mm->table_pages, tables);
     atomic_sub(&mm->anon_pages, pages);
+    if (swapped)
+        mm_count_swapped(mm, -swapped);
 }
 
 void page_table_give_up(struct mm *mm, vaddr_t start, vaddr_t end, vaddr_t low, vaddr_t high)

@@ -59,7 +59,11 @@ void tlb_batch_flush(struct tlb_batch *b)
         tlb_flush_range(b->mm, b->start, b->end);
     if (b->start == 0 && b->end == USER_END)
         WRITE_ONCE(b->mm->flush_done, wanted); /* smaller than another's: one flush too many */
+    if (unlikely(b->swap_cached))
+        swap_cache_release_unused(b->pages, b->n);
     if (b->n)
         pages_put(b->pages, b->n);
+    if (unlikely(b->swapped))
+        swap_free_many(b->entries, b->swapped);
     tlb_batch_begin(b, b->mm);
 }

@@ -16,26 +16,37 @@ static vaddr_t unmap_table(struct tlb_batch *b, pte_t *entry, struct page *table
 {
     long counts[3] = {0, 0, 0};
     vaddr_t start = address;
+    long swapped = 0;
     bool any = false;
 
     spin_lock(&table->table_lock);
-    for (; address < stop && b->n < TLB_BATCH; address += PAGE_SIZE, entry++) {
+    for (; address < stop && b->n + b->swapped < TLB_BATCH; address += PAGE_SIZE, entry++) {
         pte_t pte = pte_load(entry);
         struct page *page;
 
         if (pte_none(pte))
             continue;
+        if (unlikely(pte_is_swap(pte))) {
+            if (anonymous_too) {
+                b->entries[b->swapped++] = swap_of_pte(pte);
+                pte_store(entry, (pte_t){0});
+                swapped++;
+            }
+            continue;
+        }
         if (!pte_special(pte)) {
             page = pfn_to_page(pte_pfn(pte));
             if (unlikely(!anonymous_too) && (page->flags & PG_ANON))
                 continue;
             counts[page_kind(page)]++;
+            b->swap_cached |= (page->flags & PG_SWAP_CACHE) != 0;
             b->pages[b->n++] = page;
         }
         pte_store(entry, (pte_t){0});
         any = true;
     }
     table->private_pages -= counts[1];
+    table->swapped -= swapped;
     if (any) {
         b->start = min(b->start, start);
         b->end = max(b->end, address);
@@ -48,6 +59,8 @@ static vaddr_t unmap_table(struct tlb_batch *b, pte_t *entry, struct page *table
     for (unsigned i = 0; i < ARRAY_SIZE(counts); i++)
         if (counts[i])
             atomic_sub(&b->mm->resident[i], counts[i]);
+    if (unlikely(swapped))
+        mm_count_swapped(b->mm, -swapped);
     return address;
 }
 
@@ -61,7 +74,7 @@ void unmap_pages(struct tlb_batch *batch, vaddr_t start, vaddr_t end, bool anony
         if (start >= end)
             return;
         start = unmap_table(batch, entry, table, start, table_end(start, end), anonymous_too);
-        if (batch->n == TLB_BATCH)
+        if (batch->n + batch->swapped == TLB_BATCH)
             tlb_batch_flush(batch);
     }
 }

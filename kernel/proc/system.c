@@ -7,6 +7,7 @@
 #include <vellum/printk.h>
 #include <vellum/smp.h>
 #include <vellum/string.h>
+#include <vellum/swap.h>
 #include <vellum/syscall.h>
 #include <vellum/time.h>
 #include <vellum/uaccess.h>
@@ -112,9 +113,11 @@ SYSCALL_DEFINE1(sysinfo, struct sysinfo __user *, uinfo)
 {
     unsigned long loads[3];
     struct memory_counts m;
+    struct swap_counts swap;
     struct sysinfo info;
 
     memory_counts(&m);
+    swap_counts(&swap);
     memset(&info, 0, sizeof(info));
     info.uptime = ktime_get() / NSEC_PER_SEC;
     load_averages(loads);
@@ -124,6 +127,8 @@ SYSCALL_DEFINE1(sysinfo, struct sysinfo __user *, uinfo)
     info.freeram = m.free * PAGE_SIZE;
     info.sharedram = m.shared * PAGE_SIZE;
     info.bufferram = 0; /* the page cache holds files alone: they count as cached */
+    info.totalswap = swap.total * PAGE_SIZE;
+    info.freeswap = swap.free * PAGE_SIZE;
     info.procs = count_threads();
     info.mem_unit = 1;
     return copy_to_user(uinfo, &info, sizeof(info)) ? -EFAULT : 0;

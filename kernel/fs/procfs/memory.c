@@ -38,17 +38,19 @@ static void show_lru(struct seq_file *m)
 int proc_show_meminfo(struct seq_file *m, struct proc_inode *pi)
 {
     struct memory_counts c;
+    struct swap_counts swap;
 
     memory_counts(&c);
+    swap_counts(&swap);
     show_kib(m, "MemTotal:", c.total);
     show_kib(m, "MemFree:", c.free);
     show_kib(m, "MemAvailable:", c.free + reclaimable(&c));
     show_kib(m, "Buffers:", 0);
     show_kib(m, "Cached:", c.cached);
-    show_kib(m, "SwapCached:", vm_count(VM_nr_swapcached));
+    show_kib(m, "SwapCached:", swap.cached);
     show_lru(m);
-    show_kib(m, "SwapTotal:", 0);
-    show_kib(m, "SwapFree:", 0);
+    show_kib(m, "SwapTotal:", swap.total);
+    show_kib(m, "SwapFree:", swap.free);
     show_kib(m, "Dirty:", vm_count(VM_nr_dirty));
     show_kib(m, "Writeback:", vm_count(VM_nr_writeback));
     show_kib(m, "AnonPages:", c.anonymous);
@@ -75,6 +77,5 @@ int proc_show_slabinfo(struct seq_file *m, struct proc_inode *pi)
 
 int proc_show_swaps(struct seq_file *m, struct proc_inode *pi)
 {
-    seq_puts(m, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
-    return 0;
+    return swaps_show(m);
 }

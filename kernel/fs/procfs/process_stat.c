@@ -35,6 +35,7 @@ void snapshot_memory(struct snapshot *s, struct process *p)
     s->text = mm->exec_pages;
     s->locked = mm->locked_pages;
     s->tables = max(atomic_read(&mm->table_pages), 0L);
+    s->swapped = max(atomic_read(&mm->swap_pages), 0L);
     s->peak = max(mm->peak_resident, s->resident);
     s->peak_total = max(mm->peak_total, s->total);
     s->code_start = mm->code_start;

@@ -19,6 +19,7 @@ struct sizes { /* bytes */
     u64 referenced, anonymous, locked;
     u64 proportional, proportional_dirty; /* << PSS_SHIFT */
     u64 proportional_anonymous, proportional_file, proportional_shmem, proportional_locked;
+    u64 swapped, proportional_swapped;
 };
 
 static void add_page(struct sizes *s, const struct page *page, pte_t pte, unsigned users,
@@ -50,12 +51,20 @@ static void add_page(struct sizes *s, const struct page *page, pte_t pte, unsign
         *(dirty ? &s->private_dirty : &s->private_clean) += PAGE_SIZE;
 }
 
+static void add_swapped(struct sizes *s, swap_entry_t entry, unsigned users)
+{
+    s->swapped += PAGE_SIZE;
+    s->proportional_swapped += (PAGE_SIZE << PSS_SHIFT) / (max(swap_users(entry), 1U) + users - 1);
+}
+
 static void visit(const struct vma_entry *e, void *arg)
 {
     const struct page *page = vma_entry_page(e);
 
     if (page)
         add_page(arg, page, e->pte, e->users, e->vma->flags & VM_LOCKED);
+    else if (pte_is_swap(e->pte))
+        add_swapped(arg, swap_of_pte(e->pte), e->users);
 }
 
 static void measure(struct sizes *s, struct vma *vma)
@@ -92,8 +101,8 @@ static void show_sizes(struct seq_file *m, const struct sizes *s, bool rollup)
     show_kib(m, "FilePmdMapped:", 0);
     show_kib(m, "Shared_Hugetlb:", 0);
     show_kib(m, "Private_Hugetlb:", 0);
-    show_kib(m, "Swap:", 0);
-    show_kib(m, "SwapPss:", 0);
+    show_kib(m, "Swap:", s->swapped);
+    show_kib(m, "SwapPss:", s->proportional_swapped >> PSS_SHIFT);
     show_kib(m, "Locked:", s->proportional_locked >> PSS_SHIFT);
 }
 

@@ -23,6 +23,7 @@ struct snapshot {
     u64 pending, shared_pending, blocked, ignored, caught;
     /* pages */
     u64 total, resident, anon, file, shmem, data, stack, text, locked, peak, peak_total, tables;
+    u64 swapped;
     vaddr_t code_start, code_end, data_start, data_end, brk_start, stack_start;
     vaddr_t args_start, args_end, env_start, env_end;
 };

@@ -311,8 +311,8 @@ static void zero_part(struct page_cache *cache, loff_t start, loff_t end)
 
     if (start >= end)
         return;
-    page = page_cache_find(cache, start >> PAGE_SHIFT);
-    if (!page)
+    page = page_cache_find_data(cache, start >> PAGE_SHIFT);
+    if (!page || is_err(page))
         return;
     page_lock(page);
     memset((char *)page_to_virt(page) + (start & ~PAGE_MASK), 0, end - start);
