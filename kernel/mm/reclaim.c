@@ -24,6 +24,7 @@
  */
 #include "scan.h"
 #include <vellum/alloc.h>
+#include <vellum/error.h>
 #include <vellum/page_cache.h>
 #include <vellum/rmap.h>
 #include <vellum/sync.h>
@@ -37,6 +38,7 @@ struct shrink {
     struct reclaim *r;
     bool force;              /* used or not (MADV_PAGEOUT) */
     struct rmap_flush flush; /* due before pages are freed */
+    struct swap_out_batch out;
     unsigned n_free, n_keep;
     struct page *free[BATCH]; /* ours is the last reference */
     struct page *keep[BATCH];
@@ -67,10 +69,19 @@ static bool look_at_use(struct page *page, struct page_use *use)
     return true;
 }
 
-/* There is no swap to go to. */
 static enum outcome evict_to_swap(struct shrink *s, struct page *page)
 {
-    return ACTIVATE;
+    switch (swap_out(&s->out, page)) {
+    case 0:
+        return FREED;
+    case -EINPROGRESS:
+        s->r->writing++;
+        return KEEP;
+    case -EBUSY:
+        return KEEP;
+    default:
+        return ACTIVATE; /* there is no room */
+    }
 }
 
 /* MADV_FREE has been called for it: has it been written since? */
@@ -127,7 +138,7 @@ static enum outcome shrink_locked(struct shrink *s, struct page *page)
     }
     if ((page->flags & (PG_ANON | PG_LAZY_FREE)) == (PG_ANON | PG_LAZY_FREE))
         return drop_lazy_free(s, page);
-    return page->flags & (PG_ANON | PG_SHMEM) ? evict_to_swap(s, page) : evict_file_page(s, page);
+    return page->flags & PG_SWAP_BACKED ? evict_to_swap(s, page) : evict_file_page(s, page);
 }
 
 static void shrink_page(struct shrink *s, struct page *page)
@@ -158,8 +169,10 @@ static unsigned shrink_batch(struct reclaim *r, struct page **pages, unsigned n,
 {
     struct shrink s = {.r = r, .force = force};
 
+    swap_out_begin(&s.out, &s.flush);
     for (unsigned i = 0; i < n; i++)
         shrink_page(&s, pages[i]);
+    swap_out_finish(&s.out);
     rmap_flush(&s.flush);
     for (unsigned i = 0; i < s.n_free; i++)
         lru_isolated_free(s.free[i]);
@@ -228,7 +241,7 @@ u64 reclaim_pages(struct page **pages, unsigned n)
 
 bool reclaim_can_swap(void)
 {
-    return false;
+    return swap_has_room();
 }
 
 /* ---- a pass ----------------------------------------------------------------------------------------- */

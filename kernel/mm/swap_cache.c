@@ -8,6 +8,7 @@
  */
 #include "swap_area.h"
 #include <vellum/error.h>
+#include <vellum/lru.h>
 #include <vellum/vmstat.h>
 
 struct page *swap_cache_find(swap_entry_t entry)
@@ -74,7 +75,7 @@ int swap_cache_add(struct page *page, swap_entry_t entry)
 /* ---- out -------------------------------------------------------------------------------------------- */
 
 /* The caller gets the cache's reference. => area->lock, page lock */
-static void delete (struct swap_area *area, struct page *page)
+static void leave(struct swap_area *area, struct page *page)
 {
     u64 slot = swap_slot(swap_of_page(page));
     u64 before = area->slots.free;
@@ -99,7 +100,7 @@ bool swap_cache_release(struct page *page)
         return false;
     spin_lock(&area->lock);
     if (!swap_slots_users(&area->slots, swap_slot(swap_of_page(page)))) {
-        delete (area, page);
+        leave(area, page);
         unused = true;
     }
     spin_unlock(&area->lock);
@@ -123,6 +124,7 @@ void swap_cache_release_unused(struct page **pages, unsigned n)
 bool swap_cache_abandon(struct page *page)
 {
     struct swap_area *area = swap_area_of(swap_of_page(page));
+    u64 slot = swap_slot(swap_of_page(page));
     bool alone;
 
     assert((page->flags & PG_LOCKED) && (page->flags & PG_SWAP_CACHE));
@@ -131,10 +133,12 @@ bool swap_cache_abandon(struct page *page)
      * while there are such: two means that there is nobody else. */
     alone = atomic_read(&page->refs) == 2 && !(page->flags & (PG_DIRTY | PG_WRITEBACK));
     if (alone)
-        delete (area, page);
+        leave(area, page);
     spin_unlock(&area->lock);
-    if (alone)
+    if (alone) {
+        workingset_evict(area, slot, page);
         page_put(page);
+    }
     return alone;
 }
 
@@ -144,7 +148,7 @@ void swap_cache_remove(struct page *page)
 
     assert((page->flags & PG_LOCKED) && (page->flags & PG_SWAP_CACHE));
     spin_lock(&area->lock);
-    delete (area, page);
+    leave(area, page);
     spin_unlock(&area->lock);
     page_put(page);
 }

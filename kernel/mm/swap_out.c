@@ -16,6 +16,7 @@
  */
 #include "swap_area.h"
 #include <vellum/error.h>
+#include <vellum/lru.h>
 #include <vellum/mm.h>
 #include <vellum/printk.h>
 #include <vellum/rmap.h>
@@ -118,6 +119,7 @@ void swap_write_done(struct page *page, int error)
         page_flag_set(page, PG_DIRTY); /* it stays, and will be tried again */
         pr_err("swap: writing a page failed: error %d", error);
     }
+    lru_rotate(page); /* it is clean: whoever looks for memory finds it first */
     page_end_writeback(page);
 }
 
