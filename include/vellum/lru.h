@@ -60,8 +60,15 @@ bool lru_isolate(struct page *page);
 /* Put isolated pages back, at the head of the list that their flags name now, and put the references. */
 void lru_putback(struct page **pages, unsigned n);
 
-/* It has been used, by read(2) or through a mapping: the second time makes it active. */
-void page_mark_accessed(struct page *page);
+/* It has been used, by read(2): the second time makes it active. */
+void page_use_noted(struct page *page);
+static inline void page_mark_accessed(struct page *page)
+{
+    u32 both = PG_REFERENCED | PG_ACTIVE;
+
+    if (unlikely((page->flags & both) != both))
+        page_use_noted(page);
+}
 
 /* Move it to the head of the active list; to the head of the inactive list; to its tail, where it is
  * looked at next (its contents have been written: any context). Nothing if it is in no list. */

@@ -9,6 +9,7 @@
  * buffer is touched beforehand and the copy runs without faulting, again if need be.
  */
 #include "internal.h"
+#include <vellum/lru.h>
 #include <vellum/writeback.h>
 
 #define READ_BATCH 16
@@ -68,6 +69,8 @@ static size_t copy_pages(struct page **pages, unsigned n, loff_t pos, loff_t end
         size_t bytes = min_t(u64, PAGE_SIZE - offset, end - pos), copied;
 
         copied = copy_to_iter(iter, (char *)page_to_virt(pages[i]) + offset, bytes);
+        if (offset == 0) /* whoever reads it in small pieces uses it once */
+            page_mark_accessed(pages[i]);
         total += copied;
         pos += copied;
         if (copied < bytes)

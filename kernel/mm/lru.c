@@ -107,7 +107,8 @@ void lru_empty_all_batches(void)
 
 void lru_add(struct page *page)
 {
-    assert(!(page->flags & PG_ON_LRU));
+    if (page->flags & (PG_ON_LRU | PG_ISOLATED))
+        return; /* it comes from another cache */
     preempt_disable();
     page_flag_set(page, PG_ON_LRU | PG_LRU_PENDING);
     lru_push(page);
@@ -138,8 +139,8 @@ static bool isolate(struct page *page)
     if (!(page->flags & PG_ON_LRU) || !atomic_inc_not_zero(&page->refs))
         return false;
     take_out(page);
+    page_flag_set(page, PG_ISOLATED); /* at every moment one of the two is set */
     page_flag_clear(page, PG_ON_LRU | PG_LRU_PENDING);
-    page_flag_set(page, PG_ISOLATED);
     return true;
 }
 
@@ -188,8 +189,8 @@ void lru_putback(struct page **pages, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         assert(pages[i]->flags & PG_ISOLATED);
         count_isolated(pages[i], -1);
-        page_flag_clear(pages[i], PG_ISOLATED);
         page_flag_set(pages[i], PG_ON_LRU);
+        page_flag_clear(pages[i], PG_ISOLATED);
         link_page(pages[i], false);
     }
     unlock_lists(irq);
@@ -267,7 +268,7 @@ void lru_make_lazy_free(struct page *page)
         vm_events(pglazyfree, lru_frames(page));
 }
 
-void page_mark_accessed(struct page *page)
+void page_use_noted(struct page *page)
 {
     if (!(page->flags & PG_REFERENCED))
         page_flag_set(page, PG_REFERENCED);

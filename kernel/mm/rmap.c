@@ -97,7 +97,9 @@ int rmap_walk(struct page *page, unsigned flags, rmap_fn *fn, void *arg)
     struct walk w = {page, flags, fn, arg};
 
     assert(atomic_read(&page->refs) > 0);
-    return page->flags & PG_ANON ? walk_family(&w) : walk_file(&w);
+    if (page->flags & PG_ANON)
+        return walk_family(&w);
+    return page->flags & PG_FILE ? walk_file(&w) : 0; /* neither: read ahead, nobody's yet */
 }
 
 static bool count_place(struct page *page, struct rmap_place *place, void *arg)

@@ -16,6 +16,10 @@ void lru_empty_batch(struct frame_cache *cache)
     cache->lru_count = 0;
 }
 
+void page_use_noted(struct page *page)
+{
+}
+
 void lru_lock_for_free(void)
 {
 }
