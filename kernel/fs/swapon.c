@@ -94,8 +94,13 @@ static void transferred(struct block_request *r)
 {
     int error = r->status ? -EIO : 0;
 
-    for (unsigned i = 0; i < r->segment_count; i++)
-        (r->operation == BLOCK_READ ? swap_read_done : swap_write_done)(r->segments[i].page, error);
+    for (unsigned i = 0; i < r->segment_count; i++) {
+        struct block_segment *segment = &r->segments[i];
+
+        for (unsigned n = 0; n < segment->length / PAGE_SIZE; n++) /* neighbours have been joined */
+            (r->operation == BLOCK_READ ? swap_read_done : swap_write_done)(segment->page + n,
+                                                                            error);
+    }
     block_request_free(r);
 }
 

@@ -59,13 +59,13 @@ void reclaim_page_written(struct page *page)
     wake_up_all(&written_queue);
 }
 
-/* All that was found is on its way to the disk. */
-static void wait_for_writes(void)
+/* Of what was found, so much is on its way to the disk: wait for some of it. */
+static void wait_for_writes(u64 writing)
 {
-    u32 before = READ_ONCE(pages_written);
+    u32 before = READ_ONCE(pages_written), enough = min(writing, (u64)DIRECT_BATCH);
 
-    (void)wait_event_state(&written_queue, READ_ONCE(pages_written) != before, TASK_KILLABLE,
-                           ktime_get() + WRITE_PAUSE, false);
+    (void)wait_event_state(&written_queue, READ_ONCE(pages_written) - before >= enough,
+                           TASK_KILLABLE, ktime_get() + WRITE_PAUSE, false);
 }
 
 /* ---- direct reclaim --------------------------------------------------------------------------------- */
@@ -85,7 +85,7 @@ bool reclaim_direct(unsigned order)
         if (fatal_signal_pending())
             break;
         if (r.freed < r.wanted && r.writing)
-            wait_for_writes();
+            wait_for_writes(r.writing);
     }
     current->reclaiming = false;
     if (r.freed)
@@ -117,7 +117,7 @@ static void balance(void)
         if (r.freed - before < DIRECT_BATCH / 2)
             priority--;
         if (r.freed == before && r.writing)
-            wait_for_writes();
+            wait_for_writes(r.writing);
     }
     WRITE_ONCE(kswapd_failures, r.freed ? 0 : kswapd_failures + 1);
 }

@@ -27,26 +27,28 @@
 #include <vellum/error.h>
 #include <vellum/page_cache.h>
 #include <vellum/rmap.h>
+#include <vellum/swap.h>
 #include <vellum/sync.h>
 #include <vellum/vmstat.h>
 #include <vellum/writeback.h>
 
-#define BATCH 32
+#define BATCH SWAP_BATCH
 
 /* A batch of isolated pages on its way through. */
 struct shrink {
     struct reclaim *r;
     bool force;              /* used or not (MADV_PAGEOUT) */
     struct rmap_flush flush; /* due before pages are freed */
-    struct swap_out_batch out;
-    unsigned n_free, n_keep;
+    struct swap_out_batch swap;
+    unsigned n_free, n_writing, n_keep;
     struct page *free[BATCH]; /* ours is the last reference */
+    struct page *writing[BATCH];
     struct page *keep[BATCH];
 };
 
 /* ---- one page => page lock -------------------------------------------------------------------------- */
 
-enum outcome { KEEP, ACTIVATE, FREED };
+enum outcome { KEEP, ACTIVATE, WRITING, FREED };
 
 /* How has it been used? false: it cannot be told now. */
 static bool look_at_use(struct page *page, struct page_use *use)
@@ -69,18 +71,21 @@ static bool look_at_use(struct page *page, struct page_use *use)
     return true;
 }
 
+/* The next step on the way to swap. */
 static enum outcome evict_to_swap(struct shrink *s, struct page *page)
 {
-    switch (swap_out(&s->out, page)) {
+    switch (swap_out(&s->swap, page)) {
     case 0:
         return FREED;
     case -EINPROGRESS:
         s->r->writing++;
-        return KEEP;
-    case -EBUSY:
-        return KEEP;
+        vm_event(nr_vmscan_write);
+        lru_note_cost(true, 1);
+        return WRITING;
+    case -ENOSPC:
+        return ACTIVATE; /* look at others first */
     default:
-        return ACTIVATE; /* there is no room */
+        return KEEP;
     }
 }
 
@@ -136,7 +141,7 @@ static enum outcome shrink_locked(struct shrink *s, struct page *page)
             page_flag_clear(page, PG_REFERENCED);
         }
     }
-    if ((page->flags & (PG_ANON | PG_LAZY_FREE)) == (PG_ANON | PG_LAZY_FREE))
+    if (page->flags & PG_LAZY_FREE)
         return drop_lazy_free(s, page);
     return page->flags & PG_SWAP_BACKED ? evict_to_swap(s, page) : evict_file_page(s, page);
 }
@@ -158,26 +163,42 @@ static void shrink_page(struct shrink *s, struct page *page)
     }
     if (outcome == FREED)
         s->free[s->n_free++] = page;
+    else if (outcome == WRITING)
+        s->writing[s->n_writing++] = page;
     else
         s->keep[s->n_keep++] = page;
 }
 
 /* ---- batches ---------------------------------------------------------------------------------------- */
 
+/* Pages that are on their way to swap. Those that have arrived already have not found themselves in a
+ * list to be rotated in. */
+static void put_back_written(struct page **pages, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        page_get(pages[i]);
+    lru_putback(pages, n);
+    for (unsigned i = 0; i < n; i++)
+        if (!(pages[i]->flags & PG_WRITEBACK))
+            lru_rotate(pages[i]);
+    pages_put(pages, n);
+}
+
 /* At most BATCH isolated pages. Returns how many became free. */
 static unsigned shrink_batch(struct reclaim *r, struct page **pages, unsigned n, bool force)
 {
     struct shrink s = {.r = r, .force = force};
 
-    swap_out_begin(&s.out, &s.flush);
+    swap_out_begin(&s.swap, &s.flush);
     for (unsigned i = 0; i < n; i++)
         shrink_page(&s, pages[i]);
-    swap_out_finish(&s.out);
+    swap_out_finish(&s.swap);
     rmap_flush(&s.flush);
     for (unsigned i = 0; i < s.n_free; i++)
         lru_isolated_free(s.free[i]);
     pages_put(s.free, s.n_free);
     lru_putback(s.keep, s.n_keep);
+    put_back_written(s.writing, s.n_writing);
     return s.n_free;
 }
 
@@ -230,12 +251,15 @@ static void shrink_active(enum lru_list list, unsigned n)
 u64 reclaim_pages(struct page **pages, unsigned n)
 {
     struct reclaim r = {.wanted = n};
+    bool nested = current->reclaiming;
     u64 freed = 0;
 
+    current->reclaiming = true;
     for (unsigned done = 0, part; done < n; done += part) {
         part = min(n - done, (unsigned)BATCH);
         freed += shrink_batch(&r, pages + done, part, true);
     }
+    current->reclaiming = nested;
     return freed;
 }
 

@@ -245,8 +245,8 @@ static int map_copy(struct vm_fault *fault, struct page *page)
     preempt_disable();
     frames_count_anonymous(1);
     preempt_enable();
+    lru_add(copy);
     if (map_page(fault, copy, true)) {
-        lru_add(copy);
         swap_free(swap_of_pte(fault->seen));
         return FAULT_OK;
     }

@@ -14,9 +14,9 @@
  * The page may be mapped, and written to, while it is on its way to the device. What arrives there
  * is worth nothing then, but the entry is dirty and the page will be written again.
  */
+#include "scan.h"
 #include "swap_area.h"
 #include <vellum/error.h>
-#include <vellum/lru.h>
 #include <vellum/mm.h>
 #include <vellum/printk.h>
 #include <vellum/rmap.h>
@@ -119,8 +119,8 @@ void swap_write_done(struct page *page, int error)
         page_flag_set(page, PG_DIRTY); /* it stays, and will be tried again */
         pr_err("swap: writing a page failed: error %d", error);
     }
-    lru_rotate(page); /* it is clean: whoever looks for memory finds it first */
     page_end_writeback(page);
+    reclaim_page_written(page);
 }
 
 /* The pages from the first on whose slots are adjacent. */
