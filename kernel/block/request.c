@@ -142,8 +142,9 @@ static void wake_waiter(struct block_request *r)
 
 int block_submit_wait(struct block_request *r)
 {
-    struct completion done = COMPLETION_INIT(done);
+    struct completion done;
 
+    completion_init(&done);
     r->done = wake_waiter;
     r->private_data = &done;
     r->flags |= BLOCK_DONE_ANYWHERE;
