@@ -92,14 +92,15 @@ static u64 slot_sector(const struct swap_file *f, u64 slot, u64 *run)
 
 static void transferred(struct block_request *r)
 {
+    void (*done)(struct page *page, int error) =
+        r->operation == BLOCK_READ ? swap_read_done : swap_write_done;
     int error = r->status ? -EIO : 0;
 
-    for (unsigned i = 0; i < r->segment_count; i++) {
-        struct block_segment *segment = &r->segments[i];
+    for (unsigned i = 0; i < r->segment_count; i++) { /* each of a page, or of several in a row */
+        const struct block_segment *s = &r->segments[i];
 
-        for (unsigned n = 0; n < segment->length / PAGE_SIZE; n++) /* neighbours have been joined */
-            (r->operation == BLOCK_READ ? swap_read_done : swap_write_done)(segment->page + n,
-                                                                            error);
+        for (unsigned n = 0; n < s->length / PAGE_SIZE; n++)
+            done(s->page + n, error);
     }
     block_request_free(r);
 }

@@ -170,7 +170,9 @@ extern unsigned share_pages; /* SHARE_PAGES, but for tests */
 static inline bool page_table_worth_sharing(pte_t upper)
 {
     return pte_is_shared(upper) ||
-           (pte_is_table(upper) && pfn_to_page(pte_pfn(upper))->private_pages >= share_pages);
+           (pte_is_table(upper) &&
+            pfn_to_page(pte_pfn(upper))->private_pages + pfn_to_page(pte_pfn(upper))->swapped >=
+                (int)share_pages);
 }
 /* Share the tables of [low, high), which lies below one table of level 1, with a child. Stops at the
  * first that is not worth it. Returns where, or -ENOMEM. *flush: the parent's translations are stale.
