@@ -262,9 +262,12 @@ struct vma_entry {
     unsigned level; /* 0; 1: a huge page */
     unsigned users; /* address spaces whose tables share it: each maps the page through it */
 };
-typedef void vma_entry_fn(const struct vma_entry *e, void *arg);
-/* Visit the entries for [start, end) of a VMA, in order. => mm->lock; fn does not sleep */
-void vma_for_each_entry(struct vma *vma, vaddr_t start, vaddr_t end, vma_entry_fn *fn, void *arg);
+/* Returns false if the walk is to stop before this entry. => no sleep */
+typedef bool vma_entry_fn(const struct vma_entry *e, void *arg);
+/* Visit the entries for [start, end) of a VMA, in order. Returns where it stopped, or end.
+ * => mm->lock */
+vaddr_t vma_for_each_entry(struct vma *vma, vaddr_t start, vaddr_t end, vma_entry_fn *fn,
+                           void *arg);
 
 /* How many page-table entries map a page of user space; others: 0. Without a lock it is what its
  * references tell: those held for a moment by somebody who looks at it count too. */

@@ -48,6 +48,10 @@ static inline bool rmap_is_mapped(struct page *page)
     return rmap_count(page) != 0;
 }
 
+/* How many address spaces map the page, those that share a table counted each. For onlookers: as it
+ * may change meanwhile it is a hint, but no reference is needed. => no table lock */
+unsigned rmap_mappings(const struct page *page);
+
 /* ---- forgetting translations ---------------------------------------------------------------------- */
 
 /* Processors that may still know entries which have been cleared or tightened: one flush serves many

@@ -103,7 +103,7 @@ bool mm_is_untouched(struct mm *mm, vaddr_t address)
     return untouched;
 }
 
-void vma_for_each_entry(struct vma *vma, vaddr_t start, vaddr_t end, vma_entry_fn *fn, void *arg)
+vaddr_t vma_for_each_entry(struct vma *vma, vaddr_t start, vaddr_t end, vma_entry_fn *fn, void *arg)
 {
     struct vma_entry e = {.vma = vma, .users = 1};
     vaddr_t address = start, stop;
@@ -114,7 +114,7 @@ void vma_for_each_entry(struct vma *vma, vaddr_t start, vaddr_t end, vma_entry_f
     for (;; address = stop) {
         address = page_table_lock_next(vma->mm, address, end, &entry, &table);
         if (address >= end)
-            return;
+            return end;
         stop = table_end(address, end);
         e.users = atomic_read(&table->refs);
         for (; address < stop; address += PAGE_SIZE, entry++) {
@@ -123,7 +123,10 @@ void vma_for_each_entry(struct vma *vma, vaddr_t start, vaddr_t end, vma_entry_f
                 continue;
             e.address = address;
             e.entry = entry;
-            fn(&e, arg);
+            if (!fn(&e, arg)) {
+                spin_unlock(&table->table_lock);
+                return address;
+            }
         }
         spin_unlock(&table->table_lock);
     }

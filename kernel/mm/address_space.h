@@ -190,6 +190,11 @@ int page_table_take_ends(struct mm *mm, vaddr_t start, vaddr_t end, vaddr_t low,
  * addresses in [low, high). Those that nobody else has are attached again. => mm->lock */
 void page_table_give_up(struct mm *mm, vaddr_t start, vaddr_t end, vaddr_t low, vaddr_t high);
 
+/* ---- mm.c --------------------------------------------------------------------------------------- */
+
+/* Does this, which may be anything, point to an anonymous family? Then it does so for ever. */
+bool is_family(const void *p);
+
 /* ---- unmap.c ------------------------------------------------------------------------------------ */
 
 /* Unmap the pages of [start, end). anonymous_too: false leaves private copies.

@@ -65,6 +65,16 @@ static void family_put(struct anon_family *family)
     spin_unlock(&families_lock);
 }
 
+bool is_family(const void *p)
+{
+    const struct page *page;
+
+    if ((vaddr_t)p < DIRECT_MAP_BASE || !pfn_valid(virt_to_phys(p) >> PAGE_SHIFT))
+        return false;
+    page = page_head(virt_to_page(p));
+    return (READ_ONCE(page->flags) & PG_SLAB) && READ_ONCE(page->slab_cache) == family_cache;
+}
+
 static void family_join(struct mm *mm, struct anon_family *family)
 {
     mm->family = family;

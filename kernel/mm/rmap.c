@@ -116,6 +116,26 @@ unsigned rmap_count(struct page *page)
     return n;
 }
 
+/* As nobody keeps the page it may become another's between any two looks. Families are for ever: if
+ * what stands there is one, it can be looked into, and at worst the page is not found in it. */
+unsigned rmap_mappings(const struct page *page)
+{
+    struct anon_family *family = READ_ONCE(page->family);
+    vaddr_t address = READ_ONCE(page->index) << PAGE_SHIFT;
+    unsigned references = page_map_count(page), n = 0;
+    struct walk w = {(struct page *)page, 0, count_place, &n};
+    struct mm *mm;
+
+    if (references == 0 || !(READ_ONCE(page->flags) & PG_ANON) || address >= USER_END ||
+        !is_family(family) || atomic_read(&family->refs) < 2)
+        return references;
+    spin_lock(&family->lock);
+    list_for_each_entry(mm, &family->mms, family_link)
+        visit(&w, mm, NULL, address);
+    spin_unlock(&family->lock);
+    return n;
+}
+
 /* ---- flushing ------------------------------------------------------------------------------------- */
 
 /* An entry of the mm has been changed: who may know what it was? => its table's lock */

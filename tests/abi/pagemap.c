@@ -227,6 +227,59 @@ static void frames(void)
           "in the file only");
 }
 
+static long pss_of(const char *process, const char *p)
+{
+    char head[40];
+    snprintf(head, sizeof(head), "\n%08lx-", (unsigned long)p);
+    char *at = strstr(proc_read("/proc/%s/smaps", process), head);
+    return at ? number_of(at + 1, "Pss:") : -1;
+}
+
+/* More than one page table's worth of memory, and processes that have written none, one or many. */
+static void many_shares(void)
+{
+    if (!sees_frames()) {
+        SKIP("many shares", "sees no frames");
+        return;
+    }
+    enum { PAGES = 1536, WRITERS = 3 };
+    static const int writes[WRITERS] = {0, 1, 700};
+    struct gate ready = gate_make();
+    pid_t children[WRITERS];
+    char *p = base_pages(PAGES), text[100];
+    for (int i = 0; i < PAGES; i++)
+        p[i * PAGE] = 1;
+    for (int n = 0; n < WRITERS; n++) {
+        children[n] = CHILD(for (int i = 0; i < writes[n]; i++) p[i * PAGE] = 2; gate_open(ready);
+                            for (;;) pause());
+        gate_pass(ready);
+    }
+    static const int samples[] = {0, 1, 699, 700, 1535};
+    for (unsigned i = 0; i < ARRAY_SIZE(samples); i++) {
+        int users = 1;
+        for (int n = 0; n < WRITERS; n++)
+            users += samples[i] >= writes[n];
+        snprintf(text, sizeof(text), "page %d has %d users", samples[i], users);
+        CHECK_EQ(count_of(p + samples[i] * PAGE), users, text);
+        CHECK_EQ(!!(page_word("self", p + samples[i] * PAGE) & EXCLUSIVE), users == 1,
+                 "exclusive or not");
+    }
+    long sum = pss_of("self", p);
+    for (int n = 0; n < WRITERS; n++)
+        sum += pss_of(pid_text(children[n]), p);
+    snprintf(text, sizeof(text), "the Pss of all is what memory they use, but for fractions: %ld",
+             sum);
+    CHECK(labs(sum - 4 * (PAGES + 1 + 700)) <= WRITERS + 1, text);
+    for (int n = 0; n < WRITERS; n++) {
+        kill(children[n], SIGKILL);
+        end_of(children[n]);
+        if (n == 1)
+            CHECK_EQ(count_of(p + 1000 * PAGE), 2, "two have ended");
+    }
+    CHECK_EQ(pss_of("self", p), 4 * PAGES, "alone");
+    CHECK_EQ(count_of(p), 1, "and every page is ours");
+}
+
 /* The frames with a flag, and all that there are. */
 static long count_frames(unsigned flag, long *all)
 {
@@ -446,5 +499,5 @@ static void sum_of_pss(void)
     }
 }
 
-CHECK_MAIN(CASE(entries), CASE(reading), CASE(privilege), CASE(frames), CASE(all_frames),
-           CASE(forgetting), CASE(faults), CASE(sum_of_pss))
+CHECK_MAIN(CASE(entries), CASE(reading), CASE(privilege), CASE(frames), CASE(many_shares),
+           CASE(all_frames), CASE(forgetting), CASE(faults), CASE(sum_of_pss))

@@ -44,7 +44,7 @@ static u64 word_of(const struct vma_entry *e)
     return word | pte_pfn(e->pte);
 }
 
-static void add_words(const struct vma_entry *e, void *arg)
+static bool add_words(const struct vma_entry *e, void *arg)
 {
     const struct reading *r = arg;
     u64 page = e->address >> PAGE_SHIFT, n = 1UL << (PT_SHIFT(e->level) - PAGE_SHIFT);
@@ -57,6 +57,7 @@ static void add_words(const struct vma_entry *e, void *arg)
             r->words[page + i - r->first] = word;
         word += r->numbers && n > 1;
     }
+    return true;
 }
 
 static void fill(void *arg, u64 first, unsigned n, u64 *words)
@@ -104,17 +105,18 @@ enum {
 };
 
 /* The processor may set bits of the entry meanwhile. */
-static void clear_young(const struct vma_entry *e, void *unused)
+static bool clear_young(const struct vma_entry *e, void *unused)
 {
     struct page *page = vma_entry_page(e);
     pte_t pte = e->pte;
 
     if (!page)
-        return;
+        return true;
     while (pte_young(pte) && !pte_replace(e->entry, pte, pte_clear_young(pte)))
         pte = pte_load(e->entry);
     if (page->flags & PG_REFERENCED)
         page_flag_clear(page, PG_REFERENCED);
+    return true;
 }
 
 static void clear(struct mm *mm, s64 what)

@@ -10,6 +10,7 @@
 #include <vellum/alloc.h>
 #include <vellum/error.h>
 #include <vellum/mm.h>
+#include <vellum/rmap.h>
 #include <linux/fs.h>
 #include <linux/kernel-page-flags.h>
 
@@ -75,11 +76,12 @@ static inline u64 flag(u32 flags, u32 ours, unsigned linux_bit)
 static u64 flags_of_contents(const struct page *page, u32 f)
 {
     u64 u = flag(f, PG_ANON, KPF_ANON) | flag(f, PG_SWAP_CACHE, KPF_SWAPCACHE) |
-            flag(f, PG_ANON | PG_SHMEM, KPF_SWAPBACKED) | flag(f, PG_LOCKED, KPF_LOCKED) |
-            flag(f, PG_ERROR, KPF_ERROR) | flag(f, PG_REFERENCED, KPF_REFERENCED) |
-            flag(f, PG_UPTODATE, KPF_UPTODATE) | flag(f, PG_DIRTY, KPF_DIRTY) |
-            flag(f, PG_ON_LRU, KPF_LRU) | flag(f, PG_ACTIVE, KPF_ACTIVE) |
-            flag(f, PG_WRITEBACK, KPF_WRITEBACK);
+            flag(f & PG_LAZY_FREE ? 0 : f, PG_ANON | PG_SHMEM, KPF_SWAPBACKED) |
+            flag(f, PG_LOCKED, KPF_LOCKED) | flag(f, PG_ERROR, KPF_ERROR) |
+            flag(f, PG_REFERENCED, KPF_REFERENCED) | flag(f, PG_UPTODATE, KPF_UPTODATE) |
+            flag(f, PG_DIRTY, KPF_DIRTY) | flag(f, PG_ON_LRU, KPF_LRU) |
+            flag(f, PG_ACTIVE, KPF_ACTIVE) | flag(f, PG_WRITEBACK, KPF_WRITEBACK) |
+            flag(f, PG_UNEVICTABLE, KPF_UNEVICTABLE);
 
     return page_map_count(page) ? u | BIT(KPF_MMAP) : u;
 }
@@ -129,7 +131,7 @@ static ssize_t flags_read(struct file *file, struct iov_iter *iter, loff_t *pos)
 static void fill_counts(void *unused, u64 first, unsigned n, u64 *words)
 {
     for (unsigned i = 0; i < n; i++)
-        words[i] = pfn_valid(first + i) ? page_map_count(page_head(pfn_to_page(first + i))) : 0;
+        words[i] = pfn_valid(first + i) ? rmap_mappings(page_head(pfn_to_page(first + i))) : 0;
 }
 
 static ssize_t counts_read(struct file *file, struct iov_iter *iter, loff_t *pos)

@@ -2,30 +2,29 @@
 /*
  * /proc/PID/smaps and smaps_rollup: how much of each VMA is resident, and how it is shared (proc(5)).
  *
- * A page that n page-table entries map counts as 1/n towards the proportional set size of each. Every
- * entry holds a reference to its page, and so does the page cache: the references less that one are
- * the entries, unless somebody looks at the page just now. An entry in a table that several address
- * spaces share since a fork counts for each of them. Fractions are kept in 1/4096 of a byte.
+ * A page that n address spaces map counts as 1/n towards the proportional set size of each, in 1/4096
+ * of a byte. To tell n may need a walk of the reverse map, which takes other tables' locks: so entries
+ * are gathered first, and counted when the lock of their table is free again.
  */
 #include "internal.h"
 #include <vellum/alloc.h>
 #include <vellum/error.h>
 #include <vellum/mm.h>
+#include <vellum/rmap.h>
 
 #define PSS_SHIFT 12
 
 struct sizes { /* bytes */
     u64 resident, shared_clean, shared_dirty, private_clean, private_dirty;
-    u64 referenced, anonymous, locked;
+    u64 referenced, anonymous, locked, lazy_free;
     u64 proportional, proportional_dirty; /* << PSS_SHIFT */
     u64 proportional_anonymous, proportional_file, proportional_shmem, proportional_locked;
     u64 swapped, proportional_swapped;
 };
 
-static void add_page(struct sizes *s, const struct page *page, pte_t pte, unsigned users,
-                     bool locked)
+static void add_page(struct sizes *s, const struct page *page, pte_t pte, bool locked)
 {
-    unsigned mappings = max(page_map_count(page), 1U) + users - 1;
+    unsigned mappings = max(rmap_mappings(page), 1U);
     bool dirty = pte_dirty(pte) || (page->flags & PG_DIRTY);
     u64 share = (PAGE_SIZE << PSS_SHIFT) / mappings;
 
@@ -45,6 +44,8 @@ static void add_page(struct sizes *s, const struct page *page, pte_t pte, unsign
     }
     if (pte_young(pte) || (page->flags & PG_REFERENCED))
         s->referenced += PAGE_SIZE;
+    if (page->flags & PG_LAZY_FREE)
+        s->lazy_free += PAGE_SIZE;
     if (mappings > 1)
         *(dirty ? &s->shared_dirty : &s->shared_clean) += PAGE_SIZE;
     else
@@ -57,19 +58,38 @@ static void add_swapped(struct sizes *s, swap_entry_t entry, unsigned users)
     s->proportional_swapped += (PAGE_SIZE << PSS_SHIFT) / (max(swap_users(entry), 1U) + users - 1);
 }
 
-static void visit(const struct vma_entry *e, void *arg)
-{
-    const struct page *page = vma_entry_page(e);
+#define BATCH 32
 
-    if (page)
-        add_page(arg, page, e->pte, e->users, e->vma->flags & VM_LOCKED);
-    else if (pte_is_swap(e->pte))
-        add_swapped(arg, swap_of_pte(e->pte), e->users);
+struct batch {
+    struct sizes *sizes;
+    unsigned n;
+    struct vma_entry entries[BATCH]; /* of pages that are there */
+};
+
+/* A slot stays what it is as long as its entry's table is locked. */
+static bool gather(const struct vma_entry *e, void *arg)
+{
+    struct batch *b = arg;
+
+    if (pte_is_swap(e->pte))
+        add_swapped(b->sizes, swap_of_pte(e->pte), e->users);
+    else if (b->n == BATCH)
+        return false;
+    else if (vma_entry_page(e))
+        b->entries[b->n++] = *e;
+    return true;
 }
 
 static void measure(struct sizes *s, struct vma *vma)
 {
-    vma_for_each_entry(vma, vma->start, vma->end, visit, s);
+    struct batch b = {.sizes = s};
+
+    for (vaddr_t at = vma->start; at < vma->end;) {
+        b.n = 0;
+        at = vma_for_each_entry(vma, at, vma->end, gather, &b);
+        for (unsigned i = 0; i < b.n; i++)
+            add_page(s, vma_entry_page(&b.entries[i]), b.entries[i].pte, vma->flags & VM_LOCKED);
+    }
 }
 
 /* ---- the text ------------------------------------------------------------------------------------------- */
@@ -95,7 +115,7 @@ static void show_sizes(struct seq_file *m, const struct sizes *s, bool rollup)
     show_kib(m, "Private_Dirty:", s->private_dirty);
     show_kib(m, "Referenced:", s->referenced);
     show_kib(m, "Anonymous:", s->anonymous);
-    show_kib(m, "LazyFree:", 0);
+    show_kib(m, "LazyFree:", s->lazy_free);
     show_kib(m, "AnonHugePages:", 0);
     show_kib(m, "ShmemPmdMapped:", 0);
     show_kib(m, "FilePmdMapped:", 0);
