@@ -170,6 +170,7 @@ struct block_device {
     bool present;                 /* [m] it can be opened */
     struct block_stats stats;     /* [d] */
     unsigned openers;             /* [m] */
+    unsigned closing;             /* [m] of those, who are on their way out */
     unsigned holders;             /* [m] how often `holder` has it */
     const void *holder;           /* [m] who has it for himself, or NULL */
     struct inode *inode; /* [m] to write: its page cache is the device's contents; NULL: not yet */
@@ -250,6 +251,8 @@ struct block_segment *block_next_segment(struct block_request *head, struct bloc
  * a part of it. err_ptr: -ENXIO, -EBUSY, -EROFS (writable). => may sleep */
 struct block_device *block_device_open(dev_id_t id, bool writable, const void *holder);
 void block_device_close(struct block_device *device, const void *holder); /* => may sleep */
+/* About to be closed: is this the last user? Of several who close at once, one is. => may sleep */
+bool block_device_closing(struct block_device *device);
 
 static inline u64 block_device_size(const struct block_device *device) /* bytes */
 {

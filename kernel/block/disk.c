@@ -202,6 +202,8 @@ int disk_resize_partition(struct disk *disk, unsigned number, u64 start, u64 sec
         error = -ERANGE;
     else
         WRITE_ONCE(device->sectors, sectors);
+    if (!error && device->inode)
+        WRITE_ONCE(device->inode->size, block_device_size(device));
     mutex_unlock(&disk->mutex);
     return error;
 }
@@ -303,12 +305,23 @@ void block_device_close(struct block_device *device, const void *holder)
     mutex_lock(&device->disk->mutex);
     assert(device->openers > 0);
     device->openers--;
+    device->closing -= min(device->closing, 1u);
     if (holder) {
         assert(device->holder == holder && device->holders > 0);
         if (--device->holders == 0)
             device->holder = NULL;
     }
     mutex_unlock(&device->disk->mutex);
+}
+
+bool block_device_closing(struct block_device *device)
+{
+    bool last;
+
+    mutex_lock(&device->disk->mutex);
+    last = ++device->closing >= device->openers;
+    mutex_unlock(&device->disk->mutex);
+    return last;
 }
 
 int block_set_read_only(struct block_device *device, bool read_only)
@@ -338,11 +351,9 @@ void block_for_each(void (*fn)(struct block_device *device, void *arg), void *ar
         list_for_each_entry(device, &disk->devices, link) {
             if (!device->present)
                 continue;
-            device->openers++;
             mutex_unlock(&disk->mutex);
             fn(device, arg);
             mutex_lock(&disk->mutex);
-            device->openers--;
         }
         mutex_unlock(&disk->mutex);
         mutex_lock(&disks_mutex);

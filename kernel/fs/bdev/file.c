@@ -43,7 +43,7 @@ static void release(struct file *file)
 {
     struct open_device *o = file->private_data;
 
-    if (READ_ONCE(o->device->openers) == 1) {
+    if (block_device_closing(o->device)) {
         page_cache_sync(file->cache, 0, INT64_MAX);
         page_cache_invalidate(file->cache, 0, ~0UL);
     }
