@@ -109,7 +109,7 @@ static void keeping(void)
              ENOMEM, "it counts as twice as much");
     CHECK_EQ(IN_CHILD(p = anonymous(20000, READ_WRITE); set_limit(RLIMIT_AS, 128 << 20);
                       _exit(remap_error(p, 20000 * PAGE, 20000 * PAGE, MOVE_TO,
-                                        anonymous(4, PROT_NONE) + (1UL << 35)))),
+                                        anonymous(4, PROT_NONE) - (1UL << 35)))),
              0, "a mere move does not");
 }
 
