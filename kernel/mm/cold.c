@@ -12,6 +12,7 @@
 #include <vellum/rmap.h>
 #include <vellum/string.h>
 #include <vellum/sync.h>
+#include <vellum/vmstat.h>
 
 #define GATHER 32
 
@@ -170,6 +171,7 @@ static void lock_pages(struct page **pages, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
         lru_set_unevictable(pages[i], true);
+    vm_events(unevictable_pgs_mlocked, n);
     pages_put(pages, n);
 }
 
@@ -177,6 +179,7 @@ static void unlock_pages(struct page **pages, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
         lru_set_unevictable(pages[i], false);
+    vm_events(unevictable_pgs_munlocked, n);
     pages_put(pages, n);
 }
 

@@ -16,6 +16,7 @@
 #include <vellum/sync.h>
 #include <vellum/time.h>
 #include <vellum/vmstat.h>
+#include <vellum/writeback.h>
 
 #define DIRECT_BATCH 32
 #define MAX_FAILURES 16 /* runs of kswapd that freed nothing */
@@ -59,13 +60,22 @@ void reclaim_page_written(struct page *page)
     wake_up_all(&written_queue);
 }
 
-/* Of what was found, so much is on its way to the disk: wait for some of it. */
-static void wait_for_writes(u64 writing)
+/* Of what was found, some is on its way to a disk or waits for the flushers: wait for a part of it. */
+static void wait_for_writes(const struct reclaim *r)
 {
-    u32 before = READ_ONCE(pages_written), enough = min(writing, (u64)DIRECT_BATCH);
+    u32 before = READ_ONCE(pages_written), enough = min(r->writing, (u64)DIRECT_BATCH);
 
-    (void)wait_event_state(&written_queue, READ_ONCE(pages_written) - before >= enough,
-                           TASK_KILLABLE, ktime_get() + WRITE_PAUSE, false);
+    if (enough)
+        (void)wait_event_state(&written_queue, READ_ONCE(pages_written) - before >= enough,
+                               TASK_KILLABLE, ktime_get() + WRITE_PAUSE, false);
+    else if (r->dirty)
+        writeback_wait(WRITE_PAUSE);
+}
+
+/* Grows with every page that has been written. */
+static u64 written_so_far(void)
+{
+    return READ_ONCE(pages_written) + vm_count(VM_nr_written);
 }
 
 /* ---- direct reclaim --------------------------------------------------------------------------------- */
@@ -73,6 +83,7 @@ static void wait_for_writes(u64 writing)
 bool reclaim_direct(unsigned order)
 {
     struct reclaim r = {.wanted = max(DIRECT_BATCH, 1 << order)};
+    u64 written = written_so_far();
 
     if (current->reclaiming)
         return false;
@@ -80,17 +91,17 @@ bool reclaim_direct(unsigned order)
     vm_event(allocstall_normal);
     for (int priority = RECLAIM_PRIORITY; priority >= 0 && r.freed < r.wanted; priority--) {
         r.priority = priority;
-        r.writing = 0;
+        r.writing = r.dirty = 0;
         reclaim_pass(&r);
         if (fatal_signal_pending())
             break;
-        if (r.freed < r.wanted && r.writing)
-            wait_for_writes(r.writing);
+        if (r.freed < r.wanted)
+            wait_for_writes(&r);
     }
     current->reclaiming = false;
     if (r.freed)
         WRITE_ONCE(kswapd_failures, 0);
-    return r.freed != 0;
+    return r.freed || written_so_far() != written;
 }
 
 /* ---- the thread ------------------------------------------------------------------------------------- */
@@ -111,13 +122,13 @@ static void balance(void)
         u64 before = r.freed;
 
         r.priority = priority;
-        r.writing = 0;
+        r.writing = r.dirty = 0;
         r.wanted = before + max(marks.high - min(marks.high, frames_in_buddy()), 32UL);
         reclaim_pass(&r);
         if (r.freed - before < DIRECT_BATCH / 2)
             priority--;
-        if (r.freed == before && r.writing)
-            wait_for_writes(r.writing);
+        if (r.freed == before)
+            wait_for_writes(&r);
     }
     WRITE_ONCE(kswapd_failures, r.freed ? 0 : kswapd_failures + 1);
 }

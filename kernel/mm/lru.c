@@ -256,10 +256,12 @@ void lru_rotate(struct page *page)
 
 void lru_set_unevictable(struct page *page, bool unevictable)
 {
+    if (unevictable == !!(page->flags & PG_UNEVICTABLE))
+        return;
     if (unevictable)
         change(page, PG_ACTIVE, PG_UNEVICTABLE);
-    else
-        change(page, PG_UNEVICTABLE, 0);
+    else if (change(page, PG_UNEVICTABLE, 0))
+        vm_event(unevictable_pgs_rescued);
 }
 
 void lru_make_lazy_free(struct page *page)

@@ -110,6 +110,7 @@ static enum outcome evict_file_page(struct shrink *s, struct page *page)
         return ACTIVATE; /* memory is its only home, or it is about to go anyway */
     if (page->flags & PG_DIRTY) {
         s->r->dirty++;
+        vm_event(nr_vmscan_immediate_reclaim);
         return KEEP;
     }
     if (!rmap_unmap(page, (pte_t){0}, &s->flush) || !page_cache_drop(page))
@@ -265,7 +266,7 @@ u64 reclaim_pages(struct page **pages, unsigned n)
 
 bool reclaim_can_swap(void)
 {
-    return swap_has_room();
+    return swap_has_room() || vm_count(VM_nr_swapcached);
 }
 
 /* ---- a pass ----------------------------------------------------------------------------------------- */
@@ -322,5 +323,4 @@ void reclaim_pass(struct reclaim *r)
         r->freed += object_caches_shrink();
     if (r->dirty)
         flushers_wake(r->dirty);
-    r->dirty = 0;
 }

@@ -47,7 +47,7 @@ struct reclaim {
 
 /* Scan a share of all lists and caches. => may sleep; current->reclaiming */
 void reclaim_pass(struct reclaim *r);
-/* Is there room in swap? */
+/* Is there room in swap, or pages that have got there already? */
 bool reclaim_can_swap(void);
 /* Reclaim these isolated pages, whatever lists they come from (MADV_PAGEOUT). Returns how many. */
 u64 reclaim_pages(struct page **pages, unsigned n);

@@ -26,6 +26,8 @@ u64 vm_count(enum vm_count which)
                   "the lists count themselves, under their lock");
     if (which <= VM_nr_unevictable)
         return lru_count((enum lru_list)which);
+    if (which == VM_nr_mlock) /* nothing else is unevictable */
+        return lru_count(LRU_UNEVICTABLE);
     cpu_for_each(cpu)
         n += vm_count_of(cpu, which);
     return which < VM_GAUGE_COUNT && (s64)n < 0 ? 0 : n; /* seen while it changed */
