@@ -100,6 +100,22 @@ static void counters(void)
     long all = info.totalram * info.mem_unit / 4096;
     CHECK(blocks > 0 && blocks <= all, "its blocks are free memory");
     CHECK(strstr(proc_read("/proc/zoneinfo"), "pages free"), "zoneinfo");
+    text = strstr(proc_text, "zone   Normal");
+    long least = text ? number_of(text, "        min ") : 0, low = number_of(text, "        low ");
+    CHECK(least > 0 && least <= low && low <= number_of(text, "        high "),
+          "its watermarks are in order");
+    long spanned = number_of(text, "        spanned "),
+         present = number_of(text, "        present ");
+    CHECK(present > 0 && present <= spanned && number_of(text, "        managed ") <= present,
+          "managed, present and spanned pages");
+    CHECK(number_of(text, "  start_pfn:") >= 0, "its first frame");
+    long cached = number_of(proc_read("/proc/meminfo"), "Cached:");
+    CHECK(number_of(proc_text, "Mapped:") > 0 && number_of(proc_text, "Mapped:") <= cached,
+          "Mapped: files' pages that processes have");
+    CHECK(number_of(proc_text, "Active:") >= number_of(proc_text, "Active(anon):") &&
+              number_of(proc_text, "Inactive(file):") >= 0 &&
+              number_of(proc_text, "Unevictable:") >= number_of(proc_text, "Mlocked:"),
+          "lists of pages");
     if (geteuid() == 0)
         CHECK(starts_with(proc_read("/proc/slabinfo"), "slabinfo - version: 2.1\n# name"),
               "slabinfo");

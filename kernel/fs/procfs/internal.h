@@ -151,6 +151,8 @@ ssize_t proc_read_words(struct iov_iter *iter, loff_t *pos, u64 limit, proc_word
                         void *arg);
 loff_t proc_words_seek(struct file *file, loff_t offset, int whence);
 extern const struct file_ops proc_kpageflags_ops, proc_kpagecount_ops;
+/* Pages of files that some address space maps. Nobody keeps count: looks at every frame. */
+u64 proc_mapped_frames(void);
 /* pagemap.c */
 extern const struct file_ops proc_pagemap_ops;
 WRITE(proc_write_clear_refs);

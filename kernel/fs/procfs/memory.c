@@ -54,6 +54,7 @@ int proc_show_meminfo(struct seq_file *m, struct proc_inode *pi)
     show_kib(m, "Dirty:", vm_count(VM_nr_dirty));
     show_kib(m, "Writeback:", vm_count(VM_nr_writeback));
     show_kib(m, "AnonPages:", c.anonymous);
+    show_kib(m, "Mapped:", proc_mapped_frames());
     show_kib(m, "Shmem:", c.shared);
     show_kib(m, "KReclaimable:", min(c.slab, c.slab_reclaimable));
     show_kib(m, "Slab:", c.slab);

@@ -65,6 +65,20 @@ static u64 frames_end(void)
     return end;
 }
 
+u64 proc_mapped_frames(void)
+{
+    u64 n = 0, size;
+    paddr_t start;
+
+    for (unsigned i = 0; boot_memory_range(i, &start, &size); i++)
+        for (paddr_t at = start; at < start + size; at += PAGE_SIZE) {
+            const struct page *page = phys_to_page(at);
+
+            n += (READ_ONCE(page->flags) & PG_FILE) && page_map_count(page);
+        }
+    return n;
+}
+
 /* ---- flags ---------------------------------------------------------------------------------------------- */
 
 static inline u64 flag(u32 flags, u32 ours, unsigned linux_bit)

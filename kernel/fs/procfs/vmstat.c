@@ -24,6 +24,7 @@ static void show_frames(struct seq_file *m)
     show_line(m, "nr_page_table_pages", n.tables);
     show_line(m, "nr_kernel_stack", n.kernel_stacks * (PAGE_SIZE / 1024));
     show_line(m, "nr_anon_pages", n.anonymous);
+    show_line(m, "nr_mapped", proc_mapped_frames());
     show_line(m, "nr_file_pages", n.cached);
     show_line(m, "nr_shmem", n.shared);
     show_line(m, "nr_slab_reclaimable", min(n.slab, n.slab_reclaimable));
@@ -61,19 +62,42 @@ int proc_show_buddyinfo(struct seq_file *m, struct proc_inode *pi)
     return 0;
 }
 
+/* From the first frame of memory to the last, and the holes in between. */
+static void show_span(struct seq_file *m, u64 *first)
+{
+    u64 end = 0, size;
+    paddr_t start;
+
+    *first = 0;
+    for (unsigned i = 0; boot_memory_range(i, &start, &size); i++) {
+        if (i == 0)
+            *first = start >> PAGE_SHIFT;
+        end = (start + size) >> PAGE_SHIFT;
+    }
+    seq_printf(m, "        spanned  %llu\n", (unsigned long long)(end - *first));
+}
+
+/* There is one node, with one zone. */
 int proc_show_zoneinfo(struct seq_file *m, struct proc_inode *pi)
 {
     struct watermarks marks = zone_watermarks();
     struct memory_counts c;
+    u64 first;
 
     memory_counts(&c);
-    seq_printf(m, "Node 0, zone %8s\n  pages free     %llu\n", "Normal",
-               (unsigned long long)c.free);
+    seq_printf(m, "Node 0, zone %8s\n  per-node stats\n", "Normal");
+    for (unsigned i = 0; i < VM_GAUGE_COUNT; i++)
+        seq_printf(m, "      %-12s %llu\n", vm_count_name(i), (unsigned long long)vm_count(i));
+    seq_printf(m, "  pages free     %llu\n        boost    0\n", (unsigned long long)c.free);
     seq_printf(m, "        min      %llu\n        low      %llu\n        high     %llu\n",
                (unsigned long long)marks.min, (unsigned long long)marks.low,
                (unsigned long long)marks.high);
+    show_span(m, &first);
     seq_printf(m, "        present  %llu\n        managed  %llu\n", (unsigned long long)c.total,
                (unsigned long long)c.total);
-    seq_puts(m, "  start_pfn:           0\n");
+    seq_printf(m, "        protection: (0, 0)\n      nr_free_pages %llu\n",
+               (unsigned long long)c.free);
+    seq_printf(m, "  node_unreclaimable:  0\n  start_pfn:           %llu\n",
+               (unsigned long long)first);
     return 0;
 }
