@@ -18,6 +18,7 @@
 struct fork {
     struct mm *child, *parent;
     vaddr_t shared_to; /* below this address nothing is left to do */
+    vaddr_t copied_to; /* below this one tables cannot be shared */
     bool flush;        /* the parent's translations are stale */
 };
 
@@ -136,8 +137,10 @@ static __noinline long share_tables(struct fork *fork, struct vma *vma, vaddr_t 
     vaddr_t low = ALIGN_DOWN(address, TABLE_SPAN), high = low + TABLE_SPAN;
     vaddr_t last = ALIGN_DOWN(address, TABLE_SPAN * PT_ENTRIES) + TABLE_SPAN * PT_ENTRIES;
 
-    if (!all_shareable(vma, low, high))
+    if (!all_shareable(vma, low, high)) {
+        fork->copied_to = high;
         return low;
+    }
     high = max(high, min(ALIGN_DOWN(vma->end, TABLE_SPAN), last));
     return page_table_share(fork->child, fork->parent, low, high, &fork->flush);
 }
@@ -154,7 +157,7 @@ static int copy_pages(struct fork *fork, struct vma *vma)
         if (address >= vma->end)
             break;
         stop = table_end(address, vma->end);
-        if (page_table_worth_sharing(pte_load(upper))) {
+        if (address >= fork->copied_to && page_table_worth_sharing(pte_load(upper))) {
             result = share_tables(fork, vma, address);
             if (result < 0)
                 return result;
