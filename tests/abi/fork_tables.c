@@ -24,11 +24,12 @@ struct model {
 static struct model *model_make(void)
 {
     struct model *m = malloc(sizeof(*m));
-    char *p = private_pages(PAGES * PAGE + TABLE);
+    size_t bytes = PAGES * PAGE + 2 * TABLE;
+    char *p = private_pages(bytes);
 
     /* From the middle of a table on. */
     m->pages = (long *)((((uintptr_t)p + TABLE - 1) & -(uintptr_t)TABLE) + 20 * PAGE);
-    madvise(p, PAGES * PAGE + TABLE, MADV_NOHUGEPAGE);
+    madvise(p, bytes, MADV_NOHUGEPAGE);
     for (int i = 0; i < PAGES; i++) {
         m->words[i] = 1000 + i;
         m->pages[i * WORDS] = m->pages[i * WORDS + WORDS - 1] = m->words[i];
