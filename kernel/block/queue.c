@@ -21,6 +21,7 @@
  */
 #include "internal.h"
 #include <vellum/boot.h>
+#include <vellum/vmstat.h>
 
 #define PLUG_MAX        32 /* held back at the most */
 #define TIMEOUT_DEFAULT 60 /* seconds; the parameter block.timeout=, 0: never */
@@ -51,6 +52,10 @@ static void account_begin(struct block_request *r, ktime_t now)
     struct disk *disk = r->device->disk;
 
     r->submitted = now;
+    if (r->operation == BLOCK_READ)
+        vm_events(pgpgin, r->sectors / 2);
+    else if (r->operation == BLOCK_WRITE)
+        vm_events(pgpgout, r->sectors / 2);
     stats_begin(&disk->whole.stats, r->operation, now);
     if (r->device != &disk->whole)
         stats_begin(&r->device->stats, r->operation, now);
