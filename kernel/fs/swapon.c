@@ -92,7 +92,7 @@ static u64 slot_sector(const struct swap_file *f, u64 slot, u64 *run)
 
 static void transferred(struct block_request *r)
 {
-    void (*done)(struct page *page, int error) =
+    void (*done)(struct page * page, int error) =
         r->operation == BLOCK_READ ? swap_read_done : swap_write_done;
     int error = r->status ? -EIO : 0;
 

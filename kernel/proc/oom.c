@@ -19,6 +19,7 @@
 #include <vellum/printk.h>
 #include <vellum/sync.h>
 #include <vellum/time.h>
+#include <vellum/vmstat.h>
 
 #define OOM_NEVER   (-1000)
 #define WAIT_STEP   (5 * NSEC_PER_MSEC)
@@ -147,6 +148,7 @@ static void end_one(struct process *p, const struct usage_pages *u)
     if (leader)
         thread_put(leader);
     p->oom_victim_since = ktime_get();
+    vm_event(oom_kill);
     signal_send_process(p, SIGKILL, NULL);
     kill_sharers(u->mm);
 }

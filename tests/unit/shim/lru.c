@@ -39,3 +39,11 @@ void workingset_refault(const void *owner, u64 index, struct page *page)
 void mark_locked(struct vma *vma, vaddr_t start, vaddr_t end, bool locked)
 {
 }
+
+void lru_set_unevictable(struct page *page, bool unevictable)
+{
+}
+
+void workingset_evict(const void *owner, u64 index, const struct page *page)
+{
+}
