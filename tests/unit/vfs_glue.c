@@ -50,11 +50,6 @@ void memory_counts(struct memory_counts *counts)
     *counts = (struct memory_counts){.free = glue_available};
 }
 
-bool overcommit_charge(u64 pages)
-{
-    return true;
-}
-
 u64 frames_reserve(void)
 {
     return 0;
