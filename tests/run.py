@@ -25,6 +25,7 @@ PARTS = {
     ],
     "debian": ["debian.run_debian", "debian.python_modules"],
     "fuzz": ["fuzz.run_fuzz"],
+    "pressure": ["pressure.run_pressure"],
     "stress": ["stress.run_stress"],
     "bench": ["bench.run_bench", "bench.run_curves"],
 }

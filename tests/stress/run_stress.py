@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A minute of random load on four processors; the free memory must come back."""
+"""A minute of random load on four processors; the free memory must come back. No data is lost."""
 
 import os
 
 from harness import check, guest_program, image, test, vellum
 
 SECONDS = os.environ.get("VELLUM_STRESS_SECONDS", "60")
+SEED = os.environ.get("VELLUM_SEED")
 
 
 @test("stress", weight=200)
@@ -20,3 +21,27 @@ def random_load(arch):
     command = ["/stress", "-t", SECONDS]
     r = vellum(arch, "--smp", "4", "--initrd", initrd, "--", *command, timeout=400 + float(SECONDS))
     check(r.status == 0 and b"stress: passed" in r.out, (r.out + r.err[-3000:]).decode(errors="replace"))
+
+
+def run_integrity(arch, *words, timeout):
+    program = guest_program(arch, "tests/stress/integrity.c")
+
+    def fill(archive):
+        with open(program, "rb") as f:
+            archive.file("integrity", 0o755, f.read())
+
+    command = ["/integrity", *words, *(["-s", SEED] if SEED else [])]
+    initrd = image(arch, "integrity", fill)
+    r = vellum(arch, "--smp", "4", "--initrd", initrd, "--", *command, timeout=timeout)
+    check(r.status == 0 and b"integrity: passed" in r.out, (r.out + r.err[-3000:]).decode(errors="replace"))
+
+
+@test("stress", weight=20)
+def integrity(arch):
+    """Processes map, write, fork, move and share pages; each word says what it must be."""
+    run_integrity(arch, "-n", "1500", timeout=400)
+
+
+@test("stress", weight=600, default=False)
+def integrity_long(arch):
+    run_integrity(arch, "-n", "40000", "-k", "2000", timeout=2000)

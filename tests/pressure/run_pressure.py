@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""More memory is wanted than there is: 64 MiB, and 256 MiB of swap on /dev/vda.
+
+Nothing may fail that needs not, and nothing be lost; what must fail does so with a
+report, and the shell answers. `./test full pressure` runs the long forms.
+"""
+
+import os
+import re
+import threading
+
+from harness import ROOT, call, check, guest_program, image, test, vellum
+
+SWAP_MIB = 256
+TROUBLE = rb"(?m)^.*(?:BUG|panic|assertion|Bad page|unexpected).*$"
+lock = threading.Lock()
+
+
+def swap_disk(arch, name):
+    """A fresh, sparse file with the header that mkswap writes."""
+    path = f"{ROOT}/build/{arch}/tests/{name}.swap"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.truncate(SWAP_MIB << 20)
+    call(["/sbin/mkswap", path]).expect(0)
+    return path
+
+
+def sparse_disk(arch, name, mib):
+    path = f"{ROOT}/build/{arch}/tests/{name}.disk"
+    with open(path, "wb") as f:
+        f.truncate(mib << 20)
+    return path
+
+
+def under_pressure(arch, name, script, programs, disks=(), swap=True, memory="64M", timeout=400):
+    """Run a shell script in a machine with little memory. Programs are C files, and lie in /."""
+    built = [guest_program(arch, p) for p in programs]
+
+    def fill(archive):
+        for program in built:
+            with open(program, "rb") as f:
+                archive.file(os.path.basename(program), 0o755, f.read())
+
+    with lock:
+        initrd = image(arch, f"pressure-{name}", fill)
+    words = ["--mem", memory, "--smp", "4", "--initrd", initrd]
+    for disk in [*([swap_disk(arch, name)] if swap else []), *disks]:
+        words += ["--disk", disk]
+    if swap:
+        script = "/pressure swapon /dev/vda || exit 99\n" + script
+    r = vellum(arch, *words, "--", "sh", "-c", script, timeout=timeout)
+    text = (r.out + r.err[-6000:]).decode(errors="replace")
+    trouble = re.search(TROUBLE, r.err)
+    check(not trouble, f"{trouble and trouble.group(0)}\n{text}")
+    return r, text
+
+
+PRESSURE = "tests/pressure/pressure.c"
+
+
+def run_mix(arch, name, tasks):
+    r, text = under_pressure(arch, name, f"/pressure mix 4 {tasks} 28", [PRESSURE], timeout=900)
+    check(r.status == 0 and b" 0 failed" in r.out, text)
+
+
+@test("pressure", weight=40)
+def mix(arch):
+    run_mix(arch, "mix", 12)
+
+
+@test("pressure", weight=300, default=False)
+def mix_long(arch):
+    run_mix(arch, "mix-long", 200)
+
+
+def major_faults(r, text):
+    found = re.findall(rb"hot: (\d+) major faults in (\d+) rounds", r.out)
+    check(r.status == 0 and len(found) == 2, text)
+    (quiet, _), (read, _) = found
+    return int(quiet), int(read)
+
+
+def run_hot(arch, name, mib):
+    disk = sparse_disk(arch, name, 1024)
+    script = f"/pressure hot 20 50 /dev/vdb\n/pressure hot 20 50 /dev/vdb {mib << 20}"
+    r, text = under_pressure(arch, name, script, [PRESSURE], [disk], timeout=900)
+    quiet, read = major_faults(r, text)
+    # 256: pages that were on their way when the reading began
+    check(read <= quiet * 1.05 + 256, f"{quiet} major faults without, {read} with the reading\n{text}")
+
+
+@test("pressure", weight=40)
+def hot(arch):
+    """One big sequential read does not push out a working set that is in use."""
+    run_hot(arch, "hot", 192)
+
+
+@test("pressure", weight=200, default=False)
+def hot_long(arch):
+    run_hot(arch, "hot-long", 960)
+
+
+HOG = """
+echo -500 > /proc/self/oom_score_adj
+sh -c 'echo 0 > /proc/self/oom_score_adj; exec /pressure hog'
+echo "hog $?"
+ls / > /dev/null && echo "answers $(expr 6 '*' 7)"
+"""
+
+
+def run_hog(arch, name, swap):
+    r, text = under_pressure(arch, name, HOG, [PRESSURE], swap=swap)
+    check(r.status == 0 and re.search(rb"(?m)^hog 137\nanswers 42$", r.out), text)
+    check(b"Out of memory: Killed process" in r.err, f"no report\n{text}")
+
+
+@test("pressure", weight=20)
+def out_of_memory(arch):
+    """The hog dies, the shell answers."""
+    run_hog(arch, "oom", False)
+
+
+@test("pressure", weight=40)
+def out_of_swap(arch):
+    run_hog(arch, "oom-swap", True)
+
+
+INTEGRITY = "tests/stress/integrity.c"
+
+
+def run_integrity(arch, name, steps, seed):
+    script = f"/integrity -s {seed} -n {steps} -p 4 -k 1500 -f /dev/vdb"
+    disk = sparse_disk(arch, name, 16)
+    r, text = under_pressure(arch, name, script, [PRESSURE, INTEGRITY], [disk], timeout=1500)
+    check(r.status == 0 and b"integrity: passed" in r.out, text)
+
+
+@test("pressure", weight=60)
+def integrity(arch):
+    """Every word is what it must be, while memory is swapped and written back."""
+    run_integrity(arch, "integrity", 400, os.environ.get("VELLUM_SEED", "1"))
+
+
+@test("pressure", weight=900, default=False)
+def integrity_long(arch):
+    run_integrity(arch, "integrity-long", 20000, os.environ.get("VELLUM_SEED", "2"))
