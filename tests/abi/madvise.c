@@ -62,6 +62,8 @@ static void locked(void)
     REQUIRE(mlock(p, 2 * PAGE) == 0);
     CHECK_FAIL(madvise(p, 4 * PAGE, MADV_DONTNEED), EINVAL, "MADV_DONTNEED of what is locked");
     CHECK_FAIL(madvise(p, PAGE, MADV_FREE), EINVAL, "MADV_FREE");
+    CHECK_FAIL(madvise(p, PAGE, MADV_COLD), EINVAL, "MADV_COLD");
+    CHECK_FAIL(madvise(p, PAGE, MADV_PAGEOUT), EINVAL, "MADV_PAGEOUT");
     CHECK_EQ(p[0], 1, "nothing is lost");
     CHECK_EQ(madvise(p + 2 * PAGE, 2 * PAGE, MADV_DONTNEED), 0, "the rest is not locked");
     if (madvise(p, PAGE, MADV_DONTNEED_LOCKED) < 0 && errno == EINVAL) {

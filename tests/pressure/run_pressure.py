@@ -12,7 +12,7 @@ import threading
 from harness import ROOT, call, check, guest_program, image, test, vellum
 
 SWAP_MIB = 256
-TROUBLE = rb"(?m)^.*(?:BUG|panic|assertion|Bad page|unexpected).*$"
+TROUBLE = rb"(?m)^.*(?:BUG|panic:|Bad page|assertion).*$"
 lock = threading.Lock()
 
 
