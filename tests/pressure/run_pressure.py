@@ -44,7 +44,7 @@ def under_pressure(arch, name, script, programs, disks=(), swap=True, memory="64
 
     with lock:
         initrd = image(arch, f"pressure-{name}", fill)
-    words = ["--mem", memory, "--smp", "4", "--initrd", initrd]
+    words = ["--mem", memory, "--smp", "2", "--initrd", initrd]
     for disk in [*([swap_disk(arch, name)] if swap else []), *disks]:
         words += ["--disk", disk]
     if swap:
@@ -59,19 +59,19 @@ def under_pressure(arch, name, script, programs, disks=(), swap=True, memory="64
 PRESSURE = "tests/pressure/pressure.c"
 
 
-def run_mix(arch, name, tasks):
-    r, text = under_pressure(arch, name, f"/pressure mix 4 {tasks} 28", [PRESSURE], timeout=900)
+def run_mix(arch, name, tasks, mib):
+    r, text = under_pressure(arch, name, f"/pressure mix 4 {tasks} {mib}", [PRESSURE], timeout=900)
     check(r.status == 0 and b" 0 failed" in r.out, text)
 
 
 @test("pressure", weight=40)
 def mix(arch):
-    run_mix(arch, "mix", 12)
+    run_mix(arch, "mix", 8, 20)
 
 
 @test("pressure", weight=300, default=False)
 def mix_long(arch):
-    run_mix(arch, "mix-long", 200)
+    run_mix(arch, "mix-long", 100, 28)
 
 
 def major_faults(r, text):
@@ -93,7 +93,7 @@ def run_hot(arch, name, mib):
 @test("pressure", weight=40)
 def hot(arch):
     """One big sequential read does not push out a working set that is in use."""
-    run_hot(arch, "hot", 192)
+    run_hot(arch, "hot", 96)
 
 
 @test("pressure", weight=200, default=False)
@@ -130,7 +130,7 @@ INTEGRITY = "tests/stress/integrity.c"
 
 
 def run_integrity(arch, name, steps, seed):
-    script = f"/integrity -s {seed} -n {steps} -p 4 -k 1500 -f /dev/vdb"
+    script = f"/integrity -s {seed} -n {steps} -p 4 -k 4000 -f /dev/vdb"
     disk = sparse_disk(arch, name, 16)
     r, text = under_pressure(arch, name, script, [PRESSURE, INTEGRITY], [disk], timeout=1500)
     check(r.status == 0 and b"integrity: passed" in r.out, text)
@@ -139,9 +139,9 @@ def run_integrity(arch, name, steps, seed):
 @test("pressure", weight=60)
 def integrity(arch):
     """Every word is what it must be, while memory is swapped and written back."""
-    run_integrity(arch, "integrity", 400, os.environ.get("VELLUM_SEED", "1"))
+    run_integrity(arch, "integrity", 300, os.environ.get("VELLUM_SEED", "1"))
 
 
 @test("pressure", weight=900, default=False)
 def integrity_long(arch):
-    run_integrity(arch, "integrity-long", 20000, os.environ.get("VELLUM_SEED", "2"))
+    run_integrity(arch, "integrity-long", 6000, os.environ.get("VELLUM_SEED", "2"))
