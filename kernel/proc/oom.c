@@ -147,6 +147,7 @@ static void end_one(struct process *p, const struct usage_pages *u)
            p->oom_score_adj);
     if (leader)
         thread_put(leader);
+    vm_event(oom_kill);
     p->oom_victim_since = ktime_get();
     vm_event(oom_kill);
     signal_send_process(p, SIGKILL, NULL);
