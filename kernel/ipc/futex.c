@@ -175,8 +175,10 @@ int futex_wake(const struct futex_key *key, int n, u32 bits)
     struct futex_waiter *w, *next;
     int woken = 0;
 
-    smp_fence(); /* the word was written before; the queue is read after */
-    if (list_empty(&b->waiters))
+    /* The word was written before; the queue is read after. Who holds the lock may have compared the
+     * word already and be about to queue himself: so the lock is looked at before the queue. */
+    smp_fence();
+    if (!smp_load_acquire(&b->lock.locked) && list_empty(&b->waiters))
         return 0;
     spin_lock(&b->lock);
     list_for_each_entry_safe(w, next, &b->waiters, link) {
