@@ -154,7 +154,7 @@ struct swap_counts {
 void swap_counts(struct swap_counts *counts);
 
 /* Read-around takes aligned windows of up to 2^this pages (vm.page-cluster). */
-extern unsigned swap_page_cluster;
+extern int swap_page_cluster;
 
 /* ---- what mm asks of page caches (kernel/fs/page_cache_swap.c) ------------------------------------- */
 

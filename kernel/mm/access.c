@@ -76,7 +76,9 @@ size_t mm_access(struct mm *mm, vaddr_t address, void *buffer, size_t n, bool wr
             memcpy(memory, (char *)buffer + done, bytes);
         else
             memcpy((char *)buffer + done, memory, bytes);
-        if (write && !(page->flags & PG_ANON))
+        if (write && (page->flags & PG_ANON))
+            page_flag_set(page, PG_DIRTY); /* reclaim may have unmapped it meanwhile: swap_out.c */
+        else if (write)
             mm_file_ops.page_changed(page);
         page_put(page);
         done += bytes;

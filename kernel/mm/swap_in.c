@@ -30,7 +30,7 @@
 
 #define WINDOW_MAX 32 /* pages */
 
-unsigned swap_page_cluster = 3;
+int swap_page_cluster = 3;
 
 /* ---- reading ------------------------------------------------------------------------------------------ */
 
@@ -43,7 +43,7 @@ void swap_read_done(struct page *page, int error)
 /* How many slots to read for a fault at this one: a power of two. */
 static unsigned window_size(struct swap_area *area, u64 slot)
 {
-    unsigned most = 1U << min(READ_ONCE(swap_page_cluster), 5U);
+    unsigned most = 1U << min(READ_ONCE(swap_page_cluster), 5);
     u64 last = __atomic_exchange_n(&area->last_fault, slot, __ATOMIC_RELAXED);
     unsigned hits = atomic_xchg(&area->hits, 0), size, before = READ_ONCE(area->window);
 

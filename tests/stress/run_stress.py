@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""A minute of random load on four processors; the free memory must come back. No data is lost."""
+"""A minute of random load on four processors; the free memory must come back. No data is lost,
+nor in swap."""
 
 import os
 
-from harness import check, guest_program, image, test, vellum
+from harness import ROOT, call, check, guest_program, image, test, vellum
 
 SECONDS = os.environ.get("VELLUM_STRESS_SECONDS", "60")
 SEED = os.environ.get("VELLUM_SEED")
@@ -45,3 +46,41 @@ def integrity(arch):
 @test("stress", weight=600, default=False)
 def integrity_long(arch):
     run_integrity(arch, "-n", "40000", "-k", "2000", timeout=2000)
+SWAP_TESTS = {
+    "random": ["160", "20000"],
+    "share": ["32"],
+    "files": ["24"],
+    "off": ["36"],
+}
+
+
+def swap_disk(arch, name, mib=256):
+    """An image that mkswap has prepared."""
+    path = f"{ROOT}/build/{arch}/tests/swap-{name}"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.truncate(mib << 20)
+    os.chmod(path, 0o600)
+    call(["/sbin/mkswap", path]).expect(0)
+    return path
+
+
+@test("stress", weight=200, default=False)
+def swap(arch):
+    """More memory than there is: 64 MiB, and 256 MiB of swap."""
+    program = guest_program(arch, "tests/stress/swap.c")
+
+    def fill(archive):
+        with open(program, "rb") as f:
+            archive.file("swap", 0o755, f.read())
+
+    initrd = image(arch, "swap", fill)
+    for name, arguments in SWAP_TESTS.items():
+        disk = swap_disk(arch, name)
+        options = ["--smp", "2", "--mem", "64M", "--disk", disk, "--initrd", initrd]
+        r = vellum(arch, *options, "--", "/swap", "/dev/vda", name, *arguments, timeout=900)
+        check(
+            r.status == 0 and b"swap: passed" in r.out,
+            name + ": " + (r.out + r.err[-3000:]).decode(errors="replace"),
+        )
+        os.remove(disk)

@@ -283,6 +283,7 @@ static const struct proc_entry vm_entries[] = {
     OVERCOMMIT("overcommit_kbytes", &overcommit_kbytes, write_overcommit_kbytes),
     PROC_VALUE("overcommit_memory", 0644, &overcommit_mode, 0, 2),
     OVERCOMMIT("overcommit_ratio", &overcommit_ratio, write_overcommit_ratio),
+    PROC_VALUE("page-cluster", 0644, &swap_page_cluster, 0, 31),
     PROC_VALUE("swappiness", 0644, &swappiness, 0, 200),
     PROC_VALUE("user_reserve_kbytes", 0644, &user_reserve_kbytes, 0, INT32_MAX),
     PROC_VALUE("vfs_cache_pressure", 0644, &vfs_cache_pressure, 0, INT32_MAX),
