@@ -149,7 +149,6 @@ static void end_one(struct process *p, const struct usage_pages *u)
         thread_put(leader);
     vm_event(oom_kill);
     p->oom_victim_since = ktime_get();
-    vm_event(oom_kill);
     signal_send_process(p, SIGKILL, NULL);
     kill_sharers(u->mm);
 }
