@@ -12,6 +12,12 @@
  *     map         x VMAs:              mmap of four pages and munmap, between them
  *     pressure    x % of memory used:  the first write to a page
  *
+ * and, in MiB a second, if there is a disk to swap to:
+ *
+ *     device_write, device_read   x MiB, past the page cache
+ *     swap_out, swap_in           x MiB more than there is memory: what is written while they are touched
+ *                                 in order, and what is read while the first x MiB are
+ *
  * usage: curves [CURVE...]
  */
 #define _GNU_SOURCE
@@ -22,10 +28,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/sysinfo.h>
+#include <sys/swap.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#define SWAP_DEVICE "/dev/vda"
 
 enum { PAGE = 4096, ROUNDS = 200 };
 
@@ -245,14 +253,107 @@ static void pressure_curve(void)
     munmap(p, total);
 }
 
+/* ---- swap -------------------------------------------------------------------------------------------------- */
+
+/* The number of a line of /proc/vmstat. */
+static uint64_t counted(const char *name)
+{
+    char line[128];
+    uint64_t n = 0;
+    FILE *f = fopen("/proc/vmstat", "r");
+
+    while (f && fgets(line, sizeof(line), f))
+        if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ' ')
+            n = strtoull(line + strlen(name), NULL, 10);
+    if (f)
+        fclose(f);
+    return n;
+}
+
+static void rate(const char *curve, unsigned x, uint64_t bytes, uint64_t time)
+{
+    printf("%s %u %.1f\n", curve, x, bytes * 1e9 / (1 << 20) / time);
+    fflush(stdout);
+}
+
+/* Move `bytes` between memory and the device, past the page cache, in pieces of 128 KiB. */
+static void raw(int fd, char *buffer, size_t bytes, const char *curve, int writing)
+{
+    enum { PIECE = 128 << 10 };
+    uint64_t start = now();
+
+    for (size_t done = 0; done < bytes; done += PIECE)
+        if ((writing ? pwrite(fd, buffer, PIECE, 1 << 20 | done)
+                     : pread(fd, buffer, PIECE, 1 << 20 | done)) != PIECE)
+            fail(SWAP_DEVICE);
+    rate(curve, bytes >> 20, bytes, now() - start);
+}
+
+/* What mkswap(8) writes. */
+static void make_swap(int fd, char *page)
+{
+    uint32_t *header = (uint32_t *)(page + 1024);
+
+    memset(page, 0, PAGE);
+    header[0] = 1;
+    header[1] = lseek(fd, 0, SEEK_END) / PAGE - 1;
+    memcpy(page + PAGE - 10, "SWAPSPACE2", 10);
+    if (pwrite(fd, page, PAGE, 0) != PAGE || fsync(fd))
+        fail(SWAP_DEVICE);
+}
+
+static void swap_curve(void)
+{
+    int fd = open(SWAP_DEVICE, O_RDWR | O_DIRECT);
+    size_t total, available;
+    char *p = map(4 << 20);
+
+    if (fd < 0)
+        return; /* there is no such disk */
+    for (unsigned mib = 16; mib <= 128; mib *= 2) {
+        raw(fd, p, (size_t)mib << 20, "device_write", 1);
+        raw(fd, p, (size_t)mib << 20, "device_read", 0);
+    }
+    make_swap(fd, p);
+    close(fd);
+    if (swapon(SWAP_DEVICE, 0))
+        fail("swapon");
+    memory(&total, &available);
+    for (unsigned mib = 16; mib <= 128; mib *= 2) {
+        size_t bytes = available + ((size_t)mib << 20), i = 0;
+        uint64_t out, in, start;
+        char *q = map(bytes);
+
+        for (; i < available; i += PAGE)
+            *(size_t *)(q + i) = i;
+        out = counted("pswpout");
+        start = now();
+        for (; i < bytes; i += PAGE)
+            *(size_t *)(q + i) = i;
+        out = counted("pswpout") - out;
+        rate("swap_out", mib, out * PAGE, now() - start);
+        in = counted("pswpin");
+        start = now();
+        for (i = 0; i < (size_t)mib << 20; i += PAGE)
+            if (*(size_t *)(q + i) != i)
+                fail("what was swapped out came back otherwise");
+        in = counted("pswpin") - in;
+        rate("swap_in", mib, in * PAGE, now() - start);
+        munmap(q, bytes);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*draw)(void);
-    } curves[] = {{"fork", fork_curve}, {"vmas", vma_curves}, {"pressure", pressure_curve}};
+    } curves[] = {{"fork", fork_curve},
+                  {"vmas", vma_curves},
+                  {"pressure", pressure_curve},
+                  {"swap", swap_curve}};
 
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         int wanted = argc == 1;
 
         for (int a = 1; a < argc; a++)
