@@ -130,7 +130,7 @@ INTEGRITY = "tests/stress/integrity.c"
 
 
 def run_integrity(arch, name, steps, seed):
-    script = f"/integrity -s {seed} -n {steps} -p 4 -k 4000 -f /dev/vdb"
+    script = f"/integrity -s {seed} -n {steps} -p 4 -k 2500 -f /dev/vdb"
     disk = sparse_disk(arch, name, 16)
     r, text = under_pressure(arch, name, script, [PRESSURE, INTEGRITY], [disk], timeout=1500)
     check(r.status == 0 and b"integrity: passed" in r.out, text)
@@ -139,7 +139,7 @@ def run_integrity(arch, name, steps, seed):
 @test("pressure", weight=60)
 def integrity(arch):
     """Every word is what it must be, while memory is swapped and written back."""
-    run_integrity(arch, "integrity", 300, os.environ.get("VELLUM_SEED", "1"))
+    run_integrity(arch, "integrity", 150, os.environ.get("VELLUM_SEED", "1"))
 
 
 @test("pressure", weight=900, default=False)

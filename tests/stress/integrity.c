@@ -457,6 +457,10 @@ static void worker(unsigned number)
     state = seed * 2654435761UL + number * 40503 + 88172645463325252UL;
     make_region(&anonymous);
     make_region(&copied);
+    for (unsigned p = 0; p < pages; p++) { /* as much as there may be at once */
+        write_page(&anonymous, p);
+        write_page(&copied, p);
+    }
     run(steps);
     check_region(&anonymous, "at the end");
     check_region(&copied, "at the end");
