@@ -16,12 +16,12 @@ TROUBLE = rb"(?m)^.*(?:BUG|panic:|Bad page|assertion).*$"
 lock = threading.Lock()
 
 
-def swap_disk(arch, name):
+def swap_disk(arch, name, mib):
     """A fresh, sparse file with the header that mkswap writes."""
     path = f"{ROOT}/build/{arch}/tests/{name}.swap"
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as f:
-        f.truncate(SWAP_MIB << 20)
+        f.truncate(mib << 20)
     call(["/sbin/mkswap", path]).expect(0)
     return path
 
@@ -33,7 +33,7 @@ def sparse_disk(arch, name, mib):
     return path
 
 
-def under_pressure(arch, name, script, programs, disks=(), swap=True, memory="64M", timeout=400):
+def under_pressure(arch, name, script, programs, disks=(), swap=SWAP_MIB, timeout=400):
     """Run a shell script in a machine with little memory. Programs are C files, and lie in /."""
     built = [guest_program(arch, p) for p in programs]
 
@@ -44,8 +44,8 @@ def under_pressure(arch, name, script, programs, disks=(), swap=True, memory="64
 
     with lock:
         initrd = image(arch, f"pressure-{name}", fill)
-    words = ["--mem", memory, "--smp", "2", "--initrd", initrd]
-    for disk in [*([swap_disk(arch, name)] if swap else []), *disks]:
+    words = ["--mem", "64M", "--smp", "2", "--initrd", initrd]
+    for disk in [*([swap_disk(arch, name, swap)] if swap else []), *disks]:
         words += ["--disk", disk]
     if swap:
         script = "/pressure swapon /dev/vda || exit 99\n" + script
@@ -118,12 +118,12 @@ def run_hog(arch, name, swap):
 @test("pressure", weight=20)
 def out_of_memory(arch):
     """The hog dies, the shell answers."""
-    run_hog(arch, "oom", False)
+    run_hog(arch, "oom", 0)
 
 
 @test("pressure", weight=40)
 def out_of_swap(arch):
-    run_hog(arch, "oom-swap", True)
+    run_hog(arch, "oom-swap", SWAP_MIB)
 
 
 INTEGRITY = "tests/stress/integrity.c"
