@@ -74,7 +74,7 @@ void unmap_pages(struct tlb_batch *batch, vaddr_t start, vaddr_t end, bool anony
         if (start >= end)
             return;
         start = unmap_table(batch, entry, table, start, table_end(start, end), anonymous_too);
-        if (batch->n + batch->swapped == TLB_BATCH)
+        if (batch->n + batch->swapped >= TLB_BATCH) /* more: tables were added to swap entries */
             tlb_batch_flush(batch);
     }
 }
