@@ -10,7 +10,7 @@
  *     gauges   how many there are now: grow and shrink        vm_gauge_add(nr_dirty, -1)
  *
  * A gauge of one processor may be negative (what it has added, another may take away); the sum is
- * not. A new name is one line below; a name that nobody counts is no name (tests/lint).
+ * not. A new name is one line below; a name that nobody counts is no name.
  */
 #ifndef VELLUM_VMSTAT_H
 #define VELLUM_VMSTAT_H
@@ -39,12 +39,10 @@
     X(workingset_activate_file)                                                                    \
     X(workingset_restore_anon)                                                                     \
     X(workingset_restore_file)                                                                     \
-    X(workingset_nodereclaim)                                                                      \
     X(nr_vmscan_write)                                                                             \
     X(nr_vmscan_immediate_reclaim)                                                                 \
     X(nr_dirtied)                                                                                  \
     X(nr_written)                                                                                  \
-    X(nr_throttled_written)                                                                        \
     X(pgpgin)  /* KiB read from block devices */                                                   \
     X(pgpgout) /* KiB written */                                                                   \
     X(pswpin)                                                                                      \
@@ -66,44 +64,20 @@
     X(pgscan_file)                                                                                 \
     X(pgsteal_anon)                                                                                \
     X(pgsteal_file)                                                                                \
-    X(pginodesteal)                                                                                \
     X(slabs_scanned)                                                                               \
-    X(kswapd_inodesteal)                                                                           \
-    X(kswapd_low_wmark_hit_quickly)                                                                \
-    X(kswapd_high_wmark_hit_quickly)                                                               \
     X(pageoutrun)                                                                                  \
     X(pgrotated)                                                                                   \
     X(drop_pagecache)                                                                              \
     X(drop_slab)                                                                                   \
     X(oom_kill)                                                                                    \
-    X(pgmigrate_success)                                                                           \
-    X(pgmigrate_fail)                                                                              \
-    X(compact_migrate_scanned)                                                                     \
-    X(compact_free_scanned)                                                                        \
-    X(compact_isolated)                                                                            \
-    X(compact_stall)                                                                               \
-    X(compact_fail)                                                                                \
-    X(compact_success)                                                                             \
-    X(compact_daemon_wake)                                                                         \
-    X(compact_daemon_migrate_scanned)                                                              \
-    X(compact_daemon_free_scanned)                                                                 \
     X(unevictable_pgs_culled)                                                                      \
     X(unevictable_pgs_rescued)                                                                     \
     X(unevictable_pgs_mlocked)                                                                     \
     X(unevictable_pgs_munlocked)                                                                   \
     X(thp_fault_alloc)                                                                             \
     X(thp_fault_fallback)                                                                          \
-    X(thp_collapse_alloc)                                                                          \
-    X(thp_collapse_alloc_failed)                                                                   \
     X(thp_split_page)                                                                              \
-    X(thp_split_page_failed)                                                                       \
-    X(thp_deferred_split_page)                                                                     \
     X(thp_split_pmd)                                                                               \
-    X(thp_scan_exceed_none_pte)                                                                    \
-    X(thp_scan_exceed_swap_pte)                                                                    \
-    X(thp_scan_exceed_share_pte)                                                                   \
-    X(thp_swpout)                                                                                  \
-    X(thp_swpout_fallback)                                                                         \
     X(swap_ra)                                                                                     \
     X(swap_ra_hit)                                                                                 \
     /* Not Linux's: */                                                                             \
