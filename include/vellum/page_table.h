@@ -5,7 +5,9 @@
  *
  * Entries of a table at level 0 change under the lock in its struct page. Upper entries are set
  * under mm->table_lock and, once set, stay until the last VMA in their range is gone; so a walk
- * needs no lock as long as a VMA there cannot go away (mm->lock, or the file's mapping lock).
+ * needs no lock as long as a VMA there cannot go away (mm->lock, or the file's mapping lock). The
+ * exception is fork, which holds mm->lock for writing: entries of level 1 may become shared tables
+ * (kernel/mm/shared_table.c), and tables again at the first touch.
  *
  * A walk from outside, which has none of these, goes from lock to lock: mm->table_lock, then that of
  * the table at level 0, then it lets the first go (page_table_lock_entry). Who takes a table away cuts

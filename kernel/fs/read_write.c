@@ -211,8 +211,11 @@ static ssize_t transfer_vector(unsigned fd, const struct iovec __user *uiov, uns
     }
     if (notify_wanted() && result > 0)
         notify_file(ref.file, write ? IN_MODIFY : IN_ACCESS);
-    if (result > 0 && (flags & (RWF_DSYNC | RWF_SYNC)) && write && ref.file->ops->fsync)
-        ref.file->ops->fsync(ref.file, 0, INT64_MAX, flags & RWF_DSYNC);
+    if (result > 0 && (flags & (RWF_DSYNC | RWF_SYNC)) && write && ref.file->ops->fsync) {
+        int error = ref.file->ops->fsync(ref.file, 0, INT64_MAX, !(flags & RWF_SYNC));
+
+        result = error ? error : result;
+    }
     if (iov != fast)
         kfree(iov);
 out:

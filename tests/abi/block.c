@@ -437,9 +437,13 @@ static void erasing(void)
     CHECK_FAIL(zero_out(fd, BLKDISCARD, 0, 100), EINVAL, "not of a part of a sector");
     CHECK_FAIL(zero_out(fd, BLKDISCARD, size - 512, 1024), EINVAL, "nor beyond the end");
     CHECK(!all_zero(fd, 61440, 4096) && !all_zero(fd, 131072, 4096), "the rest is as it was");
-    CHECK_EQ(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 200 << 10, 8192), 0,
-             "a hole punched");
-    CHECK(all_zero(fd, 200 << 10, 8192), "zeros");
+    int punched = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 200 << 10, 8192);
+    if (loop >= 0 && punched < 0 && errno == EOPNOTSUPP) { /* its file cannot be zeroed in place */
+        SKIP("a hole punched", "the file under the loop device cannot do it");
+    } else {
+        CHECK_EQ(punched, 0, "a hole punched");
+        CHECK(all_zero(fd, 200 << 10, 8192), "zeros");
+    }
     CHECK_EQ(fallocate(fd, FALLOC_FL_ZERO_RANGE, 300 << 10, 512), 0, "a range of zeros");
     CHECK(all_zero(fd, 300 << 10, 512) && !all_zero(fd, (300 << 10) + 512, 512), "so long");
     CHECK_FAIL(fallocate(fd, 0, 0, 4096), EOPNOTSUPP, "no allocation");

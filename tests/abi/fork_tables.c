@@ -266,6 +266,8 @@ static void neighbours(void)
     CHECK_EQ(end_of(child), 0, "what is mapped into a hole later does not disturb its neighbours");
     CHECK_EQ(wrong(m), 0, "nor the parent");
 
+    if (qemu_user_lacks("MADV_DONTFORK"))
+        return;
     REQUIRE(madvise(page_of(m, 700), 10 * PAGE, MADV_DONTFORK) == 0);
     REQUIRE(madvise(page_of(m, 720), 10 * PAGE, MADV_WIPEONFORK) == 0);
     child = fork();

@@ -105,6 +105,8 @@ static void reserving(void)
 
 static void placing(void)
 {
+    if (qemu_user_lacks("MAP_FIXED_NOREPLACE"))
+        return;
     char *p = anonymous(8, READ_WRITE), *q;
     p[0] = 1;
     errno = 0;

@@ -211,4 +211,6 @@ static void lazy_free(void)
     test_free();
 }
 
-CHECK_MAIN(CASE(cold), CASE(pageout), CASE(lazy_free), CASE(remote_write), CASE(proc), CASE(knobs))
+/* qemu-user takes most advice for granted. */
+CHECK_MAIN_BUT_QEMU_USER(CASE(cold), CASE(pageout), CASE(lazy_free), CASE(remote_write), CASE(proc),
+                         CASE(knobs))
