@@ -44,6 +44,8 @@
  *   bool pte_none(pte_t)                         all zero: nothing here
  *   bool pte_present(pte_t), pte_is_leaf(pte_t)  (is_leaf: of a present entry)
  *   bool pte_write/pte_exec/pte_user/pte_dirty/pte_young(pte_t)
+ *   pte_t pte_leaf_part(pte_t leaf, unsigned i)  of a leaf at level 1: the entry for its page i at
+ *                                   level 0, same protection and bits
  *   pfn_t pte_pfn(pte_t)
  *   pte_t pte_set_write/pte_clear_write/pte_set_dirty/pte_clear_dirty/pte_set_young/pte_clear_young
  *   pte_t pte_set_prot(pte_t, unsigned prot)     same frame, dirty and young kept

@@ -77,6 +77,9 @@ void lru_deactivate(struct page *page);
 void lru_rotate(struct page *page);
 /* It is mapped locked, or is not any more: off the scan and back. */
 void lru_set_unevictable(struct page *page, bool unevictable);
+/* A huge page becomes n single ones, page[0] to page[n - 1], all but the first new: it is marked as one,
+ * and the others join its list. => nobody adds or frees them meanwhile */
+void lru_split(struct page *page, unsigned n);
 /* MADV_FREE: an anonymous page that need not be written anywhere. Among the inactive file pages. */
 void lru_make_lazy_free(struct page *page);
 

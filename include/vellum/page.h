@@ -45,7 +45,8 @@ enum {
     PG_WORKINGSET = 1 << 22,  /* has been active */
     PG_ISOLATED = 1 << 23,    /* taken out of the LRU lists for a while */
     PG_SWAP_BACKED = 1 << 24, /* can only go to swap */
-    PG_LAZY_FREE = 1 << 26,   /* MADV_FREE: if it is clean it may be dropped */
+    PG_HUGE = 1 << 25, /* a huge page: head of HUGE_PAGES frames that are mapped as one (huge.h) */
+    PG_LAZY_FREE = 1 << 26, /* MADV_FREE: if it is clean it may be dropped */
     PG_FILE =
         1 << 27, /* has been put into a page cache; page->cache tells whether it is still there */
     PG_TABLE_SHARED = 1 << 28, /* [table_lock] a table that is attached to no address space */
@@ -131,6 +132,8 @@ static inline void page_flag_clear(struct page *page, u32 flag)
     __atomic_fetch_and(&page->flags, ~flag, __ATOMIC_RELEASE);
 }
 
+#define HUGE_PAGES (1UL << HUGE_PAGE_ORDER) /* frames of a huge page */
+
 /* ---- before the allocator ----------------------------------------------------------------- */
 
 void boot_memory_add(paddr_t start, u64 size);     /* RAM; partial pages at the ends are dropped */
@@ -160,10 +163,11 @@ struct page *boot_take_initrd_page(paddr_t address);
 #define MAX_ORDER 10 /* largest block: 2^10 pages, 4 MiB */
 
 enum alloc_flags {
-    ALLOC_KERNEL = 0, /* may sleep to reclaim; fails with NULL when nothing is left */
-    ALLOC_ATOMIC = 1, /* must not sleep; may use the reserve */
-    ALLOC_ZERO = 2,   /* cleared */
-    ALLOC_USER = 4,   /* for user space: leaves the kernel's reserve alone */
+    ALLOC_KERNEL = 0,  /* may sleep to reclaim; fails with NULL when nothing is left */
+    ALLOC_ATOMIC = 1,  /* must not sleep; may use the reserve */
+    ALLOC_ZERO = 2,    /* cleared */
+    ALLOC_USER = 4,    /* for user space: leaves the kernel's reserve alone */
+    ALLOC_NORETRY = 8, /* what is free now, or NULL: there is something else to do */
 };
 
 /* 2^order contiguous frames with one reference on the first, or NULL. Any context with
@@ -221,7 +225,7 @@ extern atomic_long_t count_cached, count_shared, count_tables, count_stacks, cou
 extern atomic_long_t count_committed;
 u64 frames_free(void);
 /* The first frame of the block that a frame with PG_TAIL belongs to; of others the frame itself. */
-struct page *page_head(struct page *page);
+struct page *page_head(const struct page *page);
 /* So few are free that requests of user space fail, or nearly so. */
 bool frames_are_short(void);
 /* Nothing is left: end a process (kernel/proc/oom.c). Returns whether it makes sense to try again.

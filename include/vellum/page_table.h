@@ -3,11 +3,13 @@
  * Page tables, the same on every machine: PT_LEVELS levels of PT_ENTRIES entries, the root at level
  * PT_LEVELS - 1, base pages mapped by entries of tables at level 0.
  *
- * Entries of a table at level 0 change under the lock in its struct page. Upper entries are set
- * under mm->table_lock and, once set, stay until the last VMA in their range is gone; so a walk
- * needs no lock as long as a VMA there cannot go away (mm->lock, or the file's mapping lock). The
- * exception is fork, which holds mm->lock for writing: entries of level 1 may become shared tables
- * (kernel/mm/shared_table.c), and tables again at the first touch.
+ * Entries of a table at level 0 change under the lock in its struct page. Upper entries change
+ * under mm->table_lock. Where they point to a table, they do so until the last VMA in their range
+ * is gone; so a walk needs no lock as long as a VMA there cannot go away (mm->lock, or the file's
+ * mapping lock). There are two exceptions, in private anonymous memory: fork, with mm->lock
+ * write-held, may make an entry of level 1 a shared table (kernel/mm/shared_table.c), which becomes
+ * a table again at the first touch; and it may be a huge leaf, which comes, goes, and becomes a
+ * table under mm->table_lock (kernel/mm/huge.c).
  *
  * A walk from outside, which has none of these, goes from lock to lock: mm->table_lock, then that of
  * the table at level 0, then it lets the first go (page_table_lock_entry). Who takes a table away cuts
@@ -34,6 +36,12 @@ static inline bool pte_replace(pte_t *entry, pte_t old, pte_t new)
 static inline unsigned pte_index(vaddr_t va, unsigned level)
 {
     return (va >> PT_SHIFT(level)) % PT_ENTRIES;
+}
+
+/* Is an entry of level 1 a huge page (accessible or not)? */
+static inline bool pte_is_huge(pte_t pte)
+{
+    return pte_present(pte) && pte_is_leaf(pte);
 }
 
 /* The table that an entry of an upper level points to. */

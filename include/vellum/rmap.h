@@ -22,10 +22,11 @@
 /* One entry that maps a page. */
 struct rmap_place {
     struct mm *mm;
-    struct vma *vma;    /* pages of files: it cannot change; anonymous pages: NULL */
-    vaddr_t address;    /* page aligned */
-    pte_t *entry;       /* at level 0 */
-    struct page *table; /* its table, whose lock is held */
+    struct vma *vma; /* pages of files: it cannot change; anonymous pages: NULL */
+    vaddr_t address; /* page aligned */
+    pte_t *entry;    /* at level 0; the leaf of a huge page */
+    struct page
+        *table; /* its table, whose lock is held; NULL: a huge page, mm->table_lock is held */
 };
 
 /* Called at each place: false ends the walk. => table lock held; must not sleep */

@@ -34,7 +34,8 @@ void sysfs_hide(struct sysfs_node *node);
 /* A relative link to another node. */
 void sysfs_link(struct sysfs_node *parent, const char *name, struct sysfs_node *target);
 
-void sysfs_init(void);     /* the file system type, and the directories that are always there */
-void sysfs_cpu_init(void); /* /sys/devices/system */
+void sysfs_init(void);      /* the file system type, and the directories that are always there */
+void sysfs_cpu_init(void);  /* /sys/devices/system */
+void sysfs_huge_init(void); /* /sys/kernel/mm/transparent_hugepage */
 
 #endif

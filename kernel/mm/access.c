@@ -4,6 +4,7 @@
  * is resident (/proc).
  */
 #include "address_space.h"
+#include "huge.h"
 #include <vellum/string.h>
 #include <vellum/sync.h>
 
@@ -16,32 +17,34 @@ static bool usable(const struct vma *vma, const struct page *table, pte_t pte, u
         return false;
     if (!(access & ACCESS_WRITE))
         return (vma->flags & (VM_READ | VM_WRITE | VM_EXEC)) || (access & ACCESS_FORCE);
-    if (table->flags & PG_TABLE_SHARED)
+    if (table && (table->flags & PG_TABLE_SHARED))
         return false;
     if (pte_write(pte))
         return true;
     return (access & ACCESS_FORCE) && !pte_special(pte) && (page->flags & PG_ANON) &&
-           atomic_read(&page->refs) == 1;
+           atomic_read(&page_head(page)->refs) == 1;
 }
 
 /* The page at an address with a reference, if it can be used at once; else NULL. */
 static struct page *try_get_page(struct mm *mm, vaddr_t address, u32 access)
 {
     struct page *table, *page = NULL;
+    spinlock_t *lock = NULL;
     struct vma *vma;
-    pte_t *entry;
+    pte_t pte;
 
     read_lock(&mm->lock);
     vma = vma_find_exact(mm, address);
-    entry = vma ? page_table_lock_entry(mm, address, &table) : NULL;
-    if (entry) {
-        if (usable(vma, table, pte_load(entry), access)) {
-            page = pfn_to_page(pte_pfn(pte_load(entry)));
+    if (vma)
+        lock = page_table_lock_pte(mm, address, &pte, &table);
+    if (lock) {
+        if (usable(vma, table, pte, access)) {
+            page = pfn_to_page(pte_pfn(pte));
             page_get(page);
             if ((access & ACCESS_WRITE) && (page->flags & PG_ANON))
                 page_flag_set(page, PG_DIRTY); /* no processor notes this write in the entry */
         }
-        spin_unlock(&table->table_lock);
+        spin_unlock(lock);
     }
     read_unlock(&mm->lock);
     return page;
@@ -91,18 +94,42 @@ size_t mm_access(struct mm *mm, vaddr_t address, void *buffer, size_t n, bool wr
 bool mm_is_untouched(struct mm *mm, vaddr_t address)
 {
     struct page *table;
-    pte_t *entry;
     bool untouched = true;
+    spinlock_t *lock;
+    pte_t pte;
 
     read_lock(&mm->lock);
-    entry = page_table_lock_entry(mm, address, &table);
-    if (entry) {
-        untouched = pte_none(pte_load(entry)) ||
-                    (pte_present(pte_load(entry)) && pte_special(pte_load(entry)));
-        spin_unlock(&table->table_lock);
+    lock = page_table_lock_pte(mm, address, &pte, &table);
+    if (lock) {
+        untouched = pte_none(pte) || (pte_present(pte) && pte_special(pte));
+        spin_unlock(lock);
     }
     read_unlock(&mm->lock);
     return untouched;
+}
+
+/* The entry of a huge page that serves an address; *stop: the address, if there is none any more.
+ * Returns what fn does. */
+static bool visit_huge(struct vma_entry *e, vaddr_t *stop, vaddr_t address, vma_entry_fn *fn,
+                       void *arg)
+{
+    struct mm *mm = e->vma->mm;
+    bool more = true;
+
+    spin_lock(&mm->table_lock);
+    e->entry = huge_entry(mm, address);
+    if (e->entry) {
+        e->pte = pte_load(e->entry);
+        e->address = address & HUGE_MASK;
+        e->level = 1;
+        e->users = 1;
+        more = fn(e, arg);
+        e->level = 0;
+    } else {
+        *stop = address;
+    }
+    spin_unlock(&mm->table_lock);
+    return more;
 }
 
 vaddr_t vma_for_each_entry(struct vma *vma, vaddr_t start, vaddr_t end, vma_entry_fn *fn, void *arg)
@@ -118,6 +145,11 @@ vaddr_t vma_for_each_entry(struct vma *vma, vaddr_t start, vaddr_t end, vma_entr
         if (address >= end)
             return end;
         stop = table_end(address, end);
+        if (unlikely(!table)) {
+            if (!visit_huge(&e, &stop, address, fn, arg))
+                return address;
+            continue;
+        }
         e.users = atomic_read(&table->refs);
         for (; address < stop; address += PAGE_SIZE, entry++) {
             e.pte = pte_load(entry);
@@ -136,9 +168,12 @@ vaddr_t vma_for_each_entry(struct vma *vma, vaddr_t start, vaddr_t end, vma_entr
 
 unsigned page_map_count(const struct page *page)
 {
-    u32 flags = READ_ONCE(page->flags);
-    int n = atomic_read(&page->refs);
+    u32 flags;
+    int n;
 
+    page = page_head(page);
+    flags = READ_ONCE(page->flags);
+    n = atomic_read(&page->refs);
     if (!(flags & (PG_ANON | PG_FILE)))
         return 0;
     if ((flags & PG_FILE) && READ_ONCE(page->cache))

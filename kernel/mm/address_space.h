@@ -74,17 +74,21 @@ static inline u64 vma_index(const struct vma *vma, vaddr_t address)
  *     none
  *     a table      of level 0, attached: this address space's alone
  *     a shared     table, that other address spaces use as well (shared_table.c), and no processor
+ *     a huge leaf  that maps 2 MiB itself (huge.c)
  *
  * Who changes entries of level 0 works on attached tables: page_table_make() and page_table_take()
  * turn shared ones into such, and they stay so until the next fork (mm->lock write-held).
- * page_table_find() and page_table_next() pass over all others. Who only reads them, or does not hold
- * mm->lock, uses page_table_lock_entry(), which looks through what is shared.
+ * page_table_make() splits huge leaves. page_table_find() passes over all others; page_table_next()
+ * does, but for huge leaves, for which it has no table. Who only reads them, or does not hold
+ * mm->lock, uses page_table_lock_entry(), which looks through what is shared, or page_table_lock_pte(),
+ * which makes no difference between all of these.
  *
  * Take mm->table_lock, then the table's own lock, to attach, share or free a table.
  */
 
-/* Frames for tables, empty, and of no further use. NULL: no memory. => may sleep */
-struct page *table_alloc(struct mm *mm);
+/* Frames for tables, empty (flags: ALLOC_ZERO) or not yet filled; and of no further use. NULL: no memory.
+ * => may sleep */
+struct page *table_alloc(struct mm *mm, unsigned flags);
 void table_free(struct mm *mm, struct page *page);
 
 /* The entry of level 1 for an address if there are tables above it; else NULL. => mm->lock, or
@@ -108,7 +112,7 @@ pte_t *page_table_make_upper(struct mm *mm, vaddr_t address);
 /* The first address >= `address` and < `end` whose entry of level 1 is not none, or `end`. => mm->lock */
 vaddr_t page_table_next_upper(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **upper);
 
-/* Make the missing tables down to level 0 for an address; take a shared one. Returns the entry at
+/* Make the missing tables down to level 0 for an address; take a shared one, split a huge page. Returns the entry at
  * level 0 and its table, or NULL: no memory. => mm->lock; may sleep */
 pte_t *page_table_make(struct mm *mm, vaddr_t address, struct page **table);
 
@@ -130,8 +134,16 @@ static inline pte_t *page_table_find(struct mm *mm, vaddr_t address, struct page
     return &entries[pte_index(address, 0)];
 }
 
+/* The entry of level 1 for an address if it is a huge page just now; else NULL. => mm->lock */
+static inline pte_t *page_table_find_huge(struct mm *mm, vaddr_t address)
+{
+    pte_t *upper = page_table_upper(mm, address);
+
+    return upper && pte_is_huge(pte_load(upper)) ? upper : NULL;
+}
+
 /* The first address >= `address` and < `end` whose table at level 0 is attached (with the entry and
- * table), or `end`. => mm->lock */
+ * table) or where a huge page is mapped (with no table), or `end`. => mm->lock */
 vaddr_t page_table_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **entry,
                         struct page **table);
 
@@ -142,8 +154,12 @@ vaddr_t page_table_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **ent
  * they take the table. => no lock but one that keeps the mm is needed (its own, its family's, or that
  * of a mapping set with a VMA of it) */
 pte_t *page_table_lock_entry(struct mm *mm, vaddr_t address, struct page **table);
-/* The same for the first address >= `address` and < `end` that has a table; its address, or `end`
- * with nothing locked. => mm->lock */
+/* What maps an address, in whatever way: the entry in *pte, that of a huge page as if it were in a table.
+ * Returns the lock that guards it, held, or NULL: there is no table. *table: NULL for a huge page */
+spinlock_t *page_table_lock_pte(struct mm *mm, vaddr_t address, pte_t *pte, struct page **table);
+/* Like page_table_lock_entry() for the first address >= `address` and < `end` that has a table; its
+ * address, or `end` with nothing locked. Where a huge page is, *table is NULL and nothing is locked.
+ * => mm->lock */
 vaddr_t page_table_lock_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **entry,
                              struct page **table);
 

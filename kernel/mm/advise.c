@@ -129,6 +129,16 @@ static int change_flag(struct vma **vma, vaddr_t start, vaddr_t end, unsigned lo
             return -EINVAL;
         flags &= ~VM_DONTDUMP;
         break;
+    case MADV_HUGEPAGE:
+        if (flags & VM_SPECIAL)
+            return -EINVAL;
+        flags = (flags & ~VM_NOHUGEPAGE) | VM_HUGEPAGE;
+        break;
+    case MADV_NOHUGEPAGE:
+        if (flags & VM_SPECIAL)
+            return -EINVAL;
+        flags = (flags & ~VM_HUGEPAGE) | VM_NOHUGEPAGE;
+        break;
     }
     return vma_change_flags(vma, start, end, flags);
 }
@@ -255,6 +265,8 @@ static bool advice_known(int advice)
     case MADV_KEEPONFORK:
     case MADV_DONTDUMP:
     case MADV_DODUMP:
+    case MADV_HUGEPAGE:
+    case MADV_NOHUGEPAGE:
         return true;
     default:
         return false;
@@ -291,19 +303,19 @@ static bool in_swap_cache(swap_entry_t entry)
 /* Is the page at an address in memory: mapped, or in the file's cache? => mm->lock */
 static bool in_core(struct vma *vma, vaddr_t address)
 {
-    struct page *table, *page;
-    pte_t *entry = page_table_lock_entry(vma->mm, address, &table);
     u64 index = vma_index(vma, address);
-    bool present = entry && pte_present(pte_load(entry));
+    struct page *table, *page;
+    pte_t pte = {0};
+    spinlock_t *lock = page_table_lock_pte(vma->mm, address, &pte, &table);
 
-    if (entry)
-        spin_unlock(&table->table_lock);
+    if (lock)
+        spin_unlock(lock);
     if (vma->file && !mm_file_ops.may_look(vma->file)) /* others' reading is none of our business */
         return true;
-    if (present)
+    if (pte_present(pte))
         return true;
-    if (entry && pte_is_swap(pte_load(entry)))
-        return in_swap_cache(swap_of_pte(pte_load(entry)));
+    if (pte_is_swap(pte))
+        return in_swap_cache(swap_of_pte(pte));
     if (!vma->ops || !vma->ops->fault_around ||
         vma->ops->fault_around(vma, index, index, &page) == 0)
         return false;

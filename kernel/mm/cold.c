@@ -7,7 +7,7 @@
  * to them is done without a lock of the page table. Pages that others use too are left alone: it is not
  * for one of the users to say.
  */
-#include "address_space.h"
+#include "huge.h"
 #include "scan.h"
 #include <vellum/rmap.h>
 #include <vellum/string.h>
@@ -46,6 +46,29 @@ static vaddr_t gather_table(struct gathering *g, pte_t *entry, struct page *tabl
     return address;
 }
 
+/* A huge page: as one, or it is split. Returns where it stopped. */
+static vaddr_t gather_huge(struct gathering *g, struct mm *mm, vaddr_t address, vaddr_t stop)
+{
+    struct page *page;
+    pte_t *entry;
+
+    if (!huge_whole(address, stop)) {
+        split_huge_at(mm, address);
+        return address;
+    }
+    spin_lock(&mm->table_lock);
+    entry = huge_entry(mm, address);
+    if (entry) {
+        page = pfn_to_page(pte_pfn(pte_load(entry)));
+        if (g->pick(page, entry)) {
+            page_get(page);
+            g->pages[g->n++] = page;
+        }
+    }
+    spin_unlock(&mm->table_lock);
+    return entry ? stop : address;
+}
+
 /* => mm->lock */
 static void for_each_batch(struct gathering *g, struct mm *mm, vaddr_t start, vaddr_t end)
 {
@@ -61,7 +84,10 @@ static void for_each_batch(struct gathering *g, struct mm *mm, vaddr_t start, va
             address = page_table_next(mm, address, end, &entry, &table);
             if (address >= end)
                 break;
-            address = gather_table(g, entry, table, address, table_end(address, end));
+            if (unlikely(!table))
+                address = gather_huge(g, mm, address, table_end(address, end));
+            else
+                address = gather_table(g, entry, table, address, table_end(address, end));
         }
         if (!g->n)
             return;

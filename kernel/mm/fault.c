@@ -17,6 +17,7 @@
  *                                    write        map_file_page if shared, map_private_copy if not
  *               the kernel's         any          map_special
  *     swap      private              any          swap_fault (swap_in.c)
+ *     no table  private anonymous    any          fault_huge (huge_fault.c), before all others
  *     present   not writable         write        break_copy_on_write; shared file: make_writable
  *               allowed              any          refresh (mprotect left it; or another CPU was faster)
  *
@@ -29,6 +30,7 @@
  * after that, under the same lock; so one of the two sees the other.
  */
 #include "fault.h"
+#include "huge.h"
 #include <vellum/alloc.h>
 #include <vellum/error.h>
 #include <vellum/thread.h>
@@ -384,6 +386,10 @@ static int resolve(struct vm_fault *fault)
 
     fault->pte = page_table_find(vma->mm, fault->address, &fault->table);
     if (unlikely(!fault->pte)) {
+        int result = vma->ops ? FAULT_SMALL : fault_huge(fault);
+
+        if (result != FAULT_SMALL)
+            return result;
         fault->pte = page_table_make(vma->mm, fault->address, &fault->table);
         if (!fault->pte)
             return FAULT_OOM;

@@ -10,6 +10,7 @@
  * (shared_table.c).
  */
 #include "address_space.h"
+#include "huge.h"
 #include <vellum/alloc.h>
 #include <vellum/error.h>
 #include <vellum/sync.h>
@@ -98,6 +99,16 @@ static int copy_table(struct fork *fork, pte_t *upper, vaddr_t address, vaddr_t 
     return error;
 }
 
+/* What one entry of level 1 says about [address, stop). 0 or -ENOMEM */
+static int copy_one(struct fork *fork, pte_t *upper, vaddr_t address, vaddr_t stop)
+{
+    int done = 0;
+
+    while (!done && unlikely(pte_is_huge(pte_load(upper))))
+        done = huge_fork_range(fork->child, fork->parent, address, stop, &fork->flush);
+    return done ? min(done, 0) : copy_table(fork, upper, address, stop);
+}
+
 /* Private anonymous memory that the child inherits as it is. (Not locked: who locks memory wants no
  * faults.) */
 static bool is_shareable(const struct vma *vma)
@@ -166,7 +177,7 @@ static int copy_pages(struct fork *fork, struct vma *vma)
                 continue;
             }
         }
-        result = copy_table(fork, upper, address, stop);
+        result = copy_one(fork, upper, address, stop);
         if (result)
             return result;
     }

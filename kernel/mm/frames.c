@@ -17,6 +17,7 @@
  * The last frames are kept back (reclaim.h): requests of user space stop first, then those that may
  * sleep; what is left is for those that may not, and for those who get memory back.
  */
+#include "huge.h"
 #include "scan.h"
 #include <vellum/alloc.h>
 #include <vellum/page_table.h>
@@ -245,7 +246,7 @@ static __noinline struct page *alloc_slow(unsigned order, unsigned flags)
     unsigned fruitless = 0, ended = 0;
     struct page *page;
 
-    if (flags & ALLOC_ATOMIC)
+    if (flags & (ALLOC_ATOMIC | ALLOC_NORETRY))
         return NULL;
     assert_may_sleep();
     if (current->reclaiming)
@@ -341,6 +342,10 @@ void page_free_last(struct page *page)
         ref_init(&page->refs);
         return;
     }
+    if (unlikely(page->flags & PG_HUGE)) {
+        huge_page_free(page);
+        return;
+    }
     pages_free(page, page->flags & PG_HEAD ? page->order : 0);
 }
 
@@ -357,6 +362,9 @@ void pages_put(struct page **pages, unsigned n)
         if (!ref_put(&page->refs))
             continue;
         if (unlikely(page->flags & (PG_HEAD | PG_RESERVED))) {
+            if (locked) /* it takes the lock itself */
+                lru_unlock_for_free();
+            locked = false;
             page_free_last(page);
             continue;
         }
@@ -438,13 +446,13 @@ void memory_counts(struct memory_counts *counts)
 }
 
 /* Racy, as whoever is not its owner may look at a descriptor: a hint, but one that never leads astray. */
-struct page *page_head(struct page *page)
+struct page *page_head(const struct page *page)
 {
     pfn_t pfn = page_to_pfn(page);
 
     for (unsigned order = 1; (READ_ONCE(page->flags) & PG_TAIL) && order <= MAX_ORDER; order++)
         page = pfn_to_page(pfn & ~((1UL << order) - 1));
-    return page;
+    return (struct page *)page;
 }
 
 /* ---- start ------------------------------------------------------------------------------------------ */

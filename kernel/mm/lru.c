@@ -206,6 +206,26 @@ void lru_isolated_free(struct page *page)
     page_flag_clear(page, PG_ISOLATED);
 }
 
+void lru_split(struct page *page, unsigned n)
+{
+    unsigned long irq = lock_lists();
+    bool isolated = page->flags & PG_ISOLATED;
+
+    if ((page->flags & (PG_ON_LRU | PG_LRU_PENDING)) == PG_ON_LRU)
+        lru.frames[lru_list_of(page->flags)] -= n - 1;
+    if (isolated)
+        count_isolated(page, -1);
+    page->order = 0;
+    page_flag_clear(page, PG_HEAD | PG_HUGE);
+    if (isolated)
+        count_isolated(page, 1);
+    for (unsigned i = 1; i < n; i++) {
+        page_flag_set(page + i, PG_ON_LRU);
+        link_page(page + i, isolated); /* by reclaim: they are its next */
+    }
+    unlock_lists(irq);
+}
+
 /* ---- moving about --------------------------------------------------------------------------------- */
 
 /* Change flags of a page that is in a list or batch; it goes to the head of the list they name. */

@@ -163,6 +163,7 @@ static void copy_description(struct mm *child, struct mm *parent)
         child->auxv[i] = parent->auxv[i];
     child->dumpable = parent->dumpable;
     child->coredump_filter = parent->coredump_filter;
+    child->no_huge_pages = parent->no_huge_pages;
     child->membarrier = parent->membarrier;
     child->exe = parent->exe;
     if (child->exe)

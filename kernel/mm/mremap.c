@@ -12,6 +12,7 @@
  * entry that stands for a page in swap just moves: the fault that brings the page back sees to it.
  */
 #include "address_space.h"
+#include "huge.h"
 #include <vellum/alloc.h>
 #include <vellum/error.h>
 #include <vellum/lru.h>
@@ -123,6 +124,13 @@ static int move_pages(const struct vma *vma, vaddr_t start, u64 length, vaddr_t 
         if (address >= end)
             break;
         stop = table_end(address, end);
+        if (unlikely(!table)) {
+            error = huge_move_range(&batch, address, stop, address - start + target);
+            if (error > 0)
+                address = stop;
+            error = min(error, 0);
+            continue;
+        }
         for (; !error && address < stop; address += PAGE_SIZE, entry++) {
             if (is_private_page(pte_load(entry)))
                 error =

@@ -4,17 +4,20 @@
  * guards what).
  */
 #include "address_space.h"
+#include "huge.h"
 #include <vellum/error.h>
+#include <vellum/list.h>
 
-struct page *table_alloc(struct mm *mm)
+struct page *table_alloc(struct mm *mm, unsigned flags)
 {
-    struct page *page = page_alloc(ALLOC_ZERO);
+    struct page *page = page_alloc(flags);
 
     if (!page)
         return NULL;
     page->flags = PG_TABLE;
     page->private_data = 0;
     spin_init(&page->table_lock);
+    list_init(&page->link); /* of level 1: tables for when its huge leaves are split (huge.c) */
     atomic_inc(&mm->table_pages);
     atomic_inc(&count_tables);
     return page;
@@ -33,7 +36,7 @@ void table_free(struct mm *mm, struct page *page)
 /* Hang a new table under an entry, unless another thread was faster. */
 static bool fill_entry(struct mm *mm, pte_t *entry)
 {
-    struct page *page = table_alloc(mm);
+    struct page *page = table_alloc(mm, ALLOC_ZERO);
 
     if (!page)
         return false;
@@ -71,7 +74,9 @@ pte_t *page_table_make(struct mm *mm, vaddr_t address, struct page **table)
     if (!upper)
         return NULL;
     while (!pte_is_table(pte = pte_load(upper)))
-        if (pte_is_shared(pte) ? page_table_take_upper(mm, upper) != 0 : !fill_entry(mm, upper))
+        if (unlikely(pte_is_huge(pte)))
+            split_huge_at(mm, address);
+        else if (pte_is_shared(pte) ? page_table_take_upper(mm, upper) : !fill_entry(mm, upper))
             return NULL;
     *table = pfn_to_page(pte_pfn(pte));
     return (pte_t *)pte_table_of(pte) + pte_index(address, 0);
@@ -124,6 +129,10 @@ vaddr_t page_table_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **ent
         pte = pte_load(upper);
         if (pte_is_table(pte))
             break;
+        if (pte_is_huge(pte)) {
+            *table = NULL;
+            return address;
+        }
     }
     *table = pfn_to_page(pte_pfn(pte));
     *entry = (pte_t *)pte_table_of(pte) + pte_index(address, 0);
@@ -147,6 +156,30 @@ pte_t *page_table_lock_entry(struct mm *mm, vaddr_t address, struct page **table
     return entry;
 }
 
+spinlock_t *page_table_lock_pte(struct mm *mm, vaddr_t address, pte_t *pte, struct page **table)
+{
+    for (;;) {
+        pte_t *entry = page_table_lock_entry(mm, address, table);
+
+        if (entry) {
+            *pte = pte_load(entry);
+            return &(*table)->table_lock;
+        }
+        *table = NULL;
+        spin_lock(&mm->table_lock);
+        entry = page_table_upper(mm, address);
+        *pte = entry ? pte_load(entry) : (pte_t){0};
+        if (pte_is_huge(*pte)) {
+            *pte = pte_leaf_part(*pte, pte_index(address, 0));
+            return &mm->table_lock;
+        }
+        spin_unlock(&mm->table_lock);
+        if (pte_none(*pte))
+            return NULL;
+        /* It has been split meanwhile. */
+    }
+}
+
 vaddr_t page_table_lock_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **entry,
                              struct page **table)
 {
@@ -158,6 +191,9 @@ vaddr_t page_table_lock_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t 
             return end;
         *entry = page_table_lock_entry(mm, address, table);
         if (*entry)
+            return address;
+        *table = NULL;
+        if (pte_is_huge(pte_load(upper)))
             return address;
     }
 }
@@ -184,6 +220,7 @@ static void drop_table(struct tlb_batch *batch, pte_t *entry, pte_t pte)
 {
     struct page *page = pfn_to_page(pte_pfn(pte));
 
+    assert(list_empty(&page->link));
     pte_store(entry, (pte_t){0});
     wait_for_walkers(page);
     page->flags = 0;

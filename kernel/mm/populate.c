@@ -38,6 +38,8 @@ static vaddr_t skip_present(struct mm *mm, vaddr_t start, vaddr_t end, bool writ
     read_lock(&mm->lock);
     for (; start < end; start += PAGE_SIZE) {
         entry = page_table_find(mm, start, &table);
+        if (!entry)
+            entry = page_table_find_huge(mm, start);
         pte = entry ? pte_load(entry) : (pte_t){0};
         if (!pte_present(pte) || (write && !pte_write(pte)))
             break;

@@ -8,6 +8,7 @@
  * are never touched again before the permission goes.
  */
 #include "address_space.h"
+#include "huge.h"
 #include <vellum/error.h>
 #include <vellum/sync.h>
 #include <vellum/syscall.h>
@@ -24,6 +25,11 @@ static void tighten_entries(struct mm *mm, vaddr_t start, vaddr_t end, unsigned 
         if (address >= end)
             break;
         stop = table_end(address, end);
+        if (unlikely(!table)) {
+            if (!huge_protect_range(mm, address, stop, prot))
+                stop = address;
+            continue;
+        }
         spin_lock(&table->table_lock);
         for (; address < stop; address += PAGE_SIZE, entry++) {
             pte_t pte = pte_load(entry);

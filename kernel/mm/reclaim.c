@@ -25,6 +25,7 @@
 #include "scan.h"
 #include <vellum/alloc.h>
 #include <vellum/error.h>
+#include <vellum/huge.h>
 #include <vellum/page_cache.h>
 #include <vellum/rmap.h>
 #include <vellum/swap.h>
@@ -142,6 +143,8 @@ static enum outcome shrink_locked(struct shrink *s, struct page *page)
             page_flag_clear(page, PG_REFERENCED);
         }
     }
+    if ((page->flags & PG_HUGE) && split_huge_page(page))
+        return KEEP;
     if (page->flags & PG_LAZY_FREE)
         return drop_lazy_free(s, page);
     return page->flags & PG_SWAP_BACKED ? evict_to_swap(s, page) : evict_file_page(s, page);

@@ -19,7 +19,7 @@
  * because somebody holds a reference to the page, is empty or another program's by then, in which
  * this page is found nowhere.
  */
-#include "address_space.h"
+#include "huge.h"
 #include <vellum/error.h>
 #include <vellum/page_cache.h>
 #include <vellum/rmap.h>
@@ -39,11 +39,28 @@ struct walk {
     void *arg;
 };
 
+/* The same for a huge page. */
+static bool visit_huge(const struct walk *w, struct mm *mm, vaddr_t address)
+{
+    struct rmap_place place = {.mm = mm, .address = address};
+    bool more = true;
+
+    spin_lock(&mm->table_lock);
+    place.entry = huge_entry(mm, address);
+    if (place.entry && pte_pfn(pte_load(place.entry)) == page_to_pfn(w->page))
+        more = w->fn(w->page, &place, w->arg);
+    spin_unlock(&mm->table_lock);
+    return more;
+}
+
 /* Look at one place where the page may be mapped. Returns whether to go on. */
 static bool visit(const struct walk *w, struct mm *mm, struct vma *vma, vaddr_t address)
 {
     struct rmap_place place = {.mm = mm, .vma = vma, .address = address};
     bool more = true;
+
+    if (unlikely(w->page->flags & PG_HUGE))
+        return visit_huge(w, mm, address);
 
     place.entry = page_table_lock_entry(mm, address, &place.table);
     if (!place.entry)

@@ -195,7 +195,7 @@ int page_table_take_upper(struct mm *mm, pte_t *upper)
         spin_unlock(&mm->table_lock);
         if (error != -EAGAIN)
             break;
-        copy = table_alloc(mm);
+        copy = table_alloc(mm, ALLOC_ZERO);
         if (!copy)
             return -ENOMEM;
     }

@@ -70,6 +70,8 @@ static vaddr_t next_entry(struct swap_area *area, struct vma *vma, vaddr_t addre
         if (address >= vma->end)
             return address;
         stop = table_end(address, vma->end);
+        if (!table) /* a huge page */
+            continue;
         if (!table->swapped)
             address = stop;
         for (; address < stop; address += PAGE_SIZE, entry++)

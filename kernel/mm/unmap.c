@@ -5,6 +5,7 @@
  * in batches, after one flush for each batch.
  */
 #include "address_space.h"
+#include "huge.h"
 #include <vellum/alloc.h>
 #include <vellum/error.h>
 #include <vellum/sync.h>
@@ -73,6 +74,11 @@ void unmap_pages(struct tlb_batch *batch, vaddr_t start, vaddr_t end, bool anony
         start = page_table_next(batch->mm, start, end, &entry, &table);
         if (start >= end)
             return;
+        if (unlikely(!table)) {
+            if (huge_unmap_range(batch, start, table_end(start, end)))
+                start = table_end(start, end);
+            continue;
+        }
         start = unmap_table(batch, entry, table, start, table_end(start, end), anonymous_too);
         if (batch->n + batch->swapped >= TLB_BATCH) /* more: tables were added to swap entries */
             tlb_batch_flush(batch);

@@ -15,6 +15,7 @@
  * them equal merges them.
  */
 #include "address_space.h"
+#include "huge.h"
 #include <vellum/alloc.h>
 #include <vellum/error.h>
 #include <vellum/string.h>
@@ -314,6 +315,8 @@ struct vma *vma_split(struct vma *vma, vaddr_t at)
     assert(vma->start < at && at < vma->end);
     if (!upper)
         return NULL;
+    if (vma->has_private)
+        split_huge_boundary(vma->mm, at);
     *upper = *vma;
     upper->start = at;
     upper->offset = vma_index(vma, at);

@@ -180,6 +180,13 @@ SYSCALL_DEFINE5(prctl, int, option, unsigned long, a, unsigned long, b, unsigned
         return put_user(t->clear_child_tid, (vaddr_t __user *)a);
     case PR_SET_MM: /* nothing of it may be changed */
         return capable(CAP_SYS_RESOURCE) ? -EINVAL : -EPERM;
+    case PR_SET_THP_DISABLE:
+        if (b || c || d)
+            return -EINVAL;
+        WRITE_ONCE(t->mm->no_huge_pages, a != 0);
+        return 0;
+    case PR_GET_THP_DISABLE:
+        return a || b || c || d ? -EINVAL : t->mm->no_huge_pages;
     case PR_GET_TIMING:
         return PR_TIMING_STATISTICAL;
     case PR_SET_TIMING:

@@ -25,6 +25,7 @@ void snapshot_memory(struct snapshot *s, struct process *p)
     if (!mm)
         return;
     read_lock(&mm->lock);
+    s->huge_pages = !mm->no_huge_pages;
     s->total = mm->total_pages;
     s->anon = max(atomic_read(&mm->anon_pages), 0L);
     s->file = max(atomic_read(&mm->file_pages), 0L);

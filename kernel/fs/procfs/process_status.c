@@ -83,7 +83,7 @@ static void show_memory(struct seq_file *m, const struct snapshot *s)
     show_kib(m, "VmLib", s->text - min(s->text, code));
     show_kib(m, "VmPTE", s->tables);
     show_kib(m, "VmSwap", s->swapped);
-    seq_puts(m, "CoreDumping:\t0\nTHP_enabled:\t0\n");
+    seq_printf(m, "CoreDumping:\t0\nTHP_enabled:\t%d\n", s->huge_pages);
 }
 
 static void show_signals(struct seq_file *m, const struct snapshot *s)

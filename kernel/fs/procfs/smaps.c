@@ -9,6 +9,7 @@
 #include "internal.h"
 #include <vellum/alloc.h>
 #include <vellum/error.h>
+#include <vellum/huge.h>
 #include <vellum/mm.h>
 #include <vellum/rmap.h>
 
@@ -16,40 +17,42 @@
 
 struct sizes { /* bytes */
     u64 resident, shared_clean, shared_dirty, private_clean, private_dirty;
-    u64 referenced, anonymous, locked, lazy_free;
+    u64 referenced, anonymous, huge, locked, lazy_free;
     u64 proportional, proportional_dirty; /* << PSS_SHIFT */
     u64 proportional_anonymous, proportional_file, proportional_shmem, proportional_locked;
     u64 swapped, proportional_swapped;
 };
 
-static void add_page(struct sizes *s, const struct page *page, pte_t pte, bool locked)
+static void add_page(struct sizes *s, const struct vma_entry *e, bool locked)
 {
+    const struct page *page = vma_entry_page(e);
     unsigned mappings = max(rmap_mappings(page), 1U);
-    bool dirty = pte_dirty(pte) || (page->flags & PG_DIRTY);
-    u64 share = (PAGE_SIZE << PSS_SHIFT) / mappings;
+    bool dirty = pte_dirty(e->pte) || (page->flags & PG_DIRTY);
+    u64 size = 1UL << PT_SHIFT(e->level), share = (size << PSS_SHIFT) / mappings;
 
-    s->resident += PAGE_SIZE;
+    s->resident += size;
     s->proportional += share;
     if (dirty)
         s->proportional_dirty += share;
     if (locked)
         s->proportional_locked += share;
     if (page->flags & PG_ANON) {
-        s->anonymous += PAGE_SIZE;
+        s->anonymous += size;
+        s->huge += e->level ? size : 0;
         s->proportional_anonymous += share;
     } else if (page->flags & PG_SHMEM) {
         s->proportional_shmem += share;
     } else {
         s->proportional_file += share;
     }
-    if (pte_young(pte) || (page->flags & PG_REFERENCED))
-        s->referenced += PAGE_SIZE;
+    if (pte_young(e->pte) || (page->flags & PG_REFERENCED))
+        s->referenced += size;
     if (page->flags & PG_LAZY_FREE)
-        s->lazy_free += PAGE_SIZE;
+        s->lazy_free += size;
     if (mappings > 1)
-        *(dirty ? &s->shared_dirty : &s->shared_clean) += PAGE_SIZE;
+        *(dirty ? &s->shared_dirty : &s->shared_clean) += size;
     else
-        *(dirty ? &s->private_dirty : &s->private_clean) += PAGE_SIZE;
+        *(dirty ? &s->private_dirty : &s->private_clean) += size;
 }
 
 static void add_swapped(struct sizes *s, swap_entry_t entry, unsigned users)
@@ -88,7 +91,7 @@ static void measure(struct sizes *s, struct vma *vma)
         b.n = 0;
         at = vma_for_each_entry(vma, at, vma->end, gather, &b);
         for (unsigned i = 0; i < b.n; i++)
-            add_page(s, vma_entry_page(&b.entries[i]), b.entries[i].pte, vma->flags & VM_LOCKED);
+            add_page(s, &b.entries[i], vma->flags & VM_LOCKED);
     }
 }
 
@@ -116,7 +119,7 @@ static void show_sizes(struct seq_file *m, const struct sizes *s, bool rollup)
     show_kib(m, "Referenced:", s->referenced);
     show_kib(m, "Anonymous:", s->anonymous);
     show_kib(m, "LazyFree:", s->lazy_free);
-    show_kib(m, "AnonHugePages:", 0);
+    show_kib(m, "AnonHugePages:", s->huge);
     show_kib(m, "ShmemPmdMapped:", 0);
     show_kib(m, "FilePmdMapped:", 0);
     show_kib(m, "Shared_Hugetlb:", 0);
@@ -158,7 +161,7 @@ static void show_one(struct seq_file *m, struct vma *vma, char *buffer)
     show_kib(m, "KernelPageSize:", PAGE_SIZE);
     show_kib(m, "MMUPageSize:", PAGE_SIZE);
     show_sizes(m, &s, false);
-    seq_printf(m, "THPeligible:    0\n");
+    seq_printf(m, "THPeligible:    %d\n", huge_possible(vma));
     show_flags(m, vma);
 }
 

@@ -21,6 +21,7 @@ struct snapshot {
     unsigned threads;
     u64 start; /* ns since boot */
     u64 pending, shared_pending, blocked, ignored, caught;
+    bool huge_pages; /* prctl(PR_SET_THP_DISABLE) has not refused them */
     /* pages */
     u64 total, resident, anon, file, shmem, data, stack, text, locked, peak, peak_total, tables;
     u64 swapped;

@@ -285,4 +285,5 @@ void __init sysfs_init(void)
         sysfs_directory(NULL, "%s", usual[i]);
     fs_register(&sysfs_type);
     sysfs_cpu_init();
+    sysfs_huge_init();
 }

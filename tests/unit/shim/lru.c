@@ -47,3 +47,9 @@ void lru_set_unevictable(struct page *page, bool unevictable)
 void workingset_evict(const void *owner, u64 index, const struct page *page)
 {
 }
+
+void lru_split(struct page *page, unsigned n)
+{
+    page->order = 0;
+    page->flags &= ~(PG_HEAD | PG_HUGE);
+}

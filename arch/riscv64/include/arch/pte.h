@@ -96,6 +96,12 @@ static inline bool pte_is_leaf(pte_t pte)
     return pte.value & (PTE_BIT_R | PTE_BIT_W | PTE_BIT_X | PTE_BIT_G);
 }
 
+/* The entry at level 0 for page i of a leaf at level 1. */
+static inline pte_t pte_leaf_part(pte_t leaf, unsigned i)
+{
+    return (pte_t){leaf.value + ((u64)i << PTE_PFN_SHIFT)};
+}
+
 static inline bool pte_write(pte_t pte)
 {
     return pte.value & PTE_BIT_W;

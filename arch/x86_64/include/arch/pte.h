@@ -104,6 +104,12 @@ static inline bool pte_is_leaf(pte_t pte)
     return pte.value & X86_PTE_LEAF;
 }
 
+/* The entry at level 0 for page i of a leaf at level 1. */
+static inline pte_t pte_leaf_part(pte_t leaf, unsigned i)
+{
+    return x86_pte((leaf.value & ~(u64)X86_PTE_PS) + ((u64)i << 12));
+}
+
 static inline bool pte_write(pte_t pte)
 {
     return pte.value & X86_PTE_W;

@@ -74,6 +74,11 @@ static inline bool pte_none(pte_t pte)
         return shim_pte(pte.value & ~(u64)(bit));                                                  \
     }
 
+static inline pte_t pte_leaf_part(pte_t leaf, unsigned i)
+{
+    return shim_pte(leaf.value + ((u64)i << 12));
+}
+
 SHIM_PTE_TEST(present, SHIM_PTE_PRESENT)
 SHIM_PTE_TEST(is_leaf, SHIM_PTE_LEAF)
 SHIM_PTE_TEST(write, 2)

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of kernel/mm tell each other about huge pages.
+ */
+#ifndef VELLUM_MM_HUGE_H
+#define VELLUM_MM_HUGE_H
+
+#include "address_space.h"
+#include <vellum/huge.h>
+
+/* ---- huge_frames.c ------------------------------------------------------------------------------ */
+
+/* Frames for a huge page, its parts prepared, not cleared unless the flags say so; or NULL. */
+struct page *huge_page_alloc(unsigned flags);
+/* The last reference is gone: back to the frame allocator. */
+void huge_page_free(struct page *page);
+
+/* From now on the parts are pages of their own, each with the reference that it had as a part. */
+void huge_page_separate(struct page *page);
+/* Put those. */
+void huge_page_put_parts(struct page *page);
+
+/* ---- huge.c ------------------------------------------------------------------------------------- */
+
+/* Is [start, stop) a whole huge page? */
+static inline bool huge_whole(vaddr_t start, vaddr_t stop)
+{
+    return IS_ALIGNED(start, HUGE_SIZE) && stop - start == HUGE_SIZE;
+}
+
+/* The entry of level 1 for an address if a huge page is mapped there; else NULL. => mm->table_lock */
+pte_t *huge_entry(struct mm *mm, vaddr_t address);
+/* Store the leaf for a huge page with its reference, and keep `table`, not attached, for its split.
+ * => mm->table_lock; the entry is none */
+void huge_map(struct mm *mm, pte_t *entry, pte_t leaf, struct page *table);
+/* Clear the leaf. Returns the table that was kept for it. => mm->table_lock */
+struct page *huge_unmap(struct mm *mm, pte_t *entry);
+
+/* If a huge page is mapped at an address, put a table in its place. Needs no memory.
+ * => mm->lock; no table lock */
+void split_huge_at(struct mm *mm, vaddr_t address);
+/* The same, unless `at` is a boundary between huge pages: a VMA will end there. */
+static inline void split_huge_boundary(struct mm *mm, vaddr_t at)
+{
+    if (!IS_ALIGNED(at, HUGE_SIZE))
+        split_huge_at(mm, at);
+}
+
+/* ---- huge_map.c: operations on [start, stop), within one huge page, as their neighbours do them on
+ * tables. false: no huge page is there any more, or it has been split; look again => mm->lock -------- */
+
+bool huge_unmap_range(struct tlb_batch *batch, vaddr_t start, vaddr_t stop);
+bool huge_protect_range(struct mm *mm, vaddr_t start, vaddr_t stop, unsigned prot);
+/* *flush is set if the parent's entry has become read-only. 1: done, 0: look again, or -ENOMEM */
+int huge_fork_range(struct mm *child, struct mm *parent, vaddr_t start, vaddr_t stop, bool *flush);
+/* Move a whole huge page that is ours alone to `target`. Else it is split. 1, 0, -ENOMEM */
+int huge_move_range(struct tlb_batch *batch, vaddr_t start, vaddr_t stop, vaddr_t target);
+
+/* ---- huge_fault.c ----------------------------------------------------------------------------------- */
+
+#define FAULT_SMALL (-1) /* no huge page here: go on with tables */
+
+/* A fault in private anonymous memory where no table is. => as fault handlers: fault.c */
+int fault_huge(struct vm_fault *fault);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Faults that a huge page resolves. resolve() (fault.c) asks here when an address of private anonymous
+ * memory has no table of level 0:
+ *
+ *     entry of level 1     touched by   handler
+ *     none                 write        map_huge, if a whole huge page fits, is wanted and is free
+ *     huge, not writable   write        ours alone: refresh; else split, and on with single pages
+ *     huge                 any          refresh
+ *
+ * In all other cases the answer is FAULT_SMALL. A read maps no huge page: there would be nothing to
+ * read but zeros.
+ */
+#include "huge.h"
+#include <vellum/lru.h>
+#include <vellum/sync.h>
+#include <vellum/vmstat.h>
+
+/* The entry is still as it was seen, and its lock ours. */
+static bool lock_leaf(struct mm *mm, const pte_t *entry, pte_t seen)
+{
+    spin_lock(&mm->table_lock);
+    if (likely(pte_load(entry).value == seen.value))
+        return true;
+    spin_unlock(&mm->table_lock);
+    return false;
+}
+
+static int map_huge(struct vm_fault *fault, pte_t *entry)
+{
+    struct vma *vma = fault->vma;
+    struct mm *mm = vma->mm;
+    struct page *table, *page = huge_page_alloc(ALLOC_USER | ALLOC_ZERO | ALLOC_NORETRY);
+    pte_t leaf;
+
+    if (!page) {
+        vm_event(thp_fault_fallback);
+        return FAULT_SMALL;
+    }
+    table = table_alloc(mm, 0);
+    if (!table) {
+        page_put(page);
+        return FAULT_OOM;
+    }
+    page->family = mm->family;
+    page->index = (fault->address & HUGE_MASK) >> PAGE_SHIFT;
+    leaf = pte_leaf(page_to_pfn(page), vma_prot(vma), 1);
+    if (!lock_leaf(mm, entry, (pte_t){0})) {
+        table_free(mm, table);
+        page_put(page);
+        return FAULT_RETRY;
+    }
+    if (!vma->has_private)
+        vma->has_private = true;
+    if (unlikely(vma->flags & VM_LOCKED))
+        page->flags |= PG_UNEVICTABLE;
+    lru_add(page);
+    huge_map(mm, entry, pte_set_dirty(pte_set_young(leaf)), table);
+    spin_unlock(&mm->table_lock);
+    vm_event(thp_fault_alloc);
+    return FAULT_OK;
+}
+
+/* A huge page is there, and the access is one that the VMA allows. */
+static int refresh_huge(struct vm_fault *fault, pte_t *entry, pte_t pte)
+{
+    struct vma *vma = fault->vma;
+    unsigned prot = vma_prot(vma);
+    bool write = fault->access & ACCESS_WRITE, ours;
+
+    if (!lock_leaf(vma->mm, entry, pte))
+        return FAULT_RETRY;
+    ours = pte_write(pte) || atomic_read(&pfn_to_page(pte_pfn(pte))->refs) == 1;
+    if (write && !ours) {
+        spin_unlock(&vma->mm->table_lock);
+        split_huge_at(vma->mm, fault->address);
+        return FAULT_SMALL;
+    }
+    /* Like refresh() and break_copy_on_write(), for which the small page would do. */
+    if (!write && !pte_write(pte))
+        prot &= ~PTE_WRITE;
+    pte = pte_set_young(pte_set_prot(pte, prot));
+    pte_publish(entry, write ? pte_set_dirty(pte) : pte);
+    spin_unlock(&vma->mm->table_lock);
+    arch_tlb_flush_page(fault->address);
+    return FAULT_OK;
+}
+
+bool huge_possible(const struct vma *vma)
+{
+    vaddr_t first = ALIGN_UP(vma->start, HUGE_SIZE);
+
+    return !vma->ops && huge_fits(vma->start, vma->end, first) &&
+           huge_wanted(READ_ONCE(huge_settings.mode), vma->flags, vma->mm->no_huge_pages);
+}
+
+int fault_huge(struct vm_fault *fault)
+{
+    struct vma *vma = fault->vma;
+    pte_t *entry = page_table_make_upper(vma->mm, fault->address), pte;
+
+    if (unlikely(!entry))
+        return FAULT_OOM;
+    pte = pte_load(entry);
+    if (pte_is_huge(pte))
+        return refresh_huge(fault, entry, pte);
+    if (!pte_none(pte) || !(fault->access & ACCESS_WRITE) ||
+        !huge_wanted(READ_ONCE(huge_settings.mode), vma->flags, vma->mm->no_huge_pages) ||
+        !huge_fits(vma->start, vma->end, fault->address))
+        return FAULT_SMALL;
+    return map_huge(fault, entry);
+}
