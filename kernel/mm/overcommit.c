@@ -68,7 +68,7 @@ bool overcommit_allows(const struct mm *mm, u64 pages)
     case 2:
         return within_limit(mm, pages);
     default:
-        return pages <= all_pages() + swap_space();
+        return pages <= all_pages() || pages <= all_pages() + swap_space();
     }
 }
 

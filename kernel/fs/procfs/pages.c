@@ -95,7 +95,7 @@ static u64 flags_of_contents(const struct page *page, u32 f)
             flag(f, PG_REFERENCED, KPF_REFERENCED) | flag(f, PG_UPTODATE, KPF_UPTODATE) |
             flag(f, PG_DIRTY, KPF_DIRTY) | flag(f, PG_ON_LRU, KPF_LRU) |
             flag(f, PG_ACTIVE, KPF_ACTIVE) | flag(f, PG_WRITEBACK, KPF_WRITEBACK) |
-            flag(f, PG_UNEVICTABLE, KPF_UNEVICTABLE);
+            flag(f, PG_UNEVICTABLE, KPF_UNEVICTABLE) | flag(f, PG_HUGE, KPF_THP);
 
     return page_map_count(page) ? u | BIT(KPF_MMAP) : u;
 }
