@@ -240,10 +240,11 @@ static unsigned pipe_poll(struct file *file, struct poll_table *table)
             poll_wait(file, &p->write_wait, table);
     }
     if (file->mode & FILE_READ) {
+        /* In this order: what the last writer wrote before it closed is seen with the close. */
+        if (unlikely(!smp_load_acquire(&p->writers)) && file->version != p->write_opens)
+            events = EPOLLHUP;
         if (pipe_used(p))
-            events = EPOLLIN | EPOLLRDNORM;
-        if (unlikely(!READ_ONCE(p->writers)) && file->version != p->write_opens)
-            events |= EPOLLHUP;
+            events |= EPOLLIN | EPOLLRDNORM;
     }
     if (file->mode & FILE_WRITE) {
         if (pipe_space(p) >= PIPE_BUF)

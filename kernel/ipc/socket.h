@@ -197,7 +197,9 @@ ssize_t unix_stream_receive(struct unix_socket *s, struct unix_receive *r);
 /* A message from s, charged to it: waits for room. err_ptr */
 struct unix_message *unix_message_make(struct unix_socket *s, struct unix_send *m, size_t n);
 void unix_message_free(struct unix_message *m);
-int unix_wait_readable(struct unix_socket *s, unsigned flags);
+/* For a receiver that found no message; may sleep. 1: look again, 0: the end, or an error.
+ * => s->reading, which is released meanwhile */
+int unix_await_message(struct unix_socket *s, unsigned flags);
 bool unix_writable(const struct unix_socket *s);
 /* What a message tells besides its bytes. => s->reading */
 void unix_receive_control(struct unix_socket *s, struct unix_message *m, struct unix_receive *r);

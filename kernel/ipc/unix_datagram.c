@@ -265,7 +265,7 @@ ssize_t unix_datagram_send(struct unix_socket *s, struct unix_send *send)
 static struct unix_message *await_message(struct unix_socket *s, unsigned flags)
 {
     struct unix_message *m;
-    int error;
+    int r;
 
     for (;;) {
         spin_lock(&s->lock);
@@ -273,14 +273,11 @@ static struct unix_message *await_message(struct unix_socket *s, unsigned flags)
         spin_unlock(&s->lock);
         if (m)
             return m;
-        error = -unix_take_error(s);
-        if (error)
-            return err_ptr(error);
-        if (s->shutdown & RECEIVE_SHUT)
+        r = unix_await_message(s, flags);
+        if (r == 0)
             return s->type == SOCK_DGRAM && (flags & MSG_DONTWAIT) ? err_ptr(-EAGAIN) : NULL;
-        error = unix_wait_readable(s, flags);
-        if (error)
-            return err_ptr(error);
+        if (r < 0)
+            return err_ptr(r);
     }
 }
 

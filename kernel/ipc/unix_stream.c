@@ -124,7 +124,8 @@ static bool readable(struct unix_socket *s)
     return !list_empty(&s->queue) || READ_ONCE(s->error) || (READ_ONCE(s->shutdown) & RECEIVE_SHUT);
 }
 
-int unix_wait_readable(struct unix_socket *s, unsigned flags)
+/* Sleep until there is something to find. */
+static int wait_readable(struct unix_socket *s, unsigned flags)
 {
     u64 timeout = s->receive_timeout;
     int r;
@@ -138,6 +139,29 @@ int unix_wait_readable(struct unix_socket *s, unsigned flags)
         wake_up_poll(&s->read_wait, EPOLLIN | EPOLLRDNORM);
     mutex_lock(&s->reading);
     return wait_result(r, timeout);
+}
+
+/* The queue, the error and the shutdown are looked at in one go under the lock: the peer may send his
+ * last message and close between two looks, and the end must not be seen before that message. */
+int unix_await_message(struct unix_socket *s, unsigned flags)
+{
+    bool empty, shut;
+    int error = 0;
+
+    spin_lock(&s->lock);
+    empty = list_empty(&s->queue);
+    shut = s->shutdown & RECEIVE_SHUT;
+    if (empty)
+        error = unix_take_error(s);
+    spin_unlock(&s->lock);
+    if (!empty)
+        return 1;
+    if (error)
+        return -error;
+    if (shut)
+        return 0;
+    error = wait_readable(s, flags);
+    return error ? error : 1;
 }
 
 void unix_receive_control(struct unix_socket *s, struct unix_message *m, struct unix_receive *r)
@@ -285,16 +309,6 @@ static ssize_t take_bytes(struct unix_socket *s, struct unix_receive *r, bool fi
     return done;
 }
 
-/* What a receiver finds who finds no message: 0 (the end), an error, or 1: it may wait. */
-static int queue_end(struct unix_socket *s)
-{
-    int error = unix_take_error(s);
-
-    if (error)
-        return -error;
-    return s->shutdown & RECEIVE_SHUT ? 0 : 1;
-}
-
 ssize_t unix_stream_receive(struct unix_socket *s, struct unix_receive *r)
 {
     size_t want = r->iter->count, target = r->flags & MSG_WAITALL ? want : s->low_water;
@@ -314,12 +328,8 @@ ssize_t unix_stream_receive(struct unix_socket *s, struct unix_receive *r)
         done += n;
         if (end || (size_t)done >= target || (done && (r->flags & MSG_PEEK)))
             break;
-        n = queue_end(s);
-        if (n == 1)
-            n = unix_wait_readable(s, r->flags);
-        else if (n == 0)
-            break;
-        if (n)
+        n = unix_await_message(s, r->flags);
+        if (n <= 0)
             break;
     }
     mutex_unlock(&s->reading);

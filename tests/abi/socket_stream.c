@@ -9,6 +9,8 @@
 #include <sys/un.h>
 #include <linux/sockios.h>
 
+#define ROUNDS 200 /* of each type, in last_words() */
+
 static char data[300000], got[300000];
 static volatile int pipes;
 
@@ -434,5 +436,40 @@ static void crowd(void)
     CHECK(good, "each gets its own answers");
 }
 
+/* The peer sends and closes while we look: what was sent comes before the end. */
+static void last_words(void)
+{
+    const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
+    _Atomic int *turn = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int s[2][ROUNDS][2], spoken = 0;
+    REQUIRE(turn != MAP_FAILED);
+    for (int i = 0; i < 2 * ROUNDS; i++)
+        REQUIRE(socketpair(AF_UNIX, types[i % 2], 0, s[i % 2][i / 2]) == 0);
+    pid_t speaker = CHILD({
+        for (int i = 0; i < 2 * ROUNDS; i++) {
+            close(s[i % 2][i / 2][0]);
+            while (*turn <= i)
+                sched_yield();
+            for (volatile int k = i * 37 % 1000; k > 0; k--)
+                ;
+            write(s[i % 2][i / 2][1], "x", 1);
+            close(s[i % 2][i / 2][1]);
+        }
+    });
+    for (int i = 0; i < 2 * ROUNDS; i++)
+        close(s[i % 2][i / 2][1]);
+    for (int i = 0; i < 2 * ROUNDS; i++) {
+        ssize_t n;
+        *turn = i + 1;
+        while ((n = recv(s[i % 2][i / 2][0], got, 1, MSG_DONTWAIT)) < 0 && errno == EAGAIN)
+            sched_yield();
+        spoken += n == 1;
+        close(s[i % 2][i / 2][0]);
+    }
+    CHECK(spoken == 2 * ROUNDS, "what is sent just before the close is read before the end");
+    CHECK_EQ(end_of(speaker), 0, "the speaker");
+}
+
 CHECK_MAIN_BUT_QEMU_USER(CASE(making), CASE(pairs), CASE(names), CASE(abstract), CASE(waiting),
-                         CASE(shutting), CASE(options), CASE(events), CASE(crowd))
+                         CASE(shutting), CASE(options), CASE(events), CASE(crowd),
+                         CASE(last_words))
