@@ -140,7 +140,7 @@ static bool has_output(const struct pty *p)
 
 static bool slave_gone(const struct pty *p)
 {
-    return READ_ONCE(p->opened) && READ_ONCE(p->slaves) == 0;
+    return READ_ONCE(p->opened) && smp_load_acquire(&p->slaves) == 0;
 }
 
 /* Up to n bytes of output; in packet mode the first read begins with a byte that says what it is, and
@@ -188,11 +188,16 @@ static ssize_t master_read(struct file *file, struct iov_iter *iter, loff_t *pos
 {
     struct pty *p = file->private_data;
     ssize_t r = mutex_lock_interruptible(&p->reading);
+    bool gone;
 
     if (r)
         return r;
-    while (iter->count && (r = read_output(p, iter)) == 0) {
-        if (slave_gone(p))
+    while (iter->count) {
+        gone = slave_gone(p); /* before we look: all that it wrote is there, then */
+        r = read_output(p, iter);
+        if (r)
+            break;
+        if (gone)
             r = -EIO;
         else if (file->flags & O_NONBLOCK)
             r = -EAGAIN;
@@ -262,16 +267,15 @@ static ssize_t master_write(struct file *file, struct iov_iter *iter, loff_t *po
 static unsigned master_poll(struct file *file, struct poll_table *table)
 {
     struct pty *p = file->private_data;
-    unsigned events = 0;
+    unsigned events;
 
     poll_wait(file, &p->read, table);
     poll_wait(file, &p->write, table);
+    events = slave_gone(p) ? EPOLLHUP : 0; /* first, as in master_read() */
     if (has_output(p))
         events |= EPOLLIN | EPOLLRDNORM;
     if (p->tty.packet && p->tty.packet_status)
         events |= EPOLLPRI;
-    if (slave_gone(p))
-        events |= EPOLLHUP;
     if (input_room(p))
         events |= EPOLLOUT | EPOLLWRNORM;
     return events;

@@ -329,6 +329,41 @@ static void hang_up(void)
     close(m);
 }
 
+/* The slave writes and closes while the master looks: what was written comes before the EIO. */
+static void last_words(void)
+{
+    enum { ROUNDS = 100 };
+    _Atomic int *turn = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int master[ROUNDS], slave[ROUNDS], spoken = 0;
+    REQUIRE(turn != MAP_FAILED);
+    for (int i = 0; i < ROUNDS; i++) {
+        open_pair(&master[i], &slave[i]);
+        REQUIRE(fcntl(master[i], F_SETFL, O_NONBLOCK) == 0);
+    }
+    pid_t speaker = CHILD({
+        for (int i = 0; i < ROUNDS; i++) {
+            while (*turn <= i)
+                sched_yield();
+            for (volatile int k = i * 37 % 1000; k > 0; k--)
+                ;
+            write(slave[i], "x", 1);
+            close(slave[i]);
+        }
+    });
+    for (int i = 0; i < ROUNDS; i++)
+        close(slave[i]);
+    for (int i = 0; i < ROUNDS; i++) {
+        char got[4];
+        ssize_t n;
+        *turn = i + 1;
+        while ((n = read(master[i], got, 1)) < 0 && errno == EAGAIN)
+            sched_yield();
+        spoken += n == 1;
+    }
+    CHECK(spoken == ROUNDS, "what is written just before the close is read before the end");
+    CHECK_EQ(end_of(speaker), 0, "the speaker");
+}
+
 static void many(void)
 {
     int m[64], s[64], good = 1;
@@ -351,4 +386,5 @@ static void many(void)
 }
 
 CHECK_MAIN_BUT_QEMU_USER(CASE(names), CASE(both_ways), CASE(blocking), CASE(packets),
-                         CASE(sessions), CASE(leader_leaves), CASE(hang_up), CASE(many))
+                         CASE(sessions), CASE(leader_leaves), CASE(hang_up), CASE(many),
+                         CASE(last_words))
