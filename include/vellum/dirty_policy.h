@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How much may be dirty, and how long who makes more of it must wait. Arithmetic alone, tested on the
- * host; kernel/fs/throttle.c applies it.
+ * host; kernel/mm/throttle.c applies it.
  *
  *     dirty pages  0 ........ background ........ free ............. middle ............. limit
  *                     nobody  |   the flushers    |   writers sleep, so that together they make

@@ -413,6 +413,24 @@ struct inode *inode_anonymous(mode_t mode);
  * one reference, or err_ptr. */
 struct file *shmem_file_create(u64 size, bool promise);
 
+/* ---- files with a page cache: kernel/fs/cached_file.c ---------------------------------------------------- */
+
+/* Bodies for file_ops->read/write of cached files: copy, extend the size, update times. */
+ssize_t cached_file_read(struct file *file, struct iov_iter *iter, loff_t *pos);
+ssize_t cached_file_write(struct file *file, struct iov_iter *iter, loff_t *pos);
+/* The same without O_APPEND and limits, for a file that does not grow: all lies within it. */
+ssize_t cached_file_write_at(struct file *file, struct iov_iter *iter, loff_t *pos);
+/* file_ops->mmap of cached files, and the vm_ops it installs. */
+int cached_file_mmap(struct file *file, struct vma *vma);
+extern const struct vm_ops cached_file_vm_ops;
+int cached_fault(struct vm_fault *fault);
+unsigned cached_fault_around(struct vma *vma, u64 first, u64 last, struct page **pages);
+/* file_ops->fsync of files whose metadata needs nothing else: page_cache_sync(), and tells the file
+ * of errors it has not been told of: -EIO, -ENOSPC, once. */
+int cached_file_fsync(struct file *file, loff_t start, loff_t end, bool data_only);
+/* The errors alone. */
+int file_check_written(struct file *file);
+
 /* For file_ops->read of files with an access time, after the copy: relatime, noatime. */
 void file_accessed(struct file *file);
 /* For file_ops->write of files with contents, before the copy: clears set-id bits unless the writer

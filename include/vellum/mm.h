@@ -182,7 +182,6 @@ struct mm_file_ops {
     bool (*may_look)(struct file *file);
     /* Begin to read pages first..last. => may sleep */
     void (*will_need)(struct file *file, u64 first, u64 last);
-    void (*page_changed)(struct page *page); /* has been written to, other than through a mapping */
 };
 extern const struct mm_file_ops mm_file_ops;
 

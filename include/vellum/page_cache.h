@@ -29,8 +29,6 @@
 struct backing_device;
 struct inode;
 struct page_cache;
-struct iov_iter;
-struct read_ahead;
 
 #define PAGE_RUN 64 /* pages that read_pages and write_pages get at most */
 
@@ -77,6 +75,13 @@ struct page_cache {
     u64 write_next;                 /* where the flusher goes on; a hint */
     error_sequence_t error;         /* [a] writing out failed: each open file is told once */
 };
+
+/* What page caches ask of the room above: whose they are. Defined in kernel/fs/inode.c. */
+struct page_cache_owner_ops {
+    bool (*get)(struct inode *inode); /* false: its last user has gone already */
+    void (*put)(struct inode *inode); /* => may sleep */
+};
+extern const struct page_cache_owner_ops page_cache_owner;
 
 void page_cache_init(struct page_cache *cache, struct inode *inode,
                      const struct page_cache_ops *ops);
@@ -149,17 +154,5 @@ static inline struct page *page_cache_find_data(struct page_cache *cache, u64 in
 /* Forget what is in swap of first..last. Was there anything? */
 bool page_cache_remove_swapped(struct page_cache *cache, u64 first, u64 last);
 void page_cache_leave_swap(struct page_cache *cache); /* the end: nothing is left */
-
-/* Bodies for file_ops->read/write of cached files: copy, extend the size, update times. */
-struct file;
-ssize_t cached_file_read(struct file *file, struct iov_iter *iter, loff_t *pos);
-ssize_t cached_file_write(struct file *file, struct iov_iter *iter, loff_t *pos);
-/* The same without O_APPEND and limits, for a file that does not grow: all lies within it. */
-ssize_t cached_file_write_at(struct file *file, struct iov_iter *iter, loff_t *pos);
-/* file_ops->mmap of cached files, and the vm_ops it installs. */
-int cached_file_mmap(struct file *file, struct vma *vma);
-extern const struct vm_ops cached_file_vm_ops;
-int cached_fault(struct vm_fault *fault);
-unsigned cached_fault_around(struct vma *vma, u64 first, u64 last, struct page **pages);
 
 #endif

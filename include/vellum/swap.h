@@ -156,7 +156,7 @@ void swap_counts(struct swap_counts *counts);
 /* Read-around takes aligned windows of up to 2^this pages (vm.page-cluster). */
 extern int swap_page_cluster;
 
-/* ---- what mm asks of page caches (kernel/fs/page_cache_swap.c) ------------------------------------- */
+/* ---- what mm asks of page caches (kernel/mm/page_cache_swap.c) ------------------------------------- */
 
 /* A page of a cache whose home is memory, not mapped and in the swap cache too, leaves it: `entry`
  * takes its place (the caller has counted it as a user of the slot). 0; -EBUSY: somebody else than the

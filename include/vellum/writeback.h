@@ -19,8 +19,6 @@
 #include <vellum/sync.h>
 #include <vellum/time.h>
 
-struct file;
-
 /* A device that caches are backed by: one for a disk with all of its partitions. */
 struct backing_device {
     char name[16];                               /* [i] "254:0" */
@@ -56,7 +54,7 @@ void backing_for_each(bool (*fn)(struct backing_device *device, void *arg), void
 u64 pages_dirty(void);
 u64 pages_in_writeback(void);
 
-/* ---- one cache: kernel/fs/writeback.c => may sleep ---------------------------------------------- */
+/* ---- one cache: kernel/mm/writeback.c => may sleep ---------------------------------------------- */
 
 enum write_mode {
     WRITE_BACKGROUND, /* what is being written already is left alone */
@@ -70,11 +68,6 @@ u64 page_cache_write(struct page_cache *cache, u64 first, u64 last, u64 limit,
 void page_cache_wait_written(struct page_cache *cache, u64 first, u64 last);
 /* Both, for bytes start..end inclusive; then the device's own cache. Errors are in cache->error. */
 int page_cache_sync(struct page_cache *cache, loff_t start, loff_t end);
-/* file_ops->fsync of files whose metadata needs nothing else: page_cache_sync(), and tells the file
- * of errors it has not been told of: -EIO, -ENOSPC, once. */
-int cached_file_fsync(struct file *file, loff_t start, loff_t end, bool data_only);
-/* The errors alone. */
-int file_check_written(struct file *file);
 
 /* Forget the clean pages among first..last that nobody uses: not mapped, locked or being written.
  * Returns how many went. */
@@ -84,8 +77,10 @@ u64 page_cache_invalidate(struct page_cache *cache, u64 first, u64 last);
 int page_cache_direct_begin(struct page_cache *cache, loff_t pos, size_t n, bool write);
 void page_cache_direct_end(struct page_cache *cache, loff_t pos, size_t n);
 
-/* ---- all of a device, all devices: kernel/fs/flusher.c ------------------------------------------ */
+/* ---- all of a device, all devices: kernel/mm/flusher.c ------------------------------------------ */
 
+/* All flushers: their settings have changed. */
+void flushers_look(void);
 /* sync(2), syncfs(2): what is dirty now is on the medium. => may sleep */
 void backing_sync(struct backing_device *device);
 void backing_sync_all(void);
@@ -99,7 +94,7 @@ void flushers_wake(u64 pages);
  * written. */
 void writeback_wait(u64 ns);
 
-/* ---- throttling: kernel/fs/throttle.c ------------------------------------------------------------ */
+/* ---- throttling: kernel/mm/throttle.c ------------------------------------------------------------ */
 
 /* vm.dirty_* (proc(5)); of each pair of ratio and bytes, one is 0. */
 extern int dirty_ratio, dirty_background_ratio; /* percent of what may be dirty */

@@ -406,3 +406,26 @@ int cached_file_mmap(struct file *file, struct vma *vma)
     file_accessed(file);
     return 0;
 }
+
+/* ---- writing back ----------------------------------------------------------------------------------- */
+
+int file_check_written(struct file *file)
+{
+    struct page_cache *cache = file->cache;
+    int error;
+
+    if (likely(READ_ONCE(cache->error) == READ_ONCE(file->error_seen)))
+        return 0;
+    spin_lock(&file->lock);
+    error = error_sequence_check(&cache->error, &file->error_seen);
+    spin_unlock(&file->lock);
+    return error;
+}
+
+int cached_file_fsync(struct file *file, loff_t start, loff_t end, bool data_only)
+{
+    int error = page_cache_sync(file->cache, start, end);
+    int earlier = file_check_written(file);
+
+    return earlier ? earlier : error;
+}

@@ -22,14 +22,6 @@ static void will_need(struct file *file, u64 first, u64 last)
     page_cache_read_range(file->cache, first, last);
 }
 
-/* Who wrote has a reference to the page, but it may have left its file, and that be gone. */
-static void page_changed(struct page *page)
-{
-    page_lock(page);
-    page_set_dirty(page);
-    page_unlock(page);
-}
-
 static int punch_hole(struct file *file, u64 start, u64 length)
 {
     int error;
@@ -54,7 +46,6 @@ const struct mm_file_ops mm_file_ops = {
     .punch_hole = punch_hole,
     .may_look = may_look,
     .will_need = will_need,
-    .page_changed = page_changed,
 };
 
 static int attach_file(struct file *file, struct vma *vma)

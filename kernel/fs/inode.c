@@ -49,6 +49,13 @@ void inode_put(struct inode *inode)
     object_free(inode_cache, inode);
 }
 
+static bool get_owner(struct inode *inode)
+{
+    return atomic_inc_not_zero(&inode->refs);
+}
+
+const struct page_cache_owner_ops page_cache_owner = {.get = get_owner, .put = inode_put};
+
 /* ---- times ---------------------------------------------------------------------------------------- */
 
 void inode_touch(struct inode *inode, unsigned which)

@@ -113,19 +113,6 @@ static inline void mount_get(struct mount *m)
     ref_get(&m->refs);
 }
 
-/* ---- writeback.c, flusher.c, throttle.c ---------------------------------------------------------- */
-
-struct backing_device;
-/* A dirty page is about to be removed from its cache. => cache->lock */
-void page_forget_dirty(struct page_cache *cache, struct page *page);
-/* Wake the flusher: something became dirty after nothing was, or too much is. => no device lock */
-void flusher_has_work(struct backing_device *device);
-/* All of them: their settings have changed. */
-void flushers_look(void);
-/* Parts of backing_register() and of the thread, for tests without threads. */
-void backing_init(struct backing_device *device, const char *name);
-void flusher_round(struct backing_device *device);
-
 /* ---- read_ahead.c => may sleep --------------------------------------------------------------------- */
 
 /* Page `index` of the file's cache, whose home is a device, and which was not ready, for somebody who

@@ -5,6 +5,7 @@
  */
 #include "address_space.h"
 #include "huge.h"
+#include <vellum/page_cache.h>
 #include <vellum/string.h>
 #include <vellum/sync.h>
 
@@ -50,6 +51,15 @@ static struct page *try_get_page(struct mm *mm, vaddr_t address, u32 access)
     return page;
 }
 
+/* A page of a file has been written to. We have a reference to it, but it may have left its file, and
+ * that be gone. */
+static void file_page_changed(struct page *page)
+{
+    page_lock(page);
+    page_set_dirty(page);
+    page_unlock(page);
+}
+
 static struct page *get_page(struct mm *mm, vaddr_t address, u32 access)
 {
     struct page *page;
@@ -82,7 +92,7 @@ size_t mm_access(struct mm *mm, vaddr_t address, void *buffer, size_t n, bool wr
         if (write && (page->flags & PG_ANON))
             page_flag_set(page, PG_DIRTY); /* reclaim may have unmapped it meanwhile: swap_out.c */
         else if (write)
-            mm_file_ops.page_changed(page);
+            file_page_changed(page);
         page_put(page);
         done += bytes;
     }

@@ -3,8 +3,8 @@
 /* unit: kernel/fs/dentry.c kernel/fs/inode.c kernel/fs/mount.c kernel/fs/names.c */
 /* unit: kernel/fs/path.c kernel/fs/super.c kernel/fs/walk.c kernel/fs/init.c */
 /* unit: kernel/fs/attributes.c kernel/fs/open.c kernel/fs/file.c kernel/fs/descriptor.c */
-/* unit: kernel/fs/rename.c kernel/fs/stat.c kernel/fs/iov.c kernel/fs/page_cache.c kernel/fs/page_cache_swap.c */
-/* unit: kernel/fs/writeback.c kernel/fs/flusher.c kernel/fs/throttle.c kernel/fs/dirty_policy.c */
+/* unit: kernel/fs/rename.c kernel/fs/stat.c kernel/fs/iov.c kernel/mm/page_cache.c kernel/mm/page_cache_swap.c */
+/* unit: kernel/mm/writeback.c kernel/mm/flusher.c kernel/mm/throttle.c kernel/mm/dirty_policy.c */
 /* unit: kernel/fs/read_ahead.c kernel/fs/read_window.c lib/error_sequence.c */
 /* unit: kernel/fs/cached_file.c kernel/fs/locks.c kernel/fs/read_write.c kernel/fs/readdir.c */
 /* unit: kernel/fs/char_device.c kernel/mm/page_lock.c kernel/proc/cred.c kernel/proc/user.c lib/bitmap.c */
@@ -14,12 +14,12 @@
  * written by whom and when, what the counters say, and that in the end the device has what was written.
  */
 #include "kernel/fs/internal.h"
+#include "kernel/mm/cache.h"
 #include "shim/pages.h"
 #include "tests/unit/vfs_glue.h"
 #include "unit.h"
 #include <vellum/dirty_policy.h>
 #include <vellum/vmstat.h>
-#include <vellum/writeback.h>
 
 #define PAGES 512U
 #define FILES 3U

@@ -8,10 +8,11 @@
  * much may be dirty is a share of the memory that could be: what is free, and what holds pages of
  * files that have a home elsewhere.
  */
-#include "internal.h"
+#include "cache.h"
+#include <vellum/alloc.h>
 #include <vellum/dirty_policy.h>
+#include <vellum/error.h>
 #include <vellum/vmstat.h>
-#include <vellum/writeback.h>
 
 #define MEASURE_AFTER (200 * NSEC_PER_MSEC)
 #define MEASURE_UNTIL NSEC_PER_SEC /* longer than this, and it has been idle in between */

@@ -14,8 +14,8 @@
  */
 #include <vellum/alloc.h>
 #include <vellum/error.h>
-#include <vellum/fs.h>
 #include <vellum/page_cache.h>
+#include <vellum/sync.h>
 
 #define BATCH 32
 
@@ -247,14 +247,14 @@ static struct page_cache *next_cache(struct page_cache *cache)
     for (link = cache ? cache->swap_link.next : caches.next; link != &caches; link = link->next) {
         struct page_cache *c = container_of(link, struct page_cache, swap_link);
 
-        if (atomic_inc_not_zero(&c->inode->refs)) {
+        if (page_cache_owner.get(c->inode)) {
             next = c;
             break;
         }
     }
     spin_unlock(&caches_lock);
     if (cache)
-        inode_put(cache->inode);
+        page_cache_owner.put(cache->inode);
     return next;
 }
 
@@ -266,6 +266,6 @@ int page_caches_swap_in(unsigned type)
     while (!error && (cache = next_cache(cache)))
         error = empty_page_cache(cache, type);
     if (cache)
-        inode_put(cache->inode);
+        page_cache_owner.put(cache->inode);
     return error;
 }

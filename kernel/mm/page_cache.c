@@ -12,12 +12,13 @@
  * beyond the end of the file, in its last page, are zero.
  *
  * Here pages are found, added and removed. How they are written back is told in writeback.c, when
- * they are read before anybody asks in read_ahead.c.
+ * they are read before anybody asks in kernel/fs/read_ahead.c.
  */
-#include "internal.h"
+#include "cache.h"
+#include <vellum/alloc.h>
+#include <vellum/error.h>
 #include <vellum/lru.h>
-#include <vellum/page_cache.h>
-#include <vellum/writeback.h>
+#include <vellum/string.h>
 
 #define BATCH 32
 

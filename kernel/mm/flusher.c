@@ -18,9 +18,10 @@
  * It never waits for memory that only it could make free: it is a thread of the kernel, to which the
  * frame allocator gives the last frames.
  */
-#include "internal.h"
+#include "cache.h"
+#include <vellum/error.h>
 #include <vellum/sched.h>
-#include <vellum/writeback.h>
+#include <vellum/string.h>
 
 #define CHUNK 1024 /* pages of one cache, before the next has its turn */
 
@@ -99,7 +100,7 @@ static void settle(struct backing_device *device, struct page_cache *cache, bool
     }
     spin_unlock(&device->lock);
     if (clean)
-        inode_put(clean);
+        page_cache_owner.put(clean);
 }
 
 static void write_chunk(struct backing_device *device, struct page_cache *cache)
@@ -234,18 +235,18 @@ static void for_each_cache(struct backing_device *device,
     list_for_each_entry(cache, &device->caches, link) {
         struct inode *before = held;
 
-        if (!READ_ONCE(cache->nr_pages) || !atomic_inc_not_zero(&cache->inode->refs))
+        if (!READ_ONCE(cache->nr_pages) || !page_cache_owner.get(cache->inode))
             continue;
         held = cache->inode;
         spin_unlock(&device->lock);
         if (before)
-            inode_put(before);
+            page_cache_owner.put(before);
         fn(cache, arg);
         spin_lock(&device->lock);
     }
     spin_unlock(&device->lock);
     if (held)
-        inode_put(held);
+        page_cache_owner.put(held);
 }
 
 static void begin_cache(struct page_cache *cache, void *unused)

@@ -17,10 +17,10 @@
  * being gathered nobody may be waited for, who may wait for the run: so a lock that is taken sends
  * the run off first.
  */
-#include "internal.h"
+#include "cache.h"
+#include <vellum/alloc.h>
 #include <vellum/rmap.h>
 #include <vellum/vmstat.h>
-#include <vellum/writeback.h>
 
 #define BATCH      16
 #define WAKE_EVERY 32 /* pages written, until those are woken who wait for some to be */
@@ -31,13 +31,14 @@
 static void enlist(struct page_cache *cache)
 {
     struct backing_device *device = cache->backing;
-    bool first = false;
+    bool first = false, held;
 
     spin_lock(&device->lock);
     cache->dirty_since = ktime_get();
     if (list_empty(&cache->dirty_link)) {
         first = list_empty(&device->dirty);
-        inode_get(cache->inode);
+        held = page_cache_owner.get(cache->inode);
+        assert(held);
         list_add_tail(&cache->dirty_link, &device->dirty);
     } else {
         list_move_tail(&cache->dirty_link, &device->dirty);
@@ -275,27 +276,4 @@ int page_cache_sync(struct page_cache *cache, loff_t start, loff_t end)
     page_cache_write(cache, first, last, ~0UL, WRITE_SYNC);
     page_cache_wait_written(cache, first, last);
     return device && device->flush ? device->flush(device) : 0;
-}
-
-/* ---- files ---------------------------------------------------------------------------------------------- */
-
-int file_check_written(struct file *file)
-{
-    struct page_cache *cache = file->cache;
-    int error;
-
-    if (likely(READ_ONCE(cache->error) == READ_ONCE(file->error_seen)))
-        return 0;
-    spin_lock(&file->lock);
-    error = error_sequence_check(&cache->error, &file->error_seen);
-    spin_unlock(&file->lock);
-    return error;
-}
-
-int cached_file_fsync(struct file *file, loff_t start, loff_t end, bool data_only)
-{
-    int error = page_cache_sync(file->cache, start, end);
-    int earlier = file_check_written(file);
-
-    return earlier ? earlier : error;
 }
