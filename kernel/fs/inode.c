@@ -45,7 +45,8 @@ void inode_put(struct inode *inode)
         locks_free(inode);
     if (inode->xattrs)
         xattrs_free(inode);
-    atomic_dec(&sb->inodes);
+    if (unlikely(atomic_add_return(&sb->inodes, -1) == 0)) /* sb may be gone with it */
+        wake_up_all(&super_emptied);
     object_free(inode_cache, inode);
 }
 

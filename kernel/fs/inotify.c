@@ -153,7 +153,7 @@ static void inotify_release(struct file *file)
         node = rb_first(&in->watches);
         w = node ? rb_entry(node, struct watch, node) : NULL;
         if (w)
-            ref_get(&w->refs);
+            watch_get(w);
         spin_unlock(&in->lock);
         if (!w)
             break;

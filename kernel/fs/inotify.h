@@ -29,7 +29,7 @@ struct watch {
     struct hlist_node of_inode; /* [inode->lock] in inode->watches */
     struct list all;            /* [all_lock] */
     struct inotify *instance;   /* [i] exists while `alive` */
-    struct inode *inode;        /* [i] holds a reference while `alive` */
+    struct inode *inode;        /* [i] each reference to the watch comes with one to it */
     int wd;                     /* [i] */
     u32 mask;                   /* [inode->lock] IN_* */
     bool alive;                 /* [inode->lock] */
@@ -44,12 +44,15 @@ struct event {
 /* Append an event, unless it is like the last one. length 0: no name. => instance lock */
 void event_queue(struct inotify *in, int wd, u32 mask, u32 cookie, const char *name, u32 length);
 
-/* A watch by number with a reference, or NULL. */
+/* A watch by number with a reference, and one to its inode, or NULL. */
 struct watch *watch_find(struct inotify *in, int wd);
 /* Make a watch or change the one that is there: its number or -errno. => in->mutex */
 int watch_add(struct inotify *in, struct inode *inode, u32 mask);
-/* End it: false if it had ended before. May be the last use of the inode. => no lock held */
+/* End it: false if it had ended before. => no lock held */
 bool watch_end(struct watch *w, u32 mask);
+/* => the lock of a list or tree in which it still stands */
+struct watch *watch_get(struct watch *w);
+/* May be the last use of the inode. => no lock held */
 void watch_put(struct watch *w);
 
 #endif

@@ -128,6 +128,7 @@ void page_cache_read_range(struct page_cache *cache, u64 first, u64 last);
 /* ---- super.c ----------------------------------------------------------------------------------- */
 
 struct fs_type *fs_type_find(const char *name);
+extern struct wait_queue super_emptied; /* some super block has no inode any more */
 void super_for_each(void (*fn)(struct super_block *sb));
 void anonymous_fs_init(void);
 extern struct mount *anonymous_mount;

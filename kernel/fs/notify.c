@@ -20,12 +20,6 @@ static struct list all_watches = LIST_INIT(all_watches); /* [all_lock] */
 
 #define SELF_ENDS (IN_DELETE_SELF | IN_MOVE_SELF)
 
-void watch_put(struct watch *w)
-{
-    if (ref_put(&w->refs))
-        kfree(w);
-}
-
 /* Out of all lists, with a last event. The references of inode and lists are still to be put.
  * => inode->lock, w->alive */
 static void kill_watch(struct watch *w)
@@ -46,10 +40,18 @@ static void kill_watch(struct watch *w)
     spin_unlock(&all_lock);
 }
 
-static void put_dead(struct watch *w)
+struct watch *watch_get(struct watch *w)
+{
+    inode_get(w->inode);
+    ref_get(&w->refs);
+    return w;
+}
+
+void watch_put(struct watch *w)
 {
     inode_put(w->inode);
-    watch_put(w);
+    if (ref_put(&w->refs))
+        kfree(w);
 }
 
 bool watch_end(struct watch *w, u32 mask)
@@ -67,7 +69,7 @@ bool watch_end(struct watch *w, u32 mask)
         kill_watch(w);
     spin_unlock(&w->inode->lock);
     if (alive)
-        put_dead(w);
+        watch_put(w);
     return alive;
 }
 
@@ -98,7 +100,7 @@ static void deliver(struct inode *inode, u32 mask, u32 cookie, const struct name
     spin_unlock(&inode->lock);
     while ((w = dead) != NULL) {
         dead = w->next_dead;
-        put_dead(w);
+        watch_put(w);
     }
 }
 
@@ -164,10 +166,8 @@ static struct watch *any_watch(struct inode *inode)
     struct watch *w = NULL;
 
     spin_lock(&inode->lock);
-    if (!hlist_empty(&inode->watches)) {
-        w = container_of(inode->watches.first, struct watch, of_inode);
-        ref_get(&w->refs);
-    }
+    if (!hlist_empty(&inode->watches))
+        w = watch_get(container_of(inode->watches.first, struct watch, of_inode));
     spin_unlock(&inode->lock);
     return w;
 }
@@ -191,8 +191,7 @@ static struct watch *watch_on(const struct super_block *sb)
     list_for_each_entry(w, &all_watches, all) {
         if (w->inode->sb != sb)
             continue;
-        ref_get(&w->refs);
-        found = w;
+        found = watch_get(w);
         break;
     }
     spin_unlock(&all_lock);
@@ -233,7 +232,7 @@ struct watch *watch_find(struct inotify *in, int wd)
     spin_lock(&in->lock);
     w = lookup(in, wd);
     if (w)
-        ref_get(&w->refs);
+        watch_get(w);
     spin_unlock(&in->lock);
     return w;
 }

@@ -11,6 +11,7 @@
 static DEFINE_SPINLOCK(super_lock);
 static struct list types = LIST_INIT(types);   /* [super_lock] never shrinks */
 static struct list supers = LIST_INIT(supers); /* [super_lock] */
+DEFINE_WAIT_QUEUE(super_emptied);
 static atomic_t next_device = ATOMIC_INIT(0);
 static atomic_long_t next_ino = {1};
 
@@ -95,6 +96,8 @@ void super_put(struct super_block *sb)
     notify_unmounted(sb);
     if (sb->root)
         dentry_destroy_tree(sb->root);
+    /* Who writes back, reclaims or ends a watch may hold an inode for a moment longer. */
+    wait_event(&super_emptied, atomic_read(&sb->inodes) == 0);
     if (sb->ops && sb->ops->put_super)
         sb->ops->put_super(sb);
     kfree(sb);

@@ -112,7 +112,8 @@ static void waiters(void)
     unsigned held = entries[0].word;
     entries[1].word = 1;
     long r = futex((void *)&entries[0].word, FUTEX_WAIT, held, &t, NULL, 0);
-    CHECK(r == 0 || errno == EAGAIN, "the end wakes one who waits");
+    int error = errno;
+    CHECK(r == 0 || error == EAGAIN, "the end wakes one who waits");
     end_of(child);
     CHECK_EQ(entries[0].word, FUTEX_OWNER_DIED | FUTEX_WAITERS, "and the word is marked");
     _Atomic int step = 0;
