@@ -396,7 +396,8 @@ unsigned unix_poll(struct file *file, struct poll_table *table)
         poll_wait(file, &s->read_wait, table);
         poll_wait(file, &s->write_wait, table);
     }
-    shutdown = smp_load_acquire(&s->shutdown); /* before the queue: what came first is seen with it */
+    shutdown =
+        smp_load_acquire(&s->shutdown); /* before the queue: what came first is seen with it */
     if (READ_ONCE(s->error))
         events |= EPOLLERR;
     if (shutdown == BOTH_SHUT)

@@ -471,5 +471,4 @@ static void last_words(void)
 }
 
 CHECK_MAIN_BUT_QEMU_USER(CASE(making), CASE(pairs), CASE(names), CASE(abstract), CASE(waiting),
-                         CASE(shutting), CASE(options), CASE(events), CASE(crowd),
-                         CASE(last_words))
+                         CASE(shutting), CASE(options), CASE(events), CASE(crowd), CASE(last_words))
