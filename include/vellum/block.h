@@ -174,8 +174,9 @@ struct block_device {
     unsigned holders;             /* [m] how often `holder` has it */
     const void *holder;           /* [m] who has it for himself, or NULL */
     struct inode *inode; /* [m] to write: its page cache is the device's contents; NULL: not yet */
-    struct sysfs_node *sysfs; /* [i] */
-    struct list link;         /* [m] in disk->devices, by number */
+    void (*resized)(struct block_device *device); /* [m] set with it: `sectors` has changed */
+    struct sysfs_node *sysfs;                     /* [i] */
+    struct list link;                             /* [m] in disk->devices, by number */
 };
 
 /* What a driver does. */

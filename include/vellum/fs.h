@@ -11,41 +11,15 @@
 #define VELLUM_FS_H
 
 #include <vellum/cred.h>
+#include <vellum/file.h>
 #include <vellum/hash.h>
-#include <vellum/iov.h>
 #include <vellum/page_cache.h>
-#include <vellum/read_ahead.h>
-#include <vellum/sync.h>
 #include <vellum/time.h>
-#include <linux/fcntl.h>
 #include <linux/limits.h>
-#include <linux/stat.h>
 
-struct dentry;
-struct file;
-struct inode;
-struct mount;
-struct path;
-struct poll_table;
-struct seq_file;
 struct super_block;
 struct vma;
 struct statfs_info;
-
-/* ---- device numbers ------------------------------------------------------------------------- */
-static inline dev_id_t dev_make(unsigned major, unsigned minor)
-{
-    return ((u64)(major & 0xfffff000) << 32) | ((u64)(major & 0xfff) << 8) | (minor & 0xff) |
-           ((u64)(minor & ~0xffu) << 12);
-}
-static inline unsigned dev_major(dev_id_t d)
-{
-    return ((d >> 8) & 0xfff) | ((d >> 32) & ~0xfffu);
-}
-static inline unsigned dev_minor(dev_id_t d)
-{
-    return (d & 0xff) | ((d >> 12) & ~0xffu);
-}
 
 /* ---- super block ------------------------------------------------------------------------------ */
 
@@ -242,10 +216,6 @@ enum {
         16, /* ask inode_ops->still_valid at each lookup; set it before dentry_instantiate() */
 };
 
-struct path {
-    struct mount *mount;
-    struct dentry *dentry;
-};
 void path_get(const struct path *p);
 void path_put(const struct path *p);
 
@@ -327,63 +297,6 @@ int kernel_unlink(const char *name);
 
 /* ---- open files ----------------------------------------------------------------------------------------- */
 
-struct dir_context;
-/* Called for each entry; returns false to stop (buffer full). */
-typedef bool dir_emit_fn(struct dir_context *ctx, const char *name, unsigned length, u64 ino,
-                         unsigned type /* DT_* */);
-struct dir_context {
-    dir_emit_fn *emit;
-    loff_t pos; /* opaque cookie, file->pos; 0, 1: "." and ".." */
-};
-
-struct file_ops {
-    ssize_t (*read)(struct file *file, struct iov_iter *iter, loff_t *pos); /* pos NULL: stream */
-    ssize_t (*write)(struct file *file, struct iov_iter *iter, loff_t *pos);
-    loff_t (*seek)(struct file *file, loff_t offset, int whence); /* NULL: -ESPIPE */
-    int (*read_dir)(struct file *file, struct dir_context *ctx);
-    unsigned (*poll)(struct file *file,
-                     struct poll_table *table); /* EPOLL* mask; NULL: always ready */
-    long (*ioctl)(struct file *file, unsigned command, unsigned long arg); /* NULL: -ENOTTY */
-    int (*mmap)(struct file *file, struct vma *vma);                       /* NULL: -ENODEV */
-    int (*open)(struct inode *inode, struct file *file);
-    void (*flush)(struct file *file);   /* each close(2) */
-    void (*release)(struct file *file); /* the last one */
-    int (*fsync)(struct file *file, loff_t start, loff_t end, bool data_only);
-    long (*fallocate)(struct file *file, int mode, loff_t offset, loff_t length);
-    void (*show_fdinfo)(struct file *file, struct seq_file *m);
-};
-
-struct file {
-    refcount_t refs;
-    unsigned flags;             /* O_*; O_APPEND, O_NONBLOCK, ... change under lock */
-    unsigned mode;              /* [i] FILE_* */
-    const struct file_ops *ops; /* [i] after open */
-    loff_t pos;                 /* [pos_mutex] */
-    struct mutex pos_mutex;     /* taken for seekable files shared by threads or fork */
-    struct path path;           /* [i] */
-    struct inode *inode;        /* [i] = path.dentry->inode */
-    spinlock_t lock;
-    int owner_pid, owner_signal; /* F_SETOWN, F_SETSIG */
-    const struct cred *cred;     /* [i] who opened it */
-    void *private_data;
-    u64 version;              /* readdir, seq_file */
-    struct list epoll_links;  /* epoll items that watch it: kernel/ipc/epoll.c */
-    bool epolled;             /* [a] some item does or did */
-    struct page_cache *cache; /* [i] contents: the inode's own, or a device's */
-    struct read_ahead read_ahead;
-    error_sequence_t error_seen; /* [lock] of cache->error */
-};
-enum {
-    FILE_READ = 1,
-    FILE_WRITE = 2,
-    FILE_SEEK = 4,
-    FILE_PATH = 8 /* O_PATH */,
-    FILE_STREAM = 16,
-    FILE_COUNTED_WRITER = 32 /* in inode->writers */,
-    FILE_REGULAR_POS = 64 /* pos_mutex is needed */,
-    FILE_DENIES_WRITERS = 128 /* a program: its last reference allows writing again */,
-};
-
 /* An open file without a name for kernel objects (pipes, eventfd ...): a dentry on the anonymous
  * super block. name "pipe:" is shown as "pipe:[inode number]", others as they are. Takes over the
  * inode's reference on success. Returns a file with one reference, or err_ptr. */
@@ -407,11 +320,6 @@ u64 file_count(void); /* open files in the machine */
 u64 file_max(void);   /* most of them, but for those with CAP_SYS_ADMIN (ENFILE) */
 /* An inode on the anonymous super block. */
 struct inode *inode_anonymous(mode_t mode);
-
-/* Unnamed memory that is shared through its pages: MAP_SHARED|MAP_ANONYMOUS. `promise`: all of it
- * counts as committed at once (overcommit), not what is touched. Returns a file of `size` bytes with
- * one reference, or err_ptr. */
-struct file *shmem_file_create(u64 size, bool promise);
 
 /* ---- files with a page cache: kernel/fs/cached_file.c ---------------------------------------------------- */
 
@@ -438,10 +346,7 @@ void file_accessed(struct file *file);
 int file_modified(struct file *file);
 /* How many of n bytes may be written at pos: RLIMIT_FSIZE (SIGXFSZ, -EFBIG) and sb->max_size. */
 ssize_t file_write_limit(struct file *file, loff_t pos, size_t n);
-/* file_ops->seek bodies: any offset up to the largest file (SEEK_DATA, SEEK_HOLE: no holes), and
- * that of a device without positions, which answers 0. */
-loff_t seek_generic(struct file *file, loff_t offset, int whence);
-loff_t seek_nothing(struct file *file, loff_t offset, int whence);
+/* file_ops->seek bodies. */
 loff_t seek_directory(struct file *file, loff_t offset, int whence); /* to a cookie */
 /* For file_ops->read_dir: "." and "..", then ctx->pos is 2. False: the buffer is full. */
 bool dir_emit_dots(struct file *file, struct dir_context *ctx);
@@ -452,12 +357,6 @@ extern const struct file_ops dentry_directory_ops;
 struct file *file_open(const char *name, int flags, mode_t mode);
 struct file *file_open_at(int dirfd, const char *name, int flags, mode_t mode);
 struct file *path_open(const struct path *path, int flags); /* what the path means already */
-static inline struct file *file_get(struct file *f)
-{
-    ref_get(&f->refs);
-    return f;
-}
-void file_put(struct file *f); /* => may sleep */
 /* Read into kernel memory at an offset; returns bytes or -errno. */
 ssize_t file_read_kernel(struct file *f, void *buffer, size_t n, loff_t pos);
 ssize_t file_write_kernel(struct file *f, const void *buffer, size_t n, loff_t pos);
@@ -556,28 +455,12 @@ void locks_show_file(struct seq_file *m, const struct file *file, const struct f
 
 /* ---- polling --------------------------------------------------------------------------------------------- */
 
-/* poll() methods call poll_wait() on each queue that will be woken (with wake_up_poll) when something
- * changes, and return the events true now. table NULL: only asking. */
-struct wait_queue;
-struct poll_table {
-    void (*queue)(struct poll_table *table, struct file *file, struct wait_queue *q);
-    unsigned long events; /* the caller's interest */
-};
-static inline void poll_wait(struct file *file, struct wait_queue *q, struct poll_table *table)
-{
-    if (table)
-        table->queue(table, file, q);
-}
-
 /* The last reference to a file that was added to an epoll is gone: kernel/ipc/epoll_ctl.c. */
 void epoll_forget(struct file *file);
 u64 epoll_max_watches(void); /* of one user */
 
 /* ---- devices and simple file systems ------------------------------------------------------------------------ */
 
-/* Character device drivers: the node's major number chooses; minors [first, first+n). */
-int char_device_register(unsigned major, unsigned first, unsigned n, const char *name,
-                         const struct file_ops *ops);
 bool char_device_exists(dev_id_t id); /* has it a driver? */
 /* net.core.somaxconn: how many connections a listener may keep waiting; net.unix.max_dgram_qlen: how
  * many datagrams may wait in the queue of a socket that is made from now on. */
@@ -592,11 +475,6 @@ long pipe_fcntl(struct file *file, unsigned command,
                 unsigned long arg); /* F_GETPIPE_SZ, F_SETPIPE_SZ */
 /* Let an inode of type S_IFCHR, S_IFBLK, S_IFIFO or S_IFSOCK open as what it is. */
 void inode_init_special(struct inode *inode, mode_t mode, dev_id_t device);
-/* A node in devfs, "tty", "virtio-ports/name" (directories are made). 0 or -errno */
-int devfs_add(const char *name, mode_t mode, dev_id_t device);
-int devfs_add_link(const char *name, const char *target);
-void devfs_remove(const char *name); /* at the top of devfs */
-
 /* The name of a pseudo-terminal's slave, in devpts; its inode's private_data is `terminal`, read under
  * inode->lock, until the name is removed. 0 or -ENOMEM */
 int devpts_add(unsigned index, dev_id_t device, void *terminal);

@@ -6,7 +6,7 @@
 #ifndef VELLUM_SEQ_FILE_H
 #define VELLUM_SEQ_FILE_H
 
-#include <vellum/fs.h>
+#include <vellum/file.h>
 
 struct seq_file {
     char *buffer;

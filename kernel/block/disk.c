@@ -153,14 +153,20 @@ static bool overlaps(struct disk *disk, unsigned number, u64 start, u64 sectors)
     return false;
 }
 
+/* The partition if it is there, else NULL. => disk->mutex */
+static struct block_device *find_present(struct disk *disk, unsigned number)
+{
+    struct block_device *device = partition_find(disk, number);
+
+    return device && device->present ? device : NULL;
+}
+
 int disk_add_partition(struct disk *disk, unsigned number, u64 start, u64 sectors)
 {
-    const struct block_device *there;
     int error;
 
     mutex_lock(&disk->mutex);
-    there = partition_find(disk, number);
-    if ((there && there->present) || overlaps(disk, number, start, sectors))
+    if (find_present(disk, number) || overlaps(disk, number, start, sectors))
         error = -EBUSY;
     else
         error = partition_set(disk, number, start, sectors);
@@ -174,8 +180,8 @@ int disk_delete_partition(struct disk *disk, unsigned number)
     int error = 0;
 
     mutex_lock(&disk->mutex);
-    device = partition_find(disk, number);
-    if (!device || !device->present)
+    device = find_present(disk, number);
+    if (!device)
         error = -ENXIO;
     else if (device->openers)
         error = -EBUSY;
@@ -191,8 +197,8 @@ int disk_resize_partition(struct disk *disk, unsigned number, u64 start, u64 sec
     int error = 0;
 
     mutex_lock(&disk->mutex);
-    device = partition_find(disk, number);
-    if (!device || !device->present)
+    device = find_present(disk, number);
+    if (!device)
         error = -ENXIO;
     else if (start != device->start)
         error = -EINVAL;
@@ -202,8 +208,8 @@ int disk_resize_partition(struct disk *disk, unsigned number, u64 start, u64 sec
         error = -ERANGE;
     else
         WRITE_ONCE(device->sectors, sectors);
-    if (!error && device->inode)
-        WRITE_ONCE(device->inode->size, block_device_size(device));
+    if (!error && device->resized)
+        device->resized(device);
     mutex_unlock(&disk->mutex);
     return error;
 }

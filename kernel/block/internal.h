@@ -9,7 +9,7 @@
 #include <vellum/block.h>
 #include <vellum/error.h>
 #include <vellum/format.h>
-#include <vellum/fs.h>
+#include <vellum/file.h>
 #include <vellum/printk.h>
 #include <vellum/string.h>
 

@@ -4,7 +4,8 @@
  * full(4), random(4)).
  */
 #include <vellum/device.h>
-#include <vellum/fs.h>
+#include <vellum/file.h>
+#include <vellum/mm.h>
 #include <vellum/printk.h>
 #include <vellum/random.h>
 #include <vellum/string.h>

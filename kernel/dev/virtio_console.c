@@ -12,9 +12,8 @@
 #include <vellum/virtio.h>
 #include <vellum/alloc.h>
 #include <vellum/format.h>
-#include <vellum/fs.h>
+#include <vellum/file.h>
 #include <vellum/printk.h>
-#include <vellum/process.h>
 #include <vellum/string.h>
 #include <vellum/time.h>
 #include <linux/eventpoll.h>
@@ -266,7 +265,7 @@ static int control_thread(void *arg)
 
 static int port_open(struct inode *inode, struct file *file)
 {
-    unsigned minor = dev_minor(inode->rdev), number = minor / PORTS_MAX;
+    unsigned minor = dev_minor(inode_device(inode)), number = minor / PORTS_MAX;
     struct console_device *d = number < device_count ? devices[number] : NULL;
     struct port *p = d ? d->ports[minor % PORTS_MAX] : NULL;
 

@@ -29,6 +29,11 @@ int char_device_register(unsigned major, unsigned first, unsigned n, const char 
     return 0;
 }
 
+dev_id_t inode_device(const struct inode *inode)
+{
+    return inode->rdev;
+}
+
 static const struct file_ops *char_device_find(dev_id_t id)
 {
     unsigned major = dev_major(id), minor = dev_minor(id);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What can be said of the sources without running them."""
 
+import os
 import re
 
 from harness import ARCHES, ROOT, Failure, call, check, make, test
@@ -74,6 +75,64 @@ def machine_in_its_room(_):
     none(offences(names, r"#\s*(el)?if.*(__x86_64__|__riscv|__amd64__)"), "the machine's name outside arch/")
 
 
+# Who may know whom: the floors of the house, from the ground up. A room (a folder of kernel/, and lib/)
+# includes the headers of its own floor and of lower ones. A header stands on the floor of the lowest room
+# that it is made for: where a lower room must call up, the header holds a table of operations, or a few
+# functions, and the room that implements it stands higher (sched.h, time.h, file.h, seq_file.h ...).
+FLOORS = (
+    (("lib",), """assert atomic bitmap compiler error error_sequence fdt format hash id_map interval_tree list radix_tree
+                  rbtree ring string types version"""),
+    # the machine, threads and what they wait for, who they are; files and text as those below fs see them
+    (("sync", "trace"), """arch boot cpu cred file inherit iov lockdep offsets printk provoke random read_ahead rseq sched
+                           seq_file signal smp spinlock_types symbols sync syscall sysfs thread time uaccess
+                           vdso_clock vmstat vvar wait"""),
+    (("mm", "debug"), """alloc dirty_policy huge lru mm page page_cache page_table reclaim rmap swap writeback"""),
+    (("block", "dev"), """block device irq pci tty virtio"""),
+    (("fs",), """fs notify"""),
+    (("proc", "ipc", "sched", "time"), """futex process ptrace"""),
+    (("boot",), ""),
+)
+# Where the house is not built so, and why.
+KNOWS_ABOVE = (
+    # a system call stands above all rooms, whichever it is written down in
+    (r"SYSCALL_DEFINE", ("fs", "process", "seq_file")),
+    # a terminal belongs to a session of processes, which it sends signals; its slave's name is in a file system
+    (r"kernel/dev/(tty|pty)|vellum/tty\.h", ("fs", "process")),
+    # a file is opened, a path is walked for a process: its limits, its table of descriptors. procfs shows them all
+    (r"kernel/fs/(procfs/)?internal\.h|kernel/fs/procfs/", ("process", "ptrace")),
+    # it makes each mistake on purpose, of processes too
+    (r"kernel/trace/provoke\.c", ("process",)),
+)
+
+
+def rooms_offences():
+    header_floor = {h: i for i, (_, headers) in enumerate(FLOORS) for h in headers.split()}
+    room_floor = {room: i for i, (rooms, _) in enumerate(FLOORS) for room in rooms}
+    found = []
+    for name in files("kernel/*.[ch]", "lib/*.[ch]", "include/vellum/*.h"):
+        text = open(f"{ROOT}/{name}").read()
+        folders = name.split("/")
+        room = folders[1] if folders[0] == "kernel" else folders[0]
+        floor = header_floor.get(folders[-1][:-2]) if room == "include" else room_floor.get(room)
+        if floor is None:
+            found.append(f"{name}: on which floor?")
+            continue
+        excused = {h for where, headers in KNOWS_ABOVE if re.search(where, name) or re.search(where, text)
+                   for h in headers}
+        for h in re.findall(r"#include <vellum/(\w+)\.h>", text):
+            if header_floor.get(h, 99) > floor and h not in excused:
+                found.append(f"{name}: <vellum/{h}.h> is above it")
+        for h in re.findall(r'#include "(\.\./.*?)"', text):
+            inside = os.path.normpath(f"{os.path.dirname(name)}/{h}").split("/")[1]
+            if inside != room and room != "debug":  # whose checks may look into everything
+                found.append(f"{name}: {h} is another room's own")
+    return found
+
+
+@test("lint", arches=(None,), weight=1)
+def rooms(_):
+    """No room knows of what is above it."""
+    none(rooms_offences(), "not for this room")
 
 # What only one of the machines has: its firmware's tables, its controllers, its start.
 MACHINE_ONLY = {

@@ -174,16 +174,24 @@ static struct inode *make_inode(struct block_device *device)
     return inode;
 }
 
+/* => disk->mutex */
+static void set_size(struct block_device *device)
+{
+    WRITE_ONCE(device->inode->size, block_device_size(device));
+}
+
 struct inode *block_inode(struct block_device *device)
 {
     struct inode *inode;
 
     mutex_lock(&device->disk->mutex);
-    if (!device->inode)
+    if (!device->inode) {
         device->inode = make_inode(device);
+        device->resized = device->inode ? set_size : NULL;
+    }
     inode = device->inode;
     if (inode)
-        WRITE_ONCE(inode->size, block_device_size(device));
+        set_size(device);
     mutex_unlock(&device->disk->mutex);
     return inode;
 }

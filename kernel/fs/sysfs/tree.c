@@ -6,6 +6,7 @@
 #include "internal.h"
 #include <vellum/alloc.h>
 #include <vellum/format.h>
+#include <vellum/fs.h>
 #include <vellum/string.h>
 #include <linux/limits.h>
 
