@@ -70,6 +70,8 @@ int fdt_open(struct fdt *fdt, const void *blob, size_t max)
         return -EINVAL;
     fdt->structure = header + structure;
     fdt->strings = header + strings;
+    while (fdt->strings_size && fdt->strings[fdt->strings_size - 1] != 0)
+        fdt->strings_size--; /* so every string in the block has an end */
     fdt->reservations = header + reservations;
     fdt->reservations_size = fdt->total_size - reservations;
     return 0;
@@ -131,8 +133,7 @@ static bool read_property(const struct fdt *fdt, u32 *at, struct property *p)
     p->length = read_be32(fdt->structure + *at);
     name = read_be32(fdt->structure + *at + 4);
     p->value = fdt->structure + *at + 8;
-    if (!within(*at + 8, p->length, fdt->structure_size) ||
-        string_length(fdt->strings, fdt->strings_size, name) < 0)
+    if (!within(*at + 8, p->length, fdt->structure_size) || name >= fdt->strings_size)
         return false;
     p->name = (const char *)fdt->strings + name;
     *at += 8 + ALIGN_UP(p->length, 4u);

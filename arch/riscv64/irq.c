@@ -49,14 +49,13 @@ static void mmio_write(volatile void *p, u32 value)
 static int plic_context_of(int cpu_node)
 {
     int controller = fdt_first_child(&device_tree, cpu_node);
-    u32 phandle = fdt_cell(&device_tree, controller, "phandle", 0, 0);
-    u32 who;
+    u32 phandle = fdt_cell(&device_tree, controller, "phandle", 0, 0), length;
+    const u8 *pairs = fdt_property(&device_tree, plic, "interrupts-extended", &length);
 
-    for (unsigned i = 0; (who = fdt_cell(&device_tree, plic, "interrupts-extended", 2 * i, 0)) != 0;
-         i++)
-        if (who == phandle &&
-            fdt_cell(&device_tree, plic, "interrupts-extended", 2 * i + 1, 0) == INTERRUPT_EXTERNAL)
-            return (int)i;
+    for (u32 at = 0; pairs && at + 8 <= length; at += 8)
+        if (fdt_cells(pairs + at, 1) == phandle &&
+            fdt_cells(pairs + at + 4, 1) == INTERRUPT_EXTERNAL)
+            return (int)(at / 8);
     return -ENOENT;
 }
 

@@ -8,37 +8,30 @@
 #include <vellum/format.h>
 #include <vellum/string.h>
 
-/* The number N of the "socketN" above a node of cpu-map; 0: there is none. */
-static unsigned socket_above(int node)
+/* The number of the socket whose node in cpu-map, in the order of the tree, is the last one before
+ * that which refers to the hart; 0: there is none. */
+static unsigned socket_of(const struct cpu *cpu)
 {
-    u64 number = 0;
+    int map = fdt_find_path(&device_tree, "/cpus/cpu-map"), node;
+    u32 handle = fdt_cell(&device_tree, cpu->arch->node, "phandle", 0, 0);
+    u64 socket = 0;
 
-    for (; node >= 0; node = fdt_parent(&device_tree, node)) {
+    if (map < 0 || !handle)
+        return 0;
+    for (node = fdt_next(&device_tree, map); node >= 0; node = fdt_next(&device_tree, node)) {
         const char *name = fdt_name(&device_tree, node);
 
-        if (name && strncmp(name, "socket", 6) == 0 && str_to_u64(name + 6, 10, &number) == 0)
-            return number;
+        if (strncmp(name, "socket", 6) == 0 && str_to_u64(name + 6, 10, &socket) != 0)
+            socket = 0;
+        if (fdt_cell(&device_tree, node, "cpu", 0, 0) == handle)
+            return socket;
     }
     return 0;
 }
 
-/* The node of cpu-map that refers to a hart's, or FDT_NONE. */
-static int map_entry(const struct cpu *cpu)
-{
-    int map = fdt_find_path(&device_tree, "/cpus/cpu-map"), node;
-    u32 handle = fdt_cell(&device_tree, cpu->arch->node, "phandle", 0, 0);
-
-    if (map < 0 || !handle)
-        return FDT_NONE;
-    for (node = fdt_next(&device_tree, map); node >= 0; node = fdt_next(&device_tree, node))
-        if (fdt_cell(&device_tree, node, "cpu", 0, 0) == handle)
-            return node;
-    return FDT_NONE;
-}
-
 void arch_cpu_topology(const struct cpu *cpu, struct cpu_topology *t)
 {
-    *t = (struct cpu_topology){.package = socket_above(map_entry(cpu)), .core = cpu->id};
+    *t = (struct cpu_topology){.package = socket_of(cpu), .core = cpu->id};
 }
 
 static bool read_cache(int node, const char *prefix, struct cpu_cache *cache)

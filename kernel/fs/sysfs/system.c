@@ -69,33 +69,32 @@ static void add_set(struct sysfs_node *dir, const char *mask_name, const char *l
 
 /* ---- a processor ------------------------------------------------------------------------------------------ */
 
+static struct cpu_topology topology[MAX_CPUS] __initdata; /* [i] by processor: asked for once */
+
 /* Those of the same package; with core, of the same core too. */
-static u64 siblings(const struct cpu_topology *of, bool core)
+static u64 __init siblings(const struct cpu_topology *of, bool core)
 {
-    struct cpu_topology t;
     struct cpu *c;
     u64 set = 0;
 
     cpu_for_each(c) {
-        arch_cpu_topology(c, &t);
-        if (t.package == of->package && (!core || t.core == of->core))
+        const struct cpu_topology *t = &topology[c->id];
+
+        if (t->package == of->package && (!core || t->core == of->core))
             set |= BIT(c->id);
     }
     return set;
 }
 
-static void add_topology(struct sysfs_node *dir, struct cpu *cpu)
+static void __init add_topology(struct sysfs_node *dir, struct cpu *cpu)
 {
     struct sysfs_node *at = sysfs_directory(dir, "topology");
-    struct cpu_topology t;
-    u64 core, package;
+    const struct cpu_topology *t = &topology[cpu->id];
+    u64 core = siblings(t, true), package = siblings(t, false);
 
-    arch_cpu_topology(cpu, &t);
-    core = siblings(&t, true);
-    package = siblings(&t, false);
-    sysfs_text(at, "physical_package_id", "%u", t.package);
+    sysfs_text(at, "physical_package_id", "%u", t->package);
     sysfs_text(at, "die_id", "0");
-    sysfs_text(at, "core_id", "%u", t.core);
+    sysfs_text(at, "core_id", "%u", t->core);
     add_set(at, "core_cpus", "core_cpus_list", core);
     add_set(at, "thread_siblings", "thread_siblings_list", core);
     add_set(at, "die_cpus", "die_cpus_list", package);
@@ -131,7 +130,7 @@ static void show_cpu_vmstat(struct seq_file *m, void *data)
         seq_printf(m, "%s %lld\n", vm_count_name(i), (long long)vm_count_of(data, i));
 }
 
-static void add_cpus(struct sysfs_node *system)
+static void __init add_cpus(struct sysfs_node *system)
 {
     struct sysfs_node *dir = sysfs_directory(system, "cpu");
     struct cpu *c;
@@ -142,6 +141,8 @@ static void add_cpus(struct sysfs_node *system)
     sysfs_file(dir, "present", show_possible, NULL);
     sysfs_file(dir, "isolated", show_empty_set, NULL);
     sysfs_text(dir, "kernel_max", "%d", MAX_CPUS - 1);
+    cpu_for_each(c)
+        arch_cpu_topology(c, &topology[c->id]);
     cpu_for_each(c) {
         struct sysfs_node *at = dir ? sysfs_directory(dir, "cpu%u", c->id) : NULL;
 
