@@ -89,10 +89,12 @@ class Apt:
     def fetch(self, names):
         """Download the packages and all that they depend on; returns their file names."""
         install = ["-y", "install", *names]
-        lines = self.output("apt-get", "--print-uris", *install).splitlines()
-        left = len([line for line in lines if line.startswith("'")])
-        if left:
-            self.download(install, left)
+        with open(os.path.join(os.path.dirname(self.config), "fetch.lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of several that make roots at a time, one fetches
+            lines = self.output("apt-get", "--print-uris", *install).splitlines()
+            left = len([line for line in lines if line.startswith("'")])
+            if left:
+                self.download(install, left)
         chosen = re.findall(r"(?m)^Inst (\S+) \((\S+)", self.output("apt-get", "-s", *install))
         return dict(chosen)
 
