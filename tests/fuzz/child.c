@@ -691,7 +691,8 @@ static void settle(uint64_t seed)
     looks_for_leaks = below(2);
     snprintf(name, sizeof(name), "fuzz%u", me->number);
     prctl(PR_SET_NAME, name);
-    setpgid(0, 0);
+    /* Whoever could join the supervisor's group could orphan it: its stopped members get SIGHUP. */
+    setsid();
     for (int fd = 0; fd < 3; fd++) {
         int null = open("/dev/null", O_RDWR); /* not the one of the world: others remove that */
 

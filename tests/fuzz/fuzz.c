@@ -56,6 +56,30 @@ static void die(const char *what)
     exit(2);
 }
 
+/* ---- signals: nobody has a reason to send us one, and children of ours have no right to ---- */
+
+static void on_signal(int signal, siginfo_t *info, void *context)
+{
+    (void)context;
+    printf("fuzz: FAILED, signal %d came to %d, code %d, from %d (seed %#lx)\n", signal, getpid(),
+           info->si_code, info->si_pid, seed);
+    watch->failed = 1;
+}
+
+static void handle_signals(int ours)
+{
+    struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART};
+
+    if (!ours) {
+        action.sa_handler = SIG_DFL;
+        action.sa_flags = 0;
+    }
+    for (int i = 1; i < SIGRTMAX; i++)
+        if (i != SIGCHLD && i != SIGCONT && i != SIGSEGV && i != SIGBUS && i != SIGILL &&
+            i != SIGFPE)
+            sigaction(i, &action, NULL);
+}
+
 /* ---- canaries ---- */
 
 static void canary_failed(int number, const char *what, size_t where)
@@ -227,8 +251,10 @@ static void start_child(struct slot *slot)
     pid_t pid = fork();
     if (pid < 0)
         die("fork of a child");
-    if (pid == 0)
+    if (pid == 0) {
+        handle_signals(0);
         fuzz_child(slot, seed, CALLS_PER_CHILD);
+    }
     slot->pid = pid; /* not in the child: it shares the slot */
 }
 
@@ -333,6 +359,7 @@ static void look_for_stuck(int children)
 static void run(unsigned long calls, int children, const char *folder)
 {
     pid_t canaries[CANARIES];
+    unsigned long told = calls / 10;
 
     if (mkdir(folder, 0755) < 0 || chdir(folder) < 0)
         die(folder);
@@ -352,6 +379,10 @@ static void run(unsigned long calls, int children, const char *folder)
         usleep(10000);
         reap(children, canaries, 1);
         look_for_stuck(children);
+        if (calls > 500000 && calls_made(children) >= told) {
+            printf("fuzz: %lu calls, child %u\n", told, next_child);
+            told += calls / 10;
+        }
     }
     for (int i = 0; i < children; i++)
         if (slots[i].pid > 0)
@@ -418,6 +449,7 @@ int main(int argc, char **argv)
     if (slots == MAP_FAILED || watch == MAP_FAILED)
         die("mmap");
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    handle_signals(1);
     snprintf(folder, sizeof(folder), "/tmp/fuzz.%d", getpid());
     printf("fuzz: seed %#lx, %lu calls of %u kinds by %d children at a time\n", seed, calls,
            call_count, children);
