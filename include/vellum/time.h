@@ -35,7 +35,7 @@ struct timer {
     ktime_t latest;      /* [queue lock] by then it fires, even if nothing else wakes the CPU */
     void (*fn)(struct timer *); /* => interrupts off */
     struct cpu *cpu;            /* [queue lock] where it stands */
-    u8 queued, running;         /* [queue lock] */
+    bool queued;                /* [queue lock] */
 };
 void timer_init(struct timer *t, void (*fn)(struct timer *));
 void timer_start(struct timer *t, ktime_t expires); /* also moves a queued one */

@@ -38,7 +38,7 @@ void itimers_init(struct itimer_set *set, struct process *process)
 void itimers_cancel(struct itimer_set *set)
 {
     WRITE_ONCE(set->real_interval, 0);
-    if (set->real.queued || set->real.running)
+    if (set->real.expires) /* it was started once: real_fired() may be about to start it again */
         timer_cancel_sync(&set->real);
     set->left[VIRTUAL] = set->left[PROF] = 0;
 }

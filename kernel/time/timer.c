@@ -116,7 +116,8 @@ void timer_start_range(struct timer *t, ktime_t expires, ktime_t latest)
     irq_restore(flags);
 }
 
-bool timer_cancel(struct timer *t)
+/* Take t off its queue. *running: its function was running then, and may start t again. */
+static bool cancel(struct timer *t, bool *running)
 {
     unsigned long flags = irq_save();
     struct timer_queue *q;
@@ -125,19 +126,27 @@ bool timer_cancel(struct timer *t)
     preempt_disable();
     q = lock_queue(t);
     was = unqueue(q, t);
+    *running = q->running == t;
     spin_unlock_raw(&q->lock);
     preempt_enable_no_resched();
     irq_restore(flags);
     return was;
 }
 
+bool timer_cancel(struct timer *t)
+{
+    bool running;
+
+    return cancel(t, &running);
+}
+
 bool timer_cancel_sync(struct timer *t)
 {
-    bool was = timer_cancel(t);
+    bool running, was = cancel(t, &running);
 
-    while (READ_ONCE(queue_of(READ_ONCE(t->cpu))->running) == t) {
+    while (running) {
         cpu_relax();
-        was |= timer_cancel(t);
+        was |= cancel(t, &running);
     }
     return was;
 }

@@ -292,6 +292,29 @@ static void exec_ends_them(void)
              0, "timers do not outlive exec");
 }
 
+/* The process ends on one processor while its timer goes off, and is to go on, on another. */
+static void process_ends(void)
+{
+    struct itimerval each = {{0, 100}, {0, 100}};
+    int bad = 0;
+    for (int i = 0; i < 300; i++)
+        bad += IN_CHILD({
+                   cpu_set_t first, other;
+                   CPU_ZERO(&first);
+                   CPU_ZERO(&other);
+                   CPU_SET(0, &first);
+                   CPU_SET(1, &other);
+                   signal(SIGALRM, SIG_IGN);
+                   sched_setaffinity(0, sizeof(first), &first);
+                   setitimer(ITIMER_REAL, &each, NULL);
+                   sched_setaffinity(0, sizeof(other), &other);
+                   for (volatile int spin = i * 20; spin > 0; spin--)
+                       ;
+                   _exit(0);
+               }) != 0;
+    CHECK_EQ(bad, 0, "300 processes ended while their timers went off");
+}
+
 static void errors(void)
 {
     struct sigevent event = {.sigev_notify = 77, .sigev_signo = SIGUSR1};
@@ -326,10 +349,10 @@ static void errors(void)
 
 int main(int argc, char **argv)
 {
-    static const struct check_case cases[] = {CASE(once),           CASE(defaults), CASE(periodic),
-                                              CASE(absolute),       CASE(run_time), CASE(no_signal),
-                                              CASE(one_thread),     CASE(ignored),  CASE(many),
-                                              CASE(exec_ends_them), CASE(errors),   {NULL, NULL}};
+    static const struct check_case cases[] = {
+        CASE(once),         CASE(defaults),   CASE(periodic), CASE(absolute), CASE(run_time),
+        CASE(no_signal),    CASE(one_thread), CASE(ignored),  CASE(many),     CASE(exec_ends_them),
+        CASE(process_ends), CASE(errors),     {NULL, NULL}};
     if (argc > 1 && !strcmp(argv[1], "--sleep")) {
         usleep(1200000);
         return 0;
