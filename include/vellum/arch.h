@@ -47,6 +47,7 @@
  *   pte_t pte_leaf_part(pte_t leaf, unsigned i)  of a leaf at level 1: the entry for its page i at
  *                                   level 0, same protection and bits
  *   pfn_t pte_pfn(pte_t)
+ *   pte_t pte_set_pfn(pte_t, pfn_t)
  *   pte_t pte_set_write/pte_clear_write/pte_set_dirty/pte_clear_dirty/pte_set_young/pte_clear_young
  *   pte_t pte_set_prot(pte_t, unsigned prot)     same frame, dirty and young kept
  *   pte_t pte_swap(u64 payload); u64 pte_swap_payload(pte_t); bool pte_is_swap(pte_t)

@@ -66,6 +66,8 @@ struct rmap_flush {
     cpumask_t cpus;
 };
 
+/* An entry of the mm has been changed: who may know what it was? => its table's lock */
+void rmap_note_stale(struct rmap_flush *flush, struct mm *mm);
 /* Make them forget. Before this, pages that were unmapped must not be freed, their contents neither
  * copied nor written to their store. => no lock that is taken with interrupts off */
 void rmap_flush(struct rmap_flush *flush);

@@ -70,6 +70,11 @@
     X(drop_pagecache)                                                                              \
     X(drop_slab)                                                                                   \
     X(oom_kill)                                                                                    \
+    X(pgmigrate_success)                                                                           \
+    X(pgmigrate_fail)                                                                              \
+    X(compact_migrate_scanned)                                                                     \
+    X(compact_free_scanned)                                                                        \
+    X(compact_isolated)                                                                            \
     X(unevictable_pgs_culled)                                                                      \
     X(unevictable_pgs_rescued)                                                                     \
     X(unevictable_pgs_mlocked)                                                                     \

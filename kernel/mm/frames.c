@@ -192,6 +192,11 @@ static void drain_here(void *unused)
     irq_restore(irq);
 }
 
+void frames_drain_here(void)
+{
+    drain_here(NULL);
+}
+
 void frames_drain_all(void)
 {
     preempt_disable();
@@ -383,6 +388,55 @@ void pages_put(struct page **pages, unsigned n)
         lru_unlock_for_free();
     cache->anonymous -= anonymous;
     irq_restore(irq);
+}
+
+/* ---- frames for compaction -------------------------------------------------------------------------- */
+
+unsigned frames_take_free(pfn_t *next, pfn_t end, unsigned n, struct list *taken)
+{
+    unsigned long irq = spin_lock_irqsave(&buddy.lock);
+    unsigned found = 0;
+
+    while (*next < end && found < n && buddy.free > buddy.marks.min) {
+        struct page *page = pfn_to_page(*next);
+        unsigned order = page->flags == PG_BUDDY ? page->order : 0;
+
+        *next += 1UL << order;
+        if (page->flags != PG_BUDDY || order >= HUGE_PAGE_ORDER)
+            continue;
+        block_remove(page, order);
+        buddy.free -= 1UL << order;
+        for (unsigned i = 0; i < 1U << order; i++)
+            list_add_tail(&page[i].link, taken);
+        found += 1U << order;
+    }
+    spin_unlock_irqrestore(&buddy.lock, irq);
+    return found;
+}
+
+struct page *frames_use_taken(struct list *taken)
+{
+    struct page *page = list_first_entry(taken, struct page, link);
+
+    list_del(&page->link);
+    assert(atomic_read(&page->refs) == 0 && page->flags == 0);
+    frame_debug_allocate(page);
+    page->order = 0;
+    ref_init(&page->refs);
+    return page;
+}
+
+void frames_return_taken(struct list *taken)
+{
+    unsigned long irq = spin_lock_irqsave(&buddy.lock);
+
+    while (!list_empty(taken)) {
+        struct page *page = list_first_entry(taken, struct page, link);
+
+        list_del(&page->link);
+        buddy_free(page, 0);
+    }
+    spin_unlock_irqrestore(&buddy.lock, irq);
 }
 
 /* ---- counting --------------------------------------------------------------------------------------- */

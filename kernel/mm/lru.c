@@ -182,6 +182,25 @@ unsigned lru_isolate_tail(enum lru_list list, struct page **pages, unsigned n)
     return found;
 }
 
+unsigned lru_isolate_frames(pfn_t *next, pfn_t end, struct page **pages, unsigned n)
+{
+    unsigned long irq = lock_lists();
+    unsigned found = 0;
+
+    for (; *next < end && found < n; ++*next) {
+        struct page *page = pfn_to_page(*next);
+
+        /* One that is marked for a batch may not have got there yet. */
+        if ((READ_ONCE(page->flags) & (PG_ON_LRU | PG_LRU_PENDING | PG_HEAD)) != PG_ON_LRU ||
+            !isolate(page))
+            continue;
+        count_isolated(page, 1);
+        pages[found++] = page;
+    }
+    unlock_lists(irq);
+    return found;
+}
+
 void lru_putback(struct page **pages, unsigned n)
 {
     unsigned long irq = lock_lists();
@@ -274,9 +293,23 @@ void lru_rotate(struct page *page)
     unlock_lists(irq);
 }
 
+/* Whoever has isolated it puts it into the list that its flags name then. */
+static bool mark_isolated(struct page *page, bool unevictable)
+{
+    unsigned long irq = lock_lists();
+    bool isolated = page->flags & PG_ISOLATED;
+
+    if (isolated && unevictable)
+        page_flag_set(page, PG_UNEVICTABLE);
+    else if (isolated)
+        page_flag_clear(page, PG_UNEVICTABLE);
+    unlock_lists(irq);
+    return isolated;
+}
+
 void lru_set_unevictable(struct page *page, bool unevictable)
 {
-    if (unevictable == !!(page->flags & PG_UNEVICTABLE))
+    if (unevictable == !!(page->flags & PG_UNEVICTABLE) || mark_isolated(page, unevictable))
         return;
     if (unevictable)
         change(page, PG_ACTIVE, PG_UNEVICTABLE);

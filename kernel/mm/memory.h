@@ -38,6 +38,16 @@ struct frame_cache {
 void frames_give(paddr_t start, paddr_t end);
 /* Those of them that are reserved still. */
 void frames_give_reserved(paddr_t start, paddr_t end);
+/* Compaction: take about n free frames out of the allocator, those of blocks in [*next, end) that are
+ * smaller than a huge page; *next goes on behind them. What is short stays. They are in no state but
+ * linked into `taken`; returns how many. */
+unsigned frames_take_free(pfn_t *next, pfn_t end, unsigned n, struct list *taken);
+/* The first of them becomes a frame like one that page_alloc() returns. */
+struct page *frames_use_taken(struct list *taken);
+/* The others go back. */
+void frames_return_taken(struct list *taken);
+/* frames_drain_all() for this processor alone. */
+void frames_drain_here(void);
 struct watermarks;
 /* Where kswapd is woken, and where requests of user space stop. */
 void frames_set_watermarks(const struct watermarks *marks);

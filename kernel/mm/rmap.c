@@ -155,8 +155,7 @@ unsigned rmap_mappings(const struct page *page)
 
 /* ---- flushing ------------------------------------------------------------------------------------- */
 
-/* An entry of the mm has been changed: who may know what it was? => its table's lock */
-static void note_stale(struct rmap_flush *flush, struct mm *mm)
+void rmap_note_stale(struct rmap_flush *flush, struct mm *mm)
 {
     __atomic_fetch_add(&mm->flush_wanted, 1, __ATOMIC_RELAXED);
     smp_fence(); /* the entry, before the mask: tlb.c */
@@ -251,7 +250,7 @@ static bool unmap_place(struct page *page, struct rmap_place *place, void *arg)
     if (must_flush_now(u, place))
         tlb_flush_range(place->mm, place->address, place->address + PAGE_SIZE);
     else
-        note_stale(u->flush, place->mm);
+        rmap_note_stale(u->flush, place->mm);
     return true;
 }
 
@@ -321,7 +320,7 @@ static bool clean_place(struct page *page, struct rmap_place *place, void *arg)
             return true;
     } while (!pte_replace(place->entry, pte, pte_clear_dirty(pte_clear_write(pte))));
     c->dirty |= pte_dirty(pte);
-    note_stale(c->flush, place->mm);
+    rmap_note_stale(c->flush, place->mm);
     return true;
 }
 

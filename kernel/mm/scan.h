@@ -14,6 +14,9 @@
 
 /* Up to n pages from the tail of a list, isolated. */
 unsigned lru_isolate_tail(enum lru_list list, struct page **pages, unsigned n);
+/* Up to n single pages among the frames [*next, end), isolated; *next goes on behind the last that was
+ * looked at. => those in batches are passed over: lru_empty_all_batches() */
+unsigned lru_isolate_frames(pfn_t *next, pfn_t end, struct page **pages, unsigned n);
 /* An isolated page is about to be freed by its holder. */
 void lru_isolated_free(struct page *page);
 /* Put all processors' batches into the lists. */

@@ -4,6 +4,7 @@
  */
 #include "internal.h"
 #include <vellum/alloc.h>
+#include <vellum/compaction.h>
 #include <vellum/error.h>
 #include <vellum/mm.h>
 #include <vellum/notify.h>
@@ -159,6 +160,13 @@ static ssize_t write_drop_caches(struct proc_inode *pi, char *text, size_t n)
     return 0;
 }
 
+/* Whatever is written. */
+static ssize_t write_compact_memory(struct proc_inode *pi, char *text, size_t n)
+{
+    compact_memory();
+    return 0;
+}
+
 /* Of ratio and kbytes the one that was written last counts (overcommit_limit()). */
 static ssize_t write_overcommit_ratio(struct proc_inode *pi, char *text, size_t n)
 {
@@ -276,6 +284,7 @@ static const struct proc_entry vm_entries[] = {
     PROC_KNOB("dirty_ratio", 0644, proc_show_dirty_ratio, proc_write_dirty_ratio),
     PROC_KNOB("dirty_writeback_centisecs", 0644, proc_show_dirty_writeback,
               proc_write_dirty_writeback),
+    {.name = "compact_memory", .mode = S_IFREG | 0200, .write = write_compact_memory},
     {.name = "drop_caches", .mode = S_IFREG | 0200, .write = write_drop_caches},
     PROC_VALUE("max_map_count", 0644, &max_map_count, 0, INT32_MAX),
     PROC_KNOB("min_free_kbytes", 0644, show_min_free, write_min_free),

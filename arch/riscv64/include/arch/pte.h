@@ -137,6 +137,12 @@ static inline pfn_t pte_pfn(pte_t pte)
     return pte.value << 10 >> (10 + PTE_PFN_SHIFT);
 }
 
+/* The same entry for another frame. */
+static inline pte_t pte_set_pfn(pte_t pte, pfn_t pfn)
+{
+    return (pte_t){pte.value ^ (pte_pfn(pte) ^ pfn) << PTE_PFN_SHIFT};
+}
+
 static inline pte_t pte_set_write(pte_t pte)
 {
     return (pte_t){pte.value | PTE_BIT_W | PTE_BIT_R};

@@ -145,6 +145,12 @@ static inline pfn_t pte_pfn(pte_t pte)
     return (pte.value & X86_PTE_FRAME) >> 12;
 }
 
+/* The same entry for another frame. */
+static inline pte_t pte_set_pfn(pte_t pte, pfn_t pfn)
+{
+    return x86_pte((pte.value & ~X86_PTE_FRAME) | pfn << 12);
+}
+
 #define X86_PTE_CHANGE(name, bit)                                                                  \
     static inline pte_t pte_set_##name(pte_t pte)                                                  \
     {                                                                                              \
