@@ -18,9 +18,19 @@ enum huge_mode {
     HUGE_ALWAYS,  /* unless madvise(MADV_NOHUGEPAGE) refused it */
 };
 
+/* What a fault does when no block for a huge page is free. */
+enum huge_defrag {
+    HUGE_DEFRAG_NEVER,
+    HUGE_DEFRAG_MADVISE, /* compact memory where madvise(MADV_HUGEPAGE) asked for huge pages */
+    HUGE_DEFRAG_DEFER_MADVISE, /* the same; for others let kcompactd do it */
+    HUGE_DEFRAG_DEFER,         /* let kcompactd do it */
+    HUGE_DEFRAG_ALWAYS,        /* compact memory */
+};
+
 /* /sys/kernel/mm/transparent_hugepage */
 struct huge_settings {
-    int mode; /* enum huge_mode */
+    int mode;   /* enum huge_mode */
+    int defrag; /* enum huge_defrag */
 };
 extern struct huge_settings huge_settings;
 
@@ -35,6 +45,10 @@ int split_huge_page(struct page *page);
 bool huge_wanted(int mode, u32 vm_flags, bool refused);
 /* Does the aligned huge page around an address lie within [start, end)? */
 bool huge_fits(vaddr_t start, vaddr_t end, vaddr_t address);
+
+/* A fault in a VMA with these flags finds no block: shall it compact memory at once; wake kcompactd? */
+bool huge_compacts(int defrag, u32 vm_flags);
+bool huge_defers(int defrag, u32 vm_flags);
 
 /* May the VMA have huge pages as it is? (THPeligible in smaps.) => mm->lock */
 bool huge_possible(const struct vma *vma);

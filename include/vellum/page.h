@@ -163,11 +163,12 @@ struct page *boot_take_initrd_page(paddr_t address);
 #define MAX_ORDER 10 /* largest block: 2^10 pages, 4 MiB */
 
 enum alloc_flags {
-    ALLOC_KERNEL = 0,  /* may sleep to reclaim; fails with NULL when nothing is left */
-    ALLOC_ATOMIC = 1,  /* must not sleep; may use the reserve */
-    ALLOC_ZERO = 2,    /* cleared */
-    ALLOC_USER = 4,    /* for user space: leaves the kernel's reserve alone */
-    ALLOC_NORETRY = 8, /* what is free now, or NULL: there is something else to do */
+    ALLOC_KERNEL = 0,   /* may sleep to reclaim; fails with NULL when nothing is left */
+    ALLOC_ATOMIC = 1,   /* must not sleep; may use the reserve */
+    ALLOC_ZERO = 2,     /* cleared */
+    ALLOC_USER = 4,     /* for user space: leaves the kernel's reserve alone */
+    ALLOC_NORETRY = 8,  /* what is free now, or NULL: there is something else to do */
+    ALLOC_COMPACT = 16, /* with NORETRY: memory may be compacted first => may sleep */
 };
 
 /* 2^order contiguous frames with one reference on the first, or NULL. Any context with

@@ -75,6 +75,10 @@
     X(compact_migrate_scanned)                                                                     \
     X(compact_free_scanned)                                                                        \
     X(compact_isolated)                                                                            \
+    X(compact_stall)                                                                               \
+    X(compact_fail)                                                                                \
+    X(compact_success)                                                                             \
+    X(compact_daemon_wake)                                                                         \
     X(unevictable_pgs_culled)                                                                      \
     X(unevictable_pgs_rescued)                                                                     \
     X(unevictable_pgs_mlocked)                                                                     \

@@ -9,6 +9,7 @@
 #include <vellum/alloc.h>
 #include <vellum/block.h>
 #include <vellum/boot.h>
+#include <vellum/compaction.h>
 #include <vellum/cpu.h>
 #include <vellum/device.h>
 #include <vellum/error.h>
@@ -123,6 +124,7 @@ static void mount_devices(void)
 static const struct level late_levels[] = {
     {"processors", start_processors},
     {"reclaim", reclaim_init},
+    {"compaction", compaction_init},
     {"file systems", vfs_init},
     {"device nodes", devfs_init},
     {"pseudo-terminal names", devpts_init},

@@ -20,6 +20,7 @@
 #include "huge.h"
 #include "scan.h"
 #include <vellum/alloc.h>
+#include <vellum/compaction.h>
 #include <vellum/page_table.h>
 #include <vellum/printk.h>
 #include <vellum/smp.h>
@@ -113,6 +114,13 @@ static u64 kept_back(unsigned flags)
     return flags & ALLOC_USER ? buddy.marks.min : buddy.marks.min / 2;
 }
 
+/* A block of `from` has been taken for something smaller. */
+static inline void note_cut(int from, unsigned order)
+{
+    if (unlikely(from >= (int)HUGE_PAGE_ORDER) && order < HUGE_PAGE_ORDER)
+        kcompactd_note_cut();
+}
+
 static inline void wake_kswapd_if_low(void)
 {
     if (unlikely(READ_ONCE(buddy.free) < buddy.marks.low))
@@ -130,6 +138,7 @@ static struct page *buddy_alloc(unsigned order, unsigned flags)
     if (from >= 0)
         page = buddy_split(from, order);
     spin_unlock_irqrestore(&buddy.lock, irq);
+    note_cut(from, order);
     wake_kswapd_if_low();
     return page;
 }
@@ -140,6 +149,7 @@ static struct page *buddy_alloc(unsigned order, unsigned flags)
 static void stack_fill(struct frame_cache *cache, unsigned flags)
 {
     unsigned wanted = min(cache->high / 2, (unsigned)BATCH);
+    int largest = -1;
 
     preempt_disable();
     spin_lock_raw(&buddy.lock);
@@ -152,6 +162,7 @@ static void stack_fill(struct frame_cache *cache, unsigned flags)
 
         if (from < 0)
             break;
+        largest = max(largest, from);
         order = min(order, (unsigned)from);
         page = buddy_split(from, order);
         for (unsigned i = 1U << order; i-- > 0;)
@@ -159,6 +170,7 @@ static void stack_fill(struct frame_cache *cache, unsigned flags)
         wanted -= 1U << order;
     }
     spin_unlock_raw(&buddy.lock);
+    note_cut(largest, 0);
     wake_kswapd_if_low();
     preempt_enable_no_resched();
 }
@@ -251,14 +263,22 @@ static __noinline struct page *alloc_slow(unsigned order, unsigned flags)
     unsigned fruitless = 0, ended = 0;
     struct page *page;
 
-    if (flags & (ALLOC_ATOMIC | ALLOC_NORETRY))
+    if ((flags & ALLOC_ATOMIC) || (flags & (ALLOC_NORETRY | ALLOC_COMPACT)) == ALLOC_NORETRY)
         return NULL;
     assert_may_sleep();
+    if (order) {
+        page = compact_direct(order) ? try_alloc(order, flags) : NULL;
+        if (page || (flags & ALLOC_NORETRY))
+            return page;
+        kcompactd_wake(order);
+    }
     if (current->reclaiming)
         return try_alloc(order, flags | ALLOC_ATOMIC);
     for (;;) {
         bool progress = reclaim_direct(order);
 
+        if (order)
+            compact_direct(order);
         page = try_alloc(order, flags);
         if (page)
             return page;

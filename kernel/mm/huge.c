@@ -37,7 +37,7 @@
 #include <vellum/sync.h>
 #include <vellum/vmstat.h>
 
-struct huge_settings huge_settings = {.mode = HUGE_MADVISE};
+struct huge_settings huge_settings = {.mode = HUGE_MADVISE, .defrag = HUGE_DEFRAG_MADVISE};
 
 /* ---- leaves => mm->table_lock ------------------------------------------------------------------------ */
 

@@ -12,6 +12,7 @@
  * read but zeros.
  */
 #include "huge.h"
+#include <vellum/compaction.h>
 #include <vellum/lru.h>
 #include <vellum/sync.h>
 #include <vellum/vmstat.h>
@@ -30,10 +31,15 @@ static int map_huge(struct vm_fault *fault, pte_t *entry)
 {
     struct vma *vma = fault->vma;
     struct mm *mm = vma->mm;
-    struct page *table, *page = huge_page_alloc(ALLOC_USER | ALLOC_ZERO | ALLOC_NORETRY);
+    int defrag = READ_ONCE(huge_settings.defrag);
+    unsigned flags = ALLOC_USER | ALLOC_ZERO | ALLOC_NORETRY |
+                     (huge_compacts(defrag, vma->flags) ? ALLOC_COMPACT : 0);
+    struct page *table, *page = huge_page_alloc(flags);
     pte_t leaf;
 
     if (!page) {
+        if (huge_defers(defrag, vma->flags))
+            kcompactd_wake(HUGE_PAGE_ORDER);
         vm_event(thp_fault_fallback);
         return FAULT_SMALL;
     }

@@ -17,3 +17,16 @@ bool huge_fits(vaddr_t start, vaddr_t end, vaddr_t address)
 
     return first >= start && end >= HUGE_SIZE && first <= end - HUGE_SIZE;
 }
+
+bool huge_compacts(int defrag, u32 vm_flags)
+{
+    if (defrag == HUGE_DEFRAG_MADVISE || defrag == HUGE_DEFRAG_DEFER_MADVISE)
+        return vm_flags & VM_HUGEPAGE;
+    return defrag == HUGE_DEFRAG_ALWAYS;
+}
+
+bool huge_defers(int defrag, u32 vm_flags)
+{
+    return defrag == HUGE_DEFRAG_DEFER ||
+           (defrag == HUGE_DEFRAG_DEFER_MADVISE && !(vm_flags & VM_HUGEPAGE));
+}

@@ -11,6 +11,7 @@
 #include "scan.h"
 #include <vellum/alloc.h>
 #include <vellum/boot.h>
+#include <vellum/compaction.h>
 #include <vellum/error.h>
 #include <vellum/signal.h>
 #include <vellum/sync.h>
@@ -140,6 +141,7 @@ static int kswapd(void *unused)
         wait_event(&kswapd_queue, READ_ONCE(kswapd_wanted));
         workingset_start();
         balance();
+        kcompactd_note_cut(); /* what it has got back lies here and there */
         WRITE_ONCE(kswapd_wanted, false);
     }
     return 0;

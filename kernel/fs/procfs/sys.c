@@ -275,6 +275,7 @@ static const struct proc_entry kernel_entries[] = {
 };
 static const struct proc_entry vm_entries[] = {
     PROC_VALUE("admin_reserve_kbytes", 0644, &admin_reserve_kbytes, 0, INT32_MAX),
+    PROC_VALUE("compaction_proactiveness", 0644, &compaction_proactiveness, 0, 100),
     PROC_KNOB("dirty_background_bytes", 0644, proc_show_dirty_background_bytes,
               proc_write_dirty_background_bytes),
     PROC_KNOB("dirty_background_ratio", 0644, proc_show_dirty_background_ratio,
@@ -286,6 +287,7 @@ static const struct proc_entry vm_entries[] = {
               proc_write_dirty_writeback),
     {.name = "compact_memory", .mode = S_IFREG | 0200, .write = write_compact_memory},
     {.name = "drop_caches", .mode = S_IFREG | 0200, .write = write_drop_caches},
+    PROC_VALUE("extfrag_threshold", 0644, &extfrag_threshold, 0, 1000),
     PROC_VALUE("max_map_count", 0644, &max_map_count, 0, INT32_MAX),
     PROC_KNOB("min_free_kbytes", 0644, show_min_free, write_min_free),
     FACT_ENTRY("mmap_min_addr", show_mmap_min_addr),

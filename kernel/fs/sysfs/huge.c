@@ -45,6 +45,13 @@ static const char *const modes[] = {"never", "madvise", "always", NULL};
 static struct choice enabled = {
     &huge_settings.mode, modes, {HUGE_ALWAYS, HUGE_MADVISE, HUGE_NEVER}};
 
+static const char *const defrags[] = {"never", "madvise", "defer+madvise", "defer", "always", NULL};
+
+static struct choice defrag = {&huge_settings.defrag,
+                               defrags,
+                               {HUGE_DEFRAG_ALWAYS, HUGE_DEFRAG_DEFER, HUGE_DEFRAG_DEFER_MADVISE,
+                                HUGE_DEFRAG_MADVISE, HUGE_DEFRAG_NEVER}};
+
 void __init sysfs_huge_init(void)
 {
     struct sysfs_node *dir = sysfs_directory(NULL, "kernel/mm/transparent_hugepage");
@@ -52,5 +59,6 @@ void __init sysfs_huge_init(void)
     if (!dir)
         return;
     sysfs_knob(dir, "enabled", show_choice, store_choice, &enabled);
+    sysfs_knob(dir, "defrag", show_choice, store_choice, &defrag);
     sysfs_text(dir, "hpage_pmd_size", "%lu", HUGE_SIZE);
 }

@@ -2,6 +2,7 @@
 /* Memory without reclaim: nothing can be got back but what caches hold. */
 #include "kernel/mm/scan.h"
 #include <vellum/alloc.h>
+#include <vellum/compaction.h>
 
 int min_free_kbytes, watermark_scale_factor, swappiness, vfs_cache_pressure;
 
@@ -18,4 +19,17 @@ bool reclaim_direct(unsigned order)
 {
     shrink_all();
     return object_caches_shrink() != 0;
+}
+
+bool compact_direct(unsigned order)
+{
+    return false;
+}
+
+void kcompactd_wake(unsigned order)
+{
+}
+
+void kcompactd_note_cut(void)
+{
 }
