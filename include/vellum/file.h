@@ -55,12 +55,17 @@ struct dir_context {
 };
 
 struct file_ops {
+    bool can_nowait; /* read and write honour iter->nowait */
     ssize_t (*read)(struct file *file, struct iov_iter *iter, loff_t *pos); /* pos NULL: stream */
     ssize_t (*write)(struct file *file, struct iov_iter *iter, loff_t *pos);
     loff_t (*seek)(struct file *file, loff_t offset, int whence); /* NULL: -ESPIPE */
     int (*read_dir)(struct file *file, struct dir_context *ctx);
     unsigned (*poll)(struct file *file,
                      struct poll_table *table); /* EPOLL* mask; NULL: always ready */
+    /* Which of the events that its queues are woken with an O_ASYNC file tells its owner of: EPOLLIN,
+     * EPOLLOUT, EPOLLPRI, EPOLLHUP, EPOLLERR. NULL: none, ever. => a queue's lock, any context */
+    unsigned (*async_events)(struct file *file, unsigned long events);
+    pid_t (*async_owner)(struct file *file); /* if none was set: a process, or - a group */
     long (*ioctl)(struct file *file, unsigned command, unsigned long arg); /* NULL: -ENOTTY */
     int (*mmap)(struct file *file, struct vma *vma);                       /* NULL: -ENODEV */
     int (*open)(struct inode *inode, struct file *file);
@@ -81,8 +86,8 @@ struct file {
     struct path path;           /* [i] */
     struct inode *inode;        /* [i] = path.dentry->inode */
     spinlock_t lock;
-    int owner_pid, owner_signal; /* F_SETOWN, F_SETSIG */
-    const struct cred *cred;     /* [i] who opened it */
+    struct file_async *async; /* [lock] to set: F_SETOWN, F_SETSIG, O_ASYNC; kernel/fs/async.c */
+    const struct cred *cred;  /* [i] who opened it */
     void *private_data;
     u64 version;              /* readdir, seq_file */
     struct list epoll_links;  /* epoll items that watch it: kernel/ipc/epoll.c */
@@ -100,6 +105,7 @@ enum {
     FILE_COUNTED_WRITER = 32 /* in inode->writers */,
     FILE_REGULAR_POS = 64 /* pos_mutex is needed */,
     FILE_DENIES_WRITERS = 128 /* a program: its last reference allows writing again */,
+    FILE_MOUNT_TREE = 256 /* of mounts that stand nowhere: they go with it (fsmount(2)) */,
 };
 
 static inline struct file *file_get(struct file *f)

@@ -17,6 +17,7 @@
 #include <vellum/time.h>
 #include <linux/limits.h>
 
+struct signal_owner;
 struct super_block;
 struct vma;
 struct statfs_info;
@@ -244,8 +245,13 @@ struct mount {
     struct hlist_node hash; /* [mount lock] by (parent, mountpoint) */
     char *source;           /* "tmpfs", "/dev/vda" */
     int id;
-    bool expiring;   /* [mount mutex] umount2(MNT_EXPIRE) was here once */
-    bool unbindable; /* [mount mutex] MS_UNBINDABLE */
+    bool expiring;          /* [mount mutex] umount2(MNT_EXPIRE) was here once */
+    bool unbindable;        /* [mount mutex] MS_UNBINDABLE */
+    int group;              /* [mount mutex] number of its peer group; 0: not shared */
+    struct list peers;      /* [mount mutex] ring of the group's mounts, by this */
+    struct mount *master;   /* [mount mutex] some mount of the group it is a slave of; NULL: none */
+    struct list slaves;     /* [mount mutex] its slaves, by slave_link */
+    struct list slave_link; /* [mount mutex] */
 };
 extern struct mount *root_mount;
 /* The mount table as /proc/mounts and /proc/PID/mountinfo show it, from the current root on. */
@@ -455,6 +461,16 @@ void locks_show_file(struct seq_file *m, const struct file *file, const struct f
 
 /* ---- polling --------------------------------------------------------------------------------------------- */
 
+/* Signal-driven input and output: kernel/fs/async.c. Send what has come up, before the return to user
+ * mode with WORK_ASYNC. */
+void async_tell_before_return(void);
+unsigned async_events_input(struct file *file, unsigned long events); /* file_ops: EPOLLIN alone */
+/* F_SETOWN and F_GETOWN: a process, - a group, 0 nobody. 0, -ESRCH, -EINVAL, -ENOMEM */
+long async_set_owner(struct file *file, int id);
+int async_owner(struct file *file);
+struct signal_owner
+async_owner_copy(struct file *file); /* any context; the file is not freed meanwhile */
+
 /* The last reference to a file that was added to an epoll is gone: kernel/ipc/epoll_ctl.c. */
 void epoll_forget(struct file *file);
 u64 epoll_max_watches(void); /* of one user */
@@ -471,6 +487,10 @@ extern const struct file_ops block_device_file_ops; /* kernel/fs/bdev */
 void block_files_init(void);
 extern const struct file_ops fifo_file_ops; /* kernel/ipc/pipe.c */
 extern int pipe_max_size;                   /* bytes, without CAP_SYS_RESOURCE */
+/* Two open files on a new pipe, to read and to write. flags: O_NONBLOCK or 0. 0, -ENOMEM */
+int pipe_create(struct file *ends[2], unsigned flags);
+/* No more will be written to this end: its readers see that. Wait until there are none. 0, -ERESTARTSYS */
+int pipe_finish(struct file *end);
 long pipe_fcntl(struct file *file, unsigned command,
                 unsigned long arg); /* F_GETPIPE_SZ, F_SETPIPE_SZ */
 /* Let an inode of type S_IFCHR, S_IFBLK, S_IFIFO or S_IFSOCK open as what it is. */

@@ -15,6 +15,7 @@ struct iov_iter {
     size_t count;             /* bytes left in all */
     const struct iovec *next; /* further segments (kernel copy of the array) */
     bool kernel;              /* base is kernel memory */
+    bool nowait;              /* do what needs no waiting; else -EAGAIN (RWF_NOWAIT) */
 };
 
 static inline void iov_single(struct iov_iter *it, void __user *buffer, size_t n)

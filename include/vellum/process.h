@@ -12,6 +12,7 @@
 /* A process group or session: exists as long as it has members; until then its number is in use. */
 struct process_group {
     pid_t id;                 /* [i] */
+    u64 serial;               /* [i] no other group ever has it */
     struct hlist_node hash;   /* [T] */
     struct list members;      /* [T] process->pgrp_link */
     unsigned session_members; /* [T] processes whose session it is */
@@ -45,6 +46,7 @@ struct process {
         PROCESS_REAPED,
     } state; /* [T] */
     bool is_subreaper, has_execed;
+    bool is_helper;               /* [i] of the kernel's: nobody waits for it; helper.c */
     unsigned exec_count;          /* [t] changes whenever the memory becomes another program's */
     struct wait_queue child_wait; /* parents sleep here for a change of a child */
     struct wait_queue exit_wait;  /* pidfds are polled here for the end */
@@ -99,6 +101,13 @@ extern atomic_long_t threads_alive; /* structures */
 extern spinlock_t tree_lock;
 extern struct list all_processes; /* [tree_lock] */
 extern struct process *init_process;
+
+/* Does p have timers, or a limit, of run time? */
+static inline bool itimers_run(const struct process *p)
+{
+    return READ_ONCE(p->itimers.left[0]) | READ_ONCE(p->itimers.left[1]) ||
+           !hlist_empty(&p->cpu_timers) || p->limits[RLIMIT_CPU].rlim_cur != RLIM64_INFINITY;
+}
 
 static inline struct process *current_process(void)
 {
@@ -181,7 +190,16 @@ extern int
     suid_dumpable; /* as fs.suid_dumpable: 0 no core of set-ID programs, 1 as of any, 2 root's */
 #define CORE_PATTERN_MAX 128
 void core_pattern_get(char pattern[CORE_PATTERN_MAX]);
-int core_pattern_set(const char *pattern); /* 0, or -EINVAL: not supported */
+void core_pattern_set(const char *pattern);
+extern int
+    core_pipe_limit; /* as kernel.core_pipe_limit: helpers at once that are waited for; 0: none */
+
+/* Run a program of the user's as root, with `input` (whose reference is consumed) as its standard input
+ * and nothing else open, from the first root directory: kernel/proc/helper.c. 0 once it runs, or -errno.
+ * => may sleep */
+int helper_run(char *const argv[], struct file *input);
+#define HELPER_CORE_LIMIT 1     /* its RLIMIT_CORE */
+unsigned threads_blocked(void); /* in sleeps that signals do not end, kernel threads aside */
 
 /* ---- sessions and job control, for the tty ------------------------------------------------------ */
 /* setsid(2) for the current process: the new session's number, -EPERM, or -ENOMEM. */

@@ -63,6 +63,7 @@ void wake_new_thread(struct thread *t);
 
 /* From the timer interrupt at HZ while not idle. user: the interrupted frame was in user mode. */
 void sched_tick(bool user);
+void sched_charge(bool user); /* between ticks: only the timers of run time are looked at */
 #define HZ 100
 
 void sched_yield_current(void);

@@ -82,6 +82,17 @@ void signal_unqueue(struct queued_signal *s); /* without a call of taken. => sig
 int signal_send_process(struct process *p, int signo, const siginfo_t *info);
 int signal_send_thread(struct thread *t, int signo, const siginfo_t *info);
 int signal_send_group(pid_t pgrp, int signo, const siginfo_t *info); /* -ESRCH */
+/* Who is told of what happens to a file (fcntl(2), F_SETOWN): kernel/proc/owner.c */
+struct signal_owner {
+    int type;        /* F_OWNER_TID, F_OWNER_PID or F_OWNER_PGRP */
+    pid_t id;        /* 0: nobody */
+    u64 born;        /* when who has the number began */
+    uid_t uid, euid; /* of who said so */
+};
+int signal_owner_set(struct signal_owner *o, int type, pid_t id); /* 0, -EINVAL, -ESRCH */
+pid_t signal_owner_id(const struct signal_owner *o);              /* 0: nobody, or gone */
+/* Send, if who named the owner may. => tree_lock and sighand lock free */
+void signal_owner_send(const struct signal_owner *o, int signo, const siginfo_t *info);
 /* A fault of the current thread: cannot be blocked or ignored. */
 void signal_fault(int signo, int code, vaddr_t address);
 /* May the current thread signal p? 0 or -EPERM (kill(2)). */

@@ -48,6 +48,7 @@ enum {
     WORK_CHILD_TID = 32,   /* a new thread stores its id at child_tid (CLONE_CHILD_SETTID) */
     WORK_TRAP = 64,        /* a debugger wants it to stop: tracee->trap */
     WORK_RSEQ = 128,       /* it ran elsewhere or others ran meanwhile: rseq_resume() */
+    WORK_ASYNC = 256,      /* owners of files are to be sent signals: async_tell_before_return() */
 };
 
 /* What a thread has read and written (proc(5), PID/io). */

@@ -60,6 +60,7 @@ struct tty {
     bool stopped;            /* [l] by VSTOP or TCOOFF */
     bool packet;             /* [l] the master wants to know what happens here (TIOCPKT) */
     u8 packet_status;        /* [l] TIOCPKT_*, not yet told */
+    u32 short_of_room;       /* a write found none: O_ASYNC tells when there is some */
     unsigned hangups;        /* [l] read without: files from before the last one are dead */
     refcount_t refs;         /* open files, and the session it controls */
 

@@ -32,6 +32,7 @@ struct pty {
     bool locked;                   /* [l] TIOCSPTLCK: the slave cannot be opened yet */
     bool master;                   /* [l] is open */
     bool opened;                   /* [l] the slave has been, once */
+    u32 short_of_room;             /* a write of the master's found none */
     unsigned slaves;               /* [l] open files */
     struct wait_queue read, write; /* the master's */
     struct mutex reading, writing; /* the master's: one at a time */
@@ -231,6 +232,7 @@ static size_t type_bytes(struct pty *p, struct file *file, const u8 *bytes, size
     while (done < n) {
         piece = min(n - done, input_room(p));
         if (piece == 0) {
+            WRITE_ONCE(p->short_of_room, 1);
             *error = -EAGAIN;
             if (!(file->flags & O_NONBLOCK))
                 *error = wait_event_interruptible(&p->write, input_room(p) > 0);
@@ -279,6 +281,20 @@ static unsigned master_poll(struct file *file, struct poll_table *table)
     if (input_room(p))
         events |= EPOLLOUT | EPOLLWRNORM;
     return events;
+}
+
+static unsigned master_async_events(struct file *file, unsigned long events)
+{
+    struct pty *p = file->private_data;
+
+    if ((events & EPOLLOUT) && __atomic_exchange_n(&p->short_of_room, 0, __ATOMIC_ACQ_REL))
+        return EPOLLOUT;
+    return events & EPOLLIN;
+}
+
+static pid_t master_async_owner(struct file *file)
+{
+    return current->process->pid;
 }
 
 static long set_flag(struct pty *p, unsigned command, const int __user *user)
@@ -436,6 +452,8 @@ static const struct file_ops master_ops = {
     .read = master_read,
     .write = master_write,
     .poll = master_poll,
+    .async_events = master_async_events,
+    .async_owner = master_async_owner,
     .ioctl = master_ioctl,
     .release = master_release,
 };

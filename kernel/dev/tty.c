@@ -241,6 +241,7 @@ static ssize_t write_bytes(struct tty *tty, struct file *file, struct iov_iter *
         if (n == 0)
             return done ? done : -EFAULT;
         while ((sent += output_locked(tty, bytes + sent, n - sent)) < n) {
+            WRITE_ONCE(tty->short_of_room, 1);
             if (file_hung_up(tty, file))
                 return done + sent ? done + (ssize_t)sent : -EIO;
             if (file->flags & O_NONBLOCK)
@@ -286,6 +287,24 @@ static unsigned tty_poll(struct file *file, struct poll_table *table)
     if (writable(tty))
         events |= EPOLLOUT | EPOLLWRNORM;
     return events;
+}
+
+/* Room is told of only to who was once short of it. */
+static unsigned tty_async_events(struct file *file, unsigned long events)
+{
+    struct tty *tty = file->private_data;
+
+    if ((events & EPOLLOUT) && __atomic_exchange_n(&tty->short_of_room, 0, __ATOMIC_ACQ_REL))
+        return EPOLLOUT;
+    return events & EPOLLIN;
+}
+
+static pid_t tty_async_owner(struct file *file)
+{
+    struct tty *tty = file->private_data;
+    pid_t pgrp = READ_ONCE(tty->pgrp);
+
+    return pgrp ? -pgrp : current->process->pid;
 }
 
 /* Wait until all output has gone to the device: 0 or -ERESTARTSYS. */
@@ -360,7 +379,8 @@ static int console_open(struct inode *inode, struct file *file)
 #define TTY_OPS(open_fn)                                                                           \
     {                                                                                              \
         .open = open_fn, .read = tty_read, .write = tty_write, .poll = tty_poll,                   \
-        .ioctl = tty_ioctl, .release = tty_release                                                 \
+        .ioctl = tty_ioctl, .release = tty_release, .async_events = tty_async_events,              \
+        .async_owner = tty_async_owner                                                             \
     }
 static const struct file_ops device_ops = TTY_OPS(device_open);
 static const struct file_ops current_ops = TTY_OPS(current_open);

@@ -25,10 +25,10 @@ static __noinline void pass_mark(struct file *file, struct page **pages, unsigne
 }
 
 /* The pages first..last as far as they are in the cache, as a run from `first` on; if the first is
- * missing it is read, or (memory only) *hole is set. Of this read(2), `more` pages follow after last.
- * Returns how many, or -errno. */
-static int next_pages(struct file *file, u64 first, u64 last, u64 more, struct page **pages,
-                      bool *hole)
+ * missing it is read (-EAGAIN with nowait), or (memory only) *hole is set. Of this read(2), `more` pages
+ * follow after last. Returns how many, or -errno. */
+static int next_pages(struct file *file, u64 first, u64 last, u64 more, bool nowait,
+                      struct page **pages, bool *hole)
 {
     struct page_cache *cache = file->cache;
     unsigned n, run = 0;
@@ -54,6 +54,8 @@ static int next_pages(struct file *file, u64 first, u64 last, u64 more, struct p
         *hole = !pages[0];
         return is_err(pages[0]) ? ptr_err(pages[0]) : !*hole;
     }
+    if (nowait)
+        return -EAGAIN;
     pages[0] = read_ahead_page(file, first, min(last - first + 1 + more, 1UL << 20));
     return is_err(pages[0]) ? ptr_err(pages[0]) : 1;
 }
@@ -93,7 +95,7 @@ ssize_t cached_file_read(struct file *file, struct iov_iter *iter, loff_t *pos)
         u64 until = min(last, first + READ_BATCH - 1);
         size_t wanted, copied;
         bool hole;
-        int n = next_pages(file, first, until, last - until, pages, &hole);
+        int n = next_pages(file, first, until, last - until, iter->nowait, pages, &hole);
 
         if (n < 0) {
             error = n;
@@ -282,7 +284,14 @@ ssize_t cached_file_write(struct file *file, struct iov_iter *iter, loff_t *pos)
 
     if (iter->count == 0)
         return 0;
-    mutex_lock(&inode->mutex);
+    if (unlikely(iter->nowait)) {
+        if (!page_cache_in_memory_only(file->cache))
+            return -EOPNOTSUPP;
+        if (!mutex_trylock(&inode->mutex))
+            return -EAGAIN;
+    } else {
+        mutex_lock(&inode->mutex);
+    }
     at = file->flags & O_APPEND ? (loff_t)inode->size : *pos;
     n = file_write_limit(file, at, iter->count);
     if (unlikely(inode->seals & ~F_SEAL_SEAL) && n > 0)

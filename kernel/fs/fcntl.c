@@ -2,7 +2,7 @@
 /*
  * fcntl(2) and ioctl(2): what is asked of a descriptor besides reading and writing.
  */
-#include "internal.h"
+#include "async.h"
 #include <asm/ioctls.h>
 #include <vellum/bitmap.h>
 #include <vellum/syscall.h>
@@ -24,10 +24,16 @@ static void set_close_on_exec(unsigned fd, bool on)
     spin_unlock(&f->lock);
 }
 
-static long set_flags(struct file *file, unsigned flags)
+static long set_flags(unsigned fd, struct file *file, unsigned flags)
 {
+    int error = 0;
+
     if ((flags & O_NOATIME) && !(file->flags & O_NOATIME) && !is_owner_or_capable(file->inode))
         return -EPERM;
+    if ((flags ^ file->flags) & FASYNC)
+        error = async_switch(file, fd, flags & FASYNC);
+    if (error)
+        return error;
     spin_lock(&file->lock);
     file->flags = (file->flags & ~(unsigned)SETTABLE) | (flags & SETTABLE);
     spin_unlock(&file->lock);
@@ -55,7 +61,7 @@ static long do_fcntl(unsigned fd, struct file *file, unsigned command, unsigned 
     case F_GETFL:
         return file->flags;
     case F_SETFL:
-        return set_flags(file, arg);
+        return set_flags(fd, file, arg);
     case F_GETLK:
     case F_SETLK:
     case F_SETLKW:
@@ -64,17 +70,13 @@ static long do_fcntl(unsigned fd, struct file *file, unsigned command, unsigned 
     case F_OFD_SETLKW:
         return locks_fcntl(file, command, (struct flock __user *)arg);
     case F_GETOWN:
-        return file->owner_pid;
     case F_SETOWN:
-        file->owner_pid = arg;
-        return 0;
+    case F_GETOWN_EX:
+    case F_SETOWN_EX:
+    case F_GETOWNER_UIDS:
     case F_GETSIG:
-        return file->owner_signal;
     case F_SETSIG:
-        if (arg > SIGNALS)
-            return -EINVAL;
-        file->owner_signal = arg;
-        return 0;
+        return async_fcntl(file, command, arg);
     case F_GETPIPE_SZ:
     case F_SETPIPE_SZ:
         return pipe_fcntl(file, command, arg);
@@ -120,7 +122,11 @@ static long do_ioctl(unsigned fd, struct file *file, unsigned command, unsigned 
     case FIONBIO:
         if (get_user(on, (int __user *)arg))
             return -EFAULT;
-        return set_flags(file, on ? file->flags | O_NONBLOCK : file->flags & ~O_NONBLOCK);
+        return set_flags(fd, file, on ? file->flags | O_NONBLOCK : file->flags & ~O_NONBLOCK);
+    case FIOASYNC:
+        if (get_user(on, (int __user *)arg))
+            return -EFAULT;
+        return async_ioctl(file, fd, on);
     case FIONREAD:
         if (IS_REGULAR(file->inode))
             return bytes_left(file, (int __user *)arg);

@@ -2,7 +2,7 @@
 /*
  * Open files: what descriptors refer to. dup(2) and fork(2) share one; open(2) makes one.
  */
-#include "internal.h"
+#include "async.h"
 #include <vellum/notify.h>
 
 static struct object_cache *file_cache;
@@ -57,6 +57,8 @@ static __noinline void file_release(struct file *file)
         notify_file(file, file->mode & FILE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
     if (unlikely(file->epolled))
         epoll_forget(file);
+    if (unlikely(file->async != NULL))
+        async_forget(file);
     if (file->inode->locks)
         locks_release(file);
     if (file->ops->release)

@@ -2,7 +2,7 @@
 /*
  * The order in which the VFS comes up.
  */
-#include "internal.h"
+#include "async.h"
 
 void __init vfs_init(void)
 {
@@ -11,6 +11,7 @@ void __init vfs_init(void)
     dentry_cache_init();
     file_cache_init();
     files_cache_init();
+    async_init();
     anonymous_fs_init();
     tmpfs_init();
     mount_init();

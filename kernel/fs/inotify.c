@@ -188,6 +188,7 @@ static void inotify_show(struct file *file, struct seq_file *m)
 static const struct file_ops inotify_ops = {
     .read = inotify_read,
     .poll = inotify_poll,
+    .async_events = async_events_input,
     .ioctl = inotify_ioctl,
     .release = inotify_release,
     .show_fdinfo = inotify_show,

@@ -169,11 +169,11 @@ out:
 
 #define AT_FILE_POSITION ((loff_t)-1)
 
-static int flags_check(int flags, bool write)
+static int flags_check(const struct file *file, int flags, bool write)
 {
-    if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | (write ? RWF_APPEND : 0)))
+    if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | (write ? RWF_APPEND : 0)))
         return -EOPNOTSUPP;
-    return 0;
+    return (flags & RWF_NOWAIT) && !file->ops->can_nowait ? -EOPNOTSUPP : 0;
 }
 
 /* RWF_APPEND for one call. */
@@ -198,9 +198,10 @@ static ssize_t transfer_vector(unsigned fd, const struct iovec __user *uiov, uns
     fn = write ? write_method(ref.file, &result) : read_method(ref.file, &result);
     if (!fn)
         goto out;
-    result = flags_check(flags, write);
+    result = flags_check(ref.file, flags, write);
     if (!result)
         result = iov_import(&it, uiov, n, fast, &iov);
+    it.nowait = flags & RWF_NOWAIT;
     if (!result && (it.count || pos != AT_FILE_POSITION)) {
         if (flags & RWF_APPEND)
             result = transfer_append(fn, ref.file, &it);

@@ -6,6 +6,9 @@
  * could become its own ancestor if another moved at the same time, so moves between directories
  * are made one after the other (rename_mutex). The name that is replaced, if a directory, is locked
  * last, so that it stays empty.
+ *
+ * RENAME_WHITEOUT leaves a device 0:0 under the old name: to an overlay, a name that is not there. It is
+ * made before the move, which nothing can undo, and found by others only after it.
  */
 #include "internal.h"
 #include <vellum/notify.h>
@@ -114,12 +117,43 @@ static void tell_watchers(const struct move *m, struct inode *replaced)
         notify_inode(replaced, IN_ATTRIB); /* one name less */
 }
 
+/* What stays under the old name, not to be found yet; NULL: nothing. err_ptr */
+static struct dentry *make_whiteout(const struct move *m)
+{
+    struct inode *dir = m->from_parent->inode;
+    struct dentry *d;
+    int error;
+
+    if (!(m->flags & RENAME_WHITEOUT))
+        return NULL;
+    if (!(dir->sb->flags & SB_DENTRIES_ARE_HOME) || !dir->ops->create)
+        return err_ptr(-EINVAL);
+    d = dentry_alloc(m->from_parent, &m->from->name);
+    if (!d)
+        return err_ptr(-ENOMEM);
+    error = dir->ops->create(dir, d, S_IFCHR, 0);
+    if (!error)
+        return d;
+    dentry_put(d);
+    return err_ptr(error);
+}
+
+/* The move did not come about, and the whiteout goes. */
+static void drop_whiteout(const struct move *m, struct dentry *d)
+{
+    struct inode *dir = m->from_parent->inode;
+
+    dir->ops->unlink(dir, d);
+    dentry_put(d);
+}
+
 /* => both directories locked, m->from and m->to looked up */
 static int move_do(struct move *m)
 {
     struct inode *from_dir = m->from_parent->inode, *to_dir = m->to_parent->inode;
     struct inode *replaced = m->to->inode;
     bool exchange = m->flags & RENAME_EXCHANGE;
+    struct dentry *whiteout;
     int error = move_check_shape(m);
 
     if (error)
@@ -133,17 +167,27 @@ static int move_do(struct move *m)
         return -EBUSY;
     if (!from_dir->ops->rename)
         return -EPERM;
+    whiteout = make_whiteout(m);
+    if (is_err(whiteout))
+        return ptr_err(whiteout);
     if (replaced && IS_DIR(replaced) && !exchange)
         mutex_lock_nested(&replaced->mutex, 2);
     error = from_dir->ops->rename(from_dir, m->from, to_dir, m->to, m->flags);
     if (replaced && IS_DIR(replaced) && !exchange)
         mutex_unlock(&replaced->mutex);
-    if (error)
+    if (error) {
+        if (whiteout)
+            drop_whiteout(m, whiteout);
         return error;
+    }
     if (exchange)
         dentry_exchange(m->from, m->to);
     else
         dentry_move(m->from, m->to);
+    if (whiteout) {
+        dentry_created(whiteout);
+        dentry_put(whiteout);
+    }
     if (notify_wanted())
         tell_watchers(m, replaced);
     return 0;
@@ -206,9 +250,9 @@ static long do_rename(int from_dirfd, const char __user *from, int to_dirfd, con
     struct user_walk f, t;
     int error;
 
-    if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE))
+    if (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT))
         return -EINVAL;
-    if ((flags & RENAME_NOREPLACE) && (flags & RENAME_EXCHANGE))
+    if ((flags & (RENAME_NOREPLACE | RENAME_WHITEOUT)) && (flags & RENAME_EXCHANGE))
         return -EINVAL;
     error = user_walk(&f, from_dirfd, from, LOOKUP_PARENT);
     if (!error) {

@@ -117,7 +117,7 @@ static ssize_t pipe_read(struct file *file, struct iov_iter *it, loff_t *pos)
         mutex_lock(&p->mutex);
         if (p->head != p->tail)
             break;
-        n = p->writers == 0 ? 0 : file->flags & O_NONBLOCK ? -EAGAIN : 1;
+        n = p->writers == 0 ? 0 : (file->flags & O_NONBLOCK) || it->nowait ? -EAGAIN : 1;
         mutex_unlock(&p->mutex);
         if (n <= 0)
             return n;
@@ -198,7 +198,7 @@ static ssize_t pipe_write(struct file *file, struct iov_iter *it, loff_t *pos)
         if (room < need) {
             mutex_unlock(&p->mutex);
             n = -EAGAIN;
-            if (file->flags & O_NONBLOCK)
+            if ((file->flags & O_NONBLOCK) || it->nowait)
                 goto out;
             n = wait_event_state(&p->write_wait, pipe_space(p) >= need || !READ_ONCE(p->readers),
                                  TASK_INTERRUPTIBLE, KTIME_MAX, true);
@@ -255,6 +255,11 @@ static unsigned pipe_poll(struct file *file, struct poll_table *table)
     return events;
 }
 
+static unsigned pipe_async_events(struct file *file, unsigned long events)
+{
+    return events & (EPOLLIN | EPOLLOUT); /* the end, too, is told of as bytes, or room */
+}
+
 static long pipe_ioctl(struct file *file, unsigned command, unsigned long arg)
 {
     struct pipe *p = file->private_data;
@@ -299,17 +304,18 @@ static void pipe_release(struct file *file)
 }
 
 static const struct file_ops pipe_ops = {
+    .can_nowait = true,
     .read = pipe_read,
     .write = pipe_write,
     .poll = pipe_poll,
+    .async_events = pipe_async_events,
     .ioctl = pipe_ioctl,
     .release = pipe_release,
 };
 
 /* ---- pipe(2) -------------------------------------------------------------------------------------------- */
 
-/* Two open files on a new pipe. */
-static int pipe_create(struct file *ends[2], unsigned flags)
+int pipe_create(struct file *ends[2], unsigned flags)
 {
     struct pipe *p = pipe_alloc();
     struct inode *inode;
@@ -363,6 +369,23 @@ SYSCALL_DEFINE2(pipe2, int __user *, result, unsigned, flags)
 SYSCALL_DEFINE1(pipe, int __user *, result)
 {
     return do_pipe(result, 0);
+}
+
+/* The writer that we are counts as gone meanwhile. */
+int pipe_finish(struct file *end)
+{
+    struct pipe *p = end->private_data;
+    int error;
+
+    mutex_lock(&p->mutex);
+    p->writers--;
+    mutex_unlock(&p->mutex);
+    pipe_wake_all(p);
+    error = wait_event_interruptible(&p->write_wait, !READ_ONCE(p->readers));
+    mutex_lock(&p->mutex);
+    p->writers++;
+    mutex_unlock(&p->mutex);
+    return error;
 }
 
 struct pipe *pipe_of_file(const struct file *file)

@@ -48,6 +48,8 @@ struct ucred_user { /* struct ucred */
 enum unix_state { UNIX_IDLE, UNIX_LISTENING, UNIX_CONNECTED };
 enum { RECEIVE_SHUT = 1, SEND_SHUT = 2, BOTH_SHUT = 3 };
 
+#define UNIX_OOB_INLINE 32u /* in option_bits */
+
 struct unix_address {
     refcount_t refs;
     u32 length; /* of name, as the user gave it */
@@ -75,6 +77,7 @@ struct unix_message {
     u32 order;                  /* [i] of pages */
     struct page *pages;         /* [i] that hold the bytes, or NULL: they follow */
     char *data;                 /* [i] */
+    bool urgent;                /* [receiver's lock] one byte of MSG_OOB, read or not: a mark */
     char bytes[];
 };
 
@@ -86,18 +89,22 @@ struct unix_socket {
     u8 shutdown; /* [l] *_SHUT; read without */
     bool dead;   /* [l] its file has gone */
     bool pass_credentials;
+    u32 short_of_room;             /* a send found none: O_ASYNC tells when there is some */
     int error;                     /* for SO_ERROR; exchanged atomically */
     struct unix_socket *peer;      /* [l] with a reference; of a stream it stays until the end */
     struct list queue;             /* [l] messages; of a listener: connections, by pending_link */
     struct list pending_link;      /* [listener's lock] */
     u32 queued;                    /* [l] entries of queue */
+    u32 arrived;                   /* [l] messages that ever came into it */
+    struct unix_message *urgent;   /* [l] of a stream: in the queue, not read yet; or NULL */
+    int peek_offset;               /* [reading] SO_PEEK_OFF; negative: none */
     u32 backlog;                   /* [l] of a listener: how many may wait */
     u64 bytes;                     /* [l] in queue */
     atomic_t charged;              /* what it has sent and nobody has read */
     u32 send_limit, receive_limit; /* SO_SNDBUF, SO_RCVBUF */
     u32 low_water;                 /* SO_RCVLOWAT */
     u64 receive_timeout, send_timeout; /* ns, 0: none */
-    u32 option_bits;                   /* SO_REUSEADDR and others that mean nothing here */
+    u32 option_bits;                   /* SO_OOBINLINE, and others that mean nothing here */
     u32 linger_seconds;
     struct mutex reading;           /* one receiver at a time */
     struct wait_queue read_wait;    /* receivers, accept */
@@ -197,9 +204,16 @@ ssize_t unix_stream_receive(struct unix_socket *s, struct unix_receive *r);
 /* A message from s, charged to it: waits for room. err_ptr */
 struct unix_message *unix_message_make(struct unix_socket *s, struct unix_send *m, size_t n);
 void unix_message_free(struct unix_message *m);
-/* For a receiver that found no message; may sleep. 1: look again, 0: the end, or an error.
- * => s->reading, which is released meanwhile */
-int unix_await_message(struct unix_socket *s, unsigned flags);
+/* For a receiver that found no message; may sleep. 1: look again, 0: the end, or an error. seen: it found
+ * some, but nothing it wants, when s->arrived was that; else NULL. => s->reading, which is released
+ * meanwhile */
+int unix_await_message(struct unix_socket *s, unsigned flags, const u32 *seen);
+/* SO_PEEK_OFF moves: n bytes have been looked at, or (negative) taken. => s->reading */
+static inline void unix_peeked(struct unix_socket *s, ssize_t n)
+{
+    if (unlikely(s->peek_offset >= 0))
+        s->peek_offset = clamp(s->peek_offset + n, (ssize_t)0, (ssize_t)INT32_MAX);
+}
 bool unix_writable(const struct unix_socket *s);
 /* What a message tells besides its bytes. => s->reading */
 void unix_receive_control(struct unix_socket *s, struct unix_message *m, struct unix_receive *r);

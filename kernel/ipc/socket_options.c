@@ -23,6 +23,8 @@ struct linger {
 static const u8 bit_options[] = {SO_DEBUG,     SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST,
                                  SO_KEEPALIVE, SO_OOBINLINE, SO_NO_CHECK,  SO_REUSEPORT};
 
+static_assert(UNIX_OOB_INLINE == BIT(5)); /* where SO_OOBINLINE stands */
+
 static int bit_of(int option)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(bit_options); i++)
@@ -106,6 +108,11 @@ static int set_option(struct unix_socket *s, int option, int value)
         return 0;
     case SO_RCVLOWAT:
         s->low_water = value < 0 ? INT32_MAX : max(value, 1);
+        return 0;
+    case SO_PEEK_OFF:
+        mutex_lock(&s->reading);
+        s->peek_offset = value;
+        mutex_unlock(&s->reading);
         return 0;
     case SO_PRIORITY:
         return value >= 0 && (value <= 6 || capable(CAP_NET_ADMIN)) ? 0 : -EPERM;
@@ -219,6 +226,9 @@ static int get_option(struct unix_socket *s, int option, union option_value *v)
     case SO_SNDLOWAT:
         v->number = 1;
         break;
+    case SO_PEEK_OFF:
+        v->number = s->peek_offset;
+        break;
     case SO_PASSCRED:
         v->number = s->pass_credentials;
         break;
@@ -324,6 +334,21 @@ static int bytes_waiting(struct unix_socket *s)
     return n;
 }
 
+/* Is what comes next in a stream the place of MSG_OOB's byte? One that was taken counts until another one
+ * has come. */
+static bool is_at_mark(struct unix_socket *s)
+{
+    struct unix_message *m;
+    bool yes;
+
+    spin_lock(&s->lock);
+    m = list_first_entry_or_null(&s->queue, struct unix_message, link);
+    yes = s->state == UNIX_CONNECTED && m && m->urgent &&
+          (m == s->urgent || !s->urgent || m->link.next == &s->urgent->link);
+    spin_unlock(&s->lock);
+    return yes;
+}
+
 long unix_ioctl(struct file *file, unsigned command, unsigned long arg)
 {
     struct unix_socket *s = file->private_data;
@@ -333,8 +358,20 @@ long unix_ioctl(struct file *file, unsigned command, unsigned long arg)
     case SIOCINQ:
         n = bytes_waiting(s);
         return n < 0 ? n : put_user(n, (int __user *)arg);
+    case FIOSETOWN:
+    case SIOCSPGRP:
+        if (get_user(n, (int __user *)arg))
+            return -EFAULT;
+        return async_set_owner(file, n);
+    case FIOGETOWN:
+    case SIOCGPGRP:
+        return put_user(async_owner(file), (int __user *)arg);
     case SIOCOUTQ:
         return put_user(atomic_read(&s->charged), (int __user *)arg);
+    case SIOCATMARK:
+        if (s->type != SOCK_STREAM)
+            return -EOPNOTSUPP;
+        return put_user((int)is_at_mark(s), (int __user *)arg);
     default:
         return -ENOTTY;
     }

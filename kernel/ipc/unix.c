@@ -50,6 +50,7 @@ struct unix_socket *unix_create(unsigned type)
     wait_queue_init(&s->room_wait);
     s->send_limit = s->receive_limit = DEFAULT_BUFFER;
     s->low_water = 1;
+    s->peek_offset = -1;
     s->backlog = socket_queue_depth;
     unix_list_add(s);
     return s;
@@ -364,6 +365,7 @@ static void unix_close(struct unix_socket *s, bool refused)
     if (s->state != UNIX_LISTENING)
         list_splice_tail_init(&s->queue, &messages);
     s->queued = s->bytes = 0;
+    s->urgent = NULL;
     spin_unlock(&s->lock);
     close_pending(s); /* who came in meanwhile */
     unix_blocked_forget(s);
@@ -406,6 +408,8 @@ unsigned unix_poll(struct file *file, struct poll_table *table)
         events |= EPOLLRDHUP | EPOLLIN | EPOLLRDNORM;
     if (!list_empty(&s->queue))
         events |= EPOLLIN | EPOLLRDNORM;
+    if (READ_ONCE(s->urgent))
+        events |= EPOLLPRI;
     if (s->type != SOCK_DGRAM && READ_ONCE(s->state) == UNIX_IDLE)
         events |= EPOLLHUP;
     writable = unix_writable(s);
@@ -416,10 +420,31 @@ unsigned unix_poll(struct file *file, struct poll_table *table)
     return writable ? events | EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND : events;
 }
 
+/* Of a shutdown all are woken with everything: what it is comes first. */
+static unsigned unix_async_events(struct file *file, unsigned long events)
+{
+    struct unix_socket *s = file->private_data;
+
+    if (events & EPOLLHUP)
+        return EPOLLHUP;
+    if (events & EPOLLPRI)
+        return EPOLLPRI | EPOLLIN;
+    if (events & EPOLLIN)
+        return EPOLLIN;
+    if ((events & EPOLLOUT) && __atomic_exchange_n(&s->short_of_room, 0, __ATOMIC_ACQ_REL))
+        return EPOLLOUT;
+    return events & EPOLLERR;
+}
+
+static unsigned flags_of(const struct file *file, const struct iov_iter *iter)
+{
+    return (file->flags & O_NONBLOCK) || iter->nowait ? MSG_DONTWAIT : 0;
+}
+
 static ssize_t unix_read(struct file *file, struct iov_iter *iter, loff_t *pos)
 {
     struct unix_socket *s = file->private_data;
-    struct unix_receive r = {.iter = iter, .flags = file->flags & O_NONBLOCK ? MSG_DONTWAIT : 0};
+    struct unix_receive r = {.iter = iter, .flags = flags_of(file, iter)};
 
     ssize_t n = s->type == SOCK_STREAM ? unix_stream_receive(s, &r) : unix_datagram_receive(s, &r);
 
@@ -433,7 +458,7 @@ static ssize_t unix_write(struct file *file, struct iov_iter *iter, loff_t *pos)
     struct unix_socket *s = file->private_data;
     const struct cred *c = current->cred;
     struct unix_send m = {.iter = iter,
-                          .flags = file->flags & O_NONBLOCK ? MSG_DONTWAIT : 0,
+                          .flags = flags_of(file, iter),
                           .cred = {current->process->pid, c->uid, c->gid}};
 
     return s->type == SOCK_STREAM ? unix_stream_send(s, &m) : unix_datagram_send(s, &m);
@@ -453,9 +478,11 @@ static void unix_show_fdinfo(struct file *file, struct seq_file *m)
 
 const struct file_ops unix_file_ops = {
     .open = unix_open,
+    .can_nowait = true,
     .read = unix_read,
     .write = unix_write,
     .poll = unix_poll,
+    .async_events = unix_async_events,
     .ioctl = unix_ioctl,
     .release = unix_release,
     .show_fdinfo = unix_show_fdinfo,

@@ -173,6 +173,7 @@ static int try_deliver(struct unix_socket *s, struct unix_socket *peer, struct u
         list_add_tail(&m->link, &peer->queue);
         peer->queued++;
         peer->bytes += m->length;
+        WRITE_ONCE(peer->arrived, peer->arrived + 1);
     }
     spin_unlock(&peer->lock);
     return error;
@@ -261,19 +262,35 @@ ssize_t unix_datagram_send(struct unix_socket *s, struct unix_send *send)
 
 /* ---- receiving ------------------------------------------------------------------------------------------------ */
 
-/* => s->reading. The first message, still in the queue; err_ptr(0): the end */
-static struct unix_message *await_message(struct unix_socket *s, unsigned flags)
+/* The message that byte *skip of the queue lies in, and then *skip is where in it: SO_PEEK_OFF. */
+static struct unix_message *find_message(struct unix_socket *s, size_t *skip)
 {
     struct unix_message *m;
+
+    list_for_each_entry(m, &s->queue, link) {
+        if (likely(!*skip || *skip < m->length))
+            return m;
+        *skip -= m->length;
+    }
+    return NULL;
+}
+
+/* => s->reading. The message, still in the queue; err_ptr(0): the end */
+static struct unix_message *await_message(struct unix_socket *s, unsigned flags, size_t *skip)
+{
+    struct unix_message *m;
+    u32 seen;
     int r;
 
     for (;;) {
+        *skip = flags & MSG_PEEK ? max(s->peek_offset, 0) : 0;
         spin_lock(&s->lock);
-        m = list_first_entry_or_null(&s->queue, struct unix_message, link);
+        m = find_message(s, skip);
+        seen = s->arrived;
         spin_unlock(&s->lock);
         if (m)
             return m;
-        r = unix_await_message(s, flags);
+        r = unix_await_message(s, flags, flags & MSG_PEEK ? &seen : NULL);
         if (r == 0)
             return s->type == SOCK_DGRAM && (flags & MSG_DONTWAIT) ? err_ptr(-EAGAIN) : NULL;
         if (r < 0)
@@ -300,24 +317,26 @@ ssize_t unix_datagram_receive(struct unix_socket *s, struct unix_receive *r)
 {
     struct unix_message *m;
     ssize_t result;
-    size_t n;
+    size_t n, skip;
 
     if (r->flags & MSG_OOB)
         return -EOPNOTSUPP;
     if (s->type == SOCK_SEQPACKET && READ_ONCE(s->state) != UNIX_CONNECTED)
         return -ENOTCONN;
     mutex_lock(&s->reading);
-    m = await_message(s, r->flags);
+    m = await_message(s, r->flags, &skip);
     if (is_err(m) || !m) {
         mutex_unlock(&s->reading);
         return ptr_err(m);
     }
-    n = min_t(size_t, r->iter->count, m->length);
-    result = copy_to_iter(r->iter, m->data, n) == n ? (ssize_t)n : -EFAULT;
-    if (n < m->length) {
+    n = min_t(size_t, r->iter->count, m->length - skip);
+    result = copy_to_iter(r->iter, m->data + skip, n) == n ? (ssize_t)n : -EFAULT;
+    if (result >= 0)
+        unix_peeked(s, r->flags & MSG_PEEK ? result : -(ssize_t)m->length);
+    if (n < m->length - skip) {
         r->out_flags |= MSG_TRUNC;
         if ((r->flags & MSG_TRUNC) && result >= 0)
-            result = m->length;
+            result = m->length - skip;
     }
     if (result < 0)
         r->control = false;

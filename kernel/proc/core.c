@@ -7,18 +7,24 @@
  * noticed, and rests in core_park() with its registers in order, or is past all that in exit(2). Then
  * it writes the file, as the process itself would: with its credentials, limits, directory. After
  * that all go on to their end.
+ *
+ * If the pattern begins with '|' the rest is a command: that program is run as root and reads the dump from
+ * its standard input. RLIMIT_CORE says nothing then, but that of such a program itself, which is 1, keeps
+ * it from having another one look at its own end.
  */
 #include "core.h"
 #include <vellum/alloc.h>
 #include <vellum/format.h>
 #include <vellum/mm.h>
+#include <vellum/printk.h>
 #include <vellum/string.h>
 #include <vellum/time.h>
 #include <vellum/version.h>
 #include <linux/fs.h>
 
 static char core_pattern[CORE_PATTERN_MAX] = "core"; /* [tree_lock] */
-int core_uses_pid;
+int core_uses_pid, core_pipe_limit;
+static atomic_t pipes_running; /* dumps to programs */
 int suid_dumpable;
 
 /* ---- coming to rest ----------------------------------------------------------------------------------- */
@@ -51,6 +57,8 @@ static bool core_begin(struct core *core)
         s = sighand_lock(p, &flags);
     }
     sighand_unlock(s, flags);
+    __atomic_fetch_and(&current->work, ~WORK_SIGNAL,
+                       __ATOMIC_SEQ_CST); /* only SIGKILL cuts it short */
     arch_tracee_save(current);
     return true;
 }
@@ -135,7 +143,7 @@ static void add_program(struct text *t, bool whole)
     kfree(buffer);
 }
 
-static void add_specifier(struct text *t, char c, const siginfo_t *info)
+static void add_specifier(struct text *t, char c, const struct core *core)
 {
     struct process *p = current->process;
     char host[65];
@@ -153,16 +161,16 @@ static void add_specifier(struct text *t, char c, const siginfo_t *info)
         add_number(t, current->tid);
         break;
     case 'u':
-        add_number(t, current->cred->uid);
+        add_number(t, core->cred->uid);
         break;
     case 'g':
-        add_number(t, current->cred->gid);
+        add_number(t, core->cred->gid);
         break;
     case 'd':
         add_number(t, current->mm->dumpable);
         break;
     case 's':
-        add_number(t, info->si_signo);
+        add_number(t, core->info->si_signo);
         break;
     case 't':
         add_number(t, ktime_real() / NSEC_PER_SEC);
@@ -186,28 +194,55 @@ static void add_specifier(struct text *t, char c, const siginfo_t *info)
     }
 }
 
-static void make_name(char *name, size_t size, const siginfo_t *info)
+/* As many characters of `pattern` as the pattern of one word has. Returns whether it had %p. */
+static bool expand(struct text *t, const char *pattern, size_t n, const struct core *core)
 {
-    char pattern[CORE_PATTERN_MAX];
-    struct text t = {name, name + size - 1};
+    const char *end = pattern + n;
     bool with_pid = false;
-    unsigned long flags = spin_lock_irqsave(&tree_lock);
 
-    memcpy(pattern, core_pattern, sizeof(pattern));
-    spin_unlock_irqrestore(&tree_lock, flags);
-    for (const char *c = pattern; *c; c++) {
+    for (const char *c = pattern; c < end; c++) {
         if (*c != '%') {
-            add(&t, (char[2]){*c});
-        } else if (c[1]) {
+            add(t, (char[2]){*c});
+        } else if (c + 1 < end) {
             with_pid |= *++c == 'p';
-            add_specifier(&t, *c, info);
+            add_specifier(t, *c, core);
         }
     }
-    if (core_uses_pid && !with_pid) {
+    return with_pid;
+}
+
+static void make_name(char *name, size_t size, const char *pattern, const struct core *core)
+{
+    struct text t = {name, name + size - 1};
+
+    if (!expand(&t, pattern, strlen(pattern), core) && core_uses_pid) {
         add(&t, ".");
         add_number(&t, current->process->pid);
     }
     *t.at = '\0';
+}
+
+#define WORDS_MAX (CORE_PATTERN_MAX / 2 + 1)
+
+/* The words of a command, each expanded after they were taken apart; the texts lie in `name`. */
+static void make_words(char *words[WORDS_MAX], char *name, size_t size, const char *pattern,
+                       const struct core *core)
+{
+    struct text t = {name, name + size - 1};
+    unsigned count = 0;
+    size_t n;
+
+    for (; *pattern; pattern += n) {
+        for (n = 0; pattern[n] && pattern[n] != ' '; n++)
+            ;
+        if (n && t.at < t.end) {
+            words[count++] = t.at;
+            expand(&t, pattern, n, core);
+            *t.at++ = '\0';
+        }
+        n += pattern[n] == ' ';
+    }
+    words[count] = NULL;
 }
 
 /* ---- the file -------------------------------------------------------------------------------------------------- */
@@ -241,13 +276,15 @@ static struct file *core_open(const char *name, bool secret)
     return err_ptr(error);
 }
 
-static bool dump(struct core *core, char *name)
+static bool dump_to_file(struct core *core, char *name, const char *pattern)
 {
     struct core_file out = {.limit = process_limit(RLIMIT_CORE)};
     bool secret = current->mm->dumpable == 2;
     int error;
 
-    make_name(name, PATH_MAX, core->info);
+    if (out.limit < PAGE_SIZE)
+        return false;
+    make_name(name, PATH_MAX, pattern, core);
     if (secret && *name != '/') /* never where the user who started it chose to be */
         return false;
     out.file = core_open(name, secret);
@@ -258,15 +295,62 @@ static bool dump(struct core *core, char *name)
     return error == 0 || error == -EFBIG;
 }
 
+/* ---- the program --------------------------------------------------------------------------------------------- */
+
+static bool dump_to_program(struct core *core, char *name, const char *pattern)
+{
+    struct core_file out = {.limit = ~0UL, .is_pipe = true};
+    char *words[WORDS_MAX];
+    struct file *ends[2];
+    int error;
+
+    make_words(words, name, PATH_MAX, pattern, core);
+    error = words[0] ? pipe_create(ends, 0) : -EINVAL;
+    if (error)
+        return false;
+    out.file = ends[1];
+    error = helper_run(words, ends[0]);
+    if (error)
+        pr_warn("core dump of process %d: %s: error %d", current->process->pid, words[0], -error);
+    else
+        error = core_write(core, &out);
+    if (!error && core_pipe_limit) /* it may want to look at /proc/PID: stay until it has ended */
+        pipe_finish(out.file);
+    file_put(out.file);
+    return error == 0;
+}
+
+static bool dump(struct core *core, char *name)
+{
+    char pattern[CORE_PATTERN_MAX];
+    int running, limit = core_pipe_limit;
+    bool dumped = false;
+
+    core_pattern_get(pattern);
+    if (*pattern != '|')
+        return dump_to_file(core, name, pattern);
+    if (process_limit(RLIMIT_CORE) == HELPER_CORE_LIMIT)
+        return false;
+    running = atomic_inc_return(&pipes_running);
+    if (limit && running > limit)
+        pr_warn("core dump of process %d: more than core_pipe_limit", current->process->pid);
+    else
+        dumped = dump_to_program(core, name, pattern + 1);
+    atomic_dec(&pipes_running);
+    return dumped;
+}
+
 int core_dump(siginfo_t *info)
 {
-    struct core core = {.dumper = current, .info = info, .parked = LIST_INIT(core.parked)};
     const struct cred *cred = current->cred;
+    struct core core = {
+        .dumper = current, .info = info, .cred = cred, .parked = LIST_INIT(core.parked)};
     struct mm *mm = current->mm;
     int signo = info->si_signo;
     char *name;
 
-    if (!mm || mm->dumpable == 0 || process_limit(RLIMIT_CORE) < PAGE_SIZE)
+    if (!mm || mm->dumpable == 0 ||
+        (process_limit(RLIMIT_CORE) < PAGE_SIZE && READ_ONCE(core_pattern[0]) != '|'))
         return signo;
     name = kmalloc(PATH_MAX, ALLOC_KERNEL);
     if (!name)
@@ -295,14 +379,10 @@ void core_pattern_get(char pattern[CORE_PATTERN_MAX])
     spin_unlock_irqrestore(&tree_lock, flags);
 }
 
-int core_pattern_set(const char *pattern)
+void core_pattern_set(const char *pattern)
 {
-    unsigned long flags;
+    unsigned long flags = spin_lock_irqsave(&tree_lock);
 
-    if (*pattern == '|') /* no programs are started to take the dump */
-        return -EINVAL;
-    flags = spin_lock_irqsave(&tree_lock);
     strlcpy(core_pattern, pattern, CORE_PATTERN_MAX);
     spin_unlock_irqrestore(&tree_lock, flags);
-    return 0;
 }

@@ -10,10 +10,11 @@
 
 /* A process that dumps core. */
 struct core {
-    struct thread *dumper; /* [i] whose signal it was */
-    siginfo_t *info;       /* [i] of the signal */
-    struct list parked;    /* [s] struct core_thread: the other threads, at rest until it is done */
-    unsigned count;        /* [s] of them */
+    struct thread *dumper;   /* [i] whose signal it was */
+    siginfo_t *info;         /* [i] of the signal */
+    const struct cred *cred; /* [i] of the process: it may write the file as root */
+    struct list parked; /* [s] struct core_thread: the other threads, at rest until it is done */
+    unsigned count;     /* [s] of them */
 };
 
 struct core_thread {
@@ -26,7 +27,8 @@ struct core_thread {
 struct core_file {
     struct file *file;
     u64 position;
-    u64 limit; /* RLIMIT_CORE */
+    u64 limit;    /* RLIMIT_CORE */
+    bool is_pipe; /* has no holes */
 };
 
 /* Write all of it: 0 or -errno; -EFBIG: it has been cut off at the limit. */

@@ -340,8 +340,16 @@ static int emit(struct core_file *out, const void *data, size_t n)
 /* Leave a hole, unless it is the last thing in the file. */
 static int skip(struct core_file *out, u64 n, bool last)
 {
-    static const char zero;
+    static const char zero, zeros[512];
+    int error = 0;
 
+    if (out->is_pipe) {
+        for (size_t piece; n && !error; n -= piece) {
+            piece = min(n, sizeof(zeros));
+            error = emit(out, zeros, piece);
+        }
+        return error;
+    }
     if (out->position + n > out->limit)
         return -EFBIG;
     out->position += n;

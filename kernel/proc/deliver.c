@@ -294,7 +294,9 @@ void user_return_work(struct trap_frame *frame)
         schedule();
         work = t->work;
     }
-    if (unlikely(work & (WORK_CHILD_TID | WORK_TRACE | WORK_TRAP))) {
+    if (unlikely(work & (WORK_CHILD_TID | WORK_TRACE | WORK_TRAP | WORK_ASYNC))) {
+        if (work & WORK_ASYNC)
+            async_tell_before_return();
         if (work & WORK_CHILD_TID)
             store_child_tid(t);
         ptrace_work(frame, work);

@@ -76,6 +76,8 @@ static bool notify_end(struct process *p)
 {
     int signo = p->exit_code & 0x7f;
 
+    if (unlikely(p->is_helper))
+        return true;
     if (!signo)
         return notify_parent(p, CLD_EXITED, p->exit_code >> 8);
     return notify_parent(p, p->exit_code & 0x80 ? CLD_DUMPED : CLD_KILLED, signo);

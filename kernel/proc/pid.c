@@ -166,6 +166,7 @@ struct process_group *group_lookup(pid_t id)
 
 static struct process_group *group_find_or_add(pid_t id, struct process_group **spare)
 {
+    static u64 groups_made;
     struct process_group *g = group_lookup(id);
 
     if (g)
@@ -173,6 +174,7 @@ static struct process_group *group_find_or_add(pid_t id, struct process_group **
     g = *spare;
     *spare = NULL;
     g->id = id;
+    g->serial = ++groups_made;
     g->session_members = 0;
     list_init(&g->members);
     hlist_add_head(&g->hash, group_bucket(id));

@@ -252,6 +252,23 @@ char process_state_letter(struct process *p)
     return letter;
 }
 
+unsigned threads_blocked(void)
+{
+    unsigned long flags = spin_lock_irqsave(&tree_lock);
+    struct process *p;
+    struct thread *t;
+    unsigned n = 0;
+
+    list_for_each_entry(p, &all_processes, all_link) {
+        spin_lock(&p->lock);
+        list_for_each_entry(t, &p->threads, thread_link)
+            n += (READ_ONCE(t->state) & (TASK_UNINTERRUPTIBLE | TASK_KILLABLE)) != 0;
+        spin_unlock(&p->lock);
+    }
+    spin_unlock_irqrestore(&tree_lock, flags);
+    return n;
+}
+
 bool thread_look_asleep(struct process *p, struct thread *t,
                         void (*fn)(struct thread *t, void *arg), void *arg)
 {

@@ -69,6 +69,8 @@ void rseq_resume(struct trap_frame *frame)
     u64 section;
 
     __atomic_fetch_and(&t->work, ~WORK_RSEQ, __ATOMIC_RELAXED);
+    if (unlikely(itimers_run(t->process)))
+        itimers_look(&t->process->itimers);
     cpu = READ_ONCE(t->cpu)->id; /* if it is another one later, WORK_RSEQ is set again */
     if (unlikely(!t->rseq))
         return;

@@ -11,7 +11,7 @@
  * What does not wait for the receiver happens on sending: a signal that kills the process marks all
  * its threads, SIGCONT starts a stopped process, and stop and continue signals cancel each other.
  */
-#include "ptrace.h"
+#include "core.h"
 #include <vellum/alloc.h>
 #include <vellum/string.h>
 #include <linux/eventpoll.h>
@@ -372,6 +372,8 @@ static int send(struct process *p, struct thread *t, int signo, const siginfo_t 
     if (p->thread_count == 0 || p->group_exiting) {
         if (signo == SIGKILL)
             wake_from_exit_events(p);
+        if (signo == SIGKILL && unlikely(p->core))
+            signal_wake(p->core->dumper, true); /* the program that takes the dump may hang */
         return 0;
     }
     if (!main)

@@ -506,13 +506,19 @@ void sched_tick(bool user)
         cpu->counters.system += ns;
     }
     if (t->process)
-        itimers_tick(&t->process->itimers, user);
+        itimers_check(&t->process->itimers, user);
     spin_lock_raw(&rq->lock);
     if (t->sched_class->tick(rq, t, ns))
         reschedule(rq);
     spin_unlock_raw(&rq->lock);
     if (READ_ONCE(rq->runnable) > 1)
         kick_idle_cpu(rq);
+}
+
+void sched_charge(bool user)
+{
+    if (current->process)
+        itimers_check(&current->process->itimers, user);
 }
 
 unsigned sched_running(void)

@@ -5,6 +5,8 @@
  * ITIMER_REAL is a timer on the monotonic clock, whose interrupt sends SIGALRM. ITIMER_VIRTUAL and
  * ITIMER_PROF count the process's run time down; RLIMIT_CPU looks at its sum. The tick does it: a
  * thread that it finds running is charged with what it has run, exactly, since it was found before.
+ * Should something be due before the next tick, the thread asks for an interrupt at that time; if it is
+ * switched away from meanwhile, it asks again when it returns to its program (rseq_resume()).
  */
 #include <vellum/process.h>
 #include <vellum/syscall.h>
@@ -45,14 +47,16 @@ void itimers_cancel(struct itimer_set *set)
 
 /* ---- run time ---------------------------------------------------------------------------------------- */
 
-static void count_down(struct itimer_set *set, unsigned which, int signo, u64 ns)
+/* Returns what is left then; ~0: it does not run. */
+static u64 count_down(struct itimer_set *set, unsigned which, int signo, u64 ns)
 {
     struct process *p = set->process;
     unsigned long flags;
     bool fired = false;
+    u64 left;
 
     if (likely(!READ_ONCE(set->left[which])))
-        return;
+        return ~0UL;
     flags = spin_lock_irqsave(&p->lock);
     if (set->left[which] > ns) {
         set->left[which] -= ns;
@@ -60,38 +64,53 @@ static void count_down(struct itimer_set *set, unsigned which, int signo, u64 ns
         set->left[which] = set->interval[which];
         fired = true;
     }
+    left = set->left[which];
     spin_unlock_irqrestore(&p->lock, flags);
     if (fired)
         signal_send_process(p, signo, NULL);
+    return left ? left : ~0UL;
 }
 
-/* SIGXCPU each second beyond the soft limit, SIGKILL at the hard one (getrlimit(2)). */
-static void check_cpu_limit(struct process *p, u64 used, u64 ran)
+/* SIGXCPU each second beyond the soft limit, SIGKILL at the hard one (getrlimit(2)). Returns when one of
+ * them is due; ~0: never. */
+static u64 check_cpu_limit(struct process *p, u64 used, u64 ran)
 {
     struct rlimit64 *limit = &p->limits[RLIMIT_CPU];
     u64 soft = READ_ONCE(limit->rlim_cur);
 
     if (likely(soft == RLIM64_INFINITY))
-        return;
+        return ~0UL;
     if (used >= READ_ONCE(limit->rlim_max) * NSEC_PER_SEC && limit->rlim_max != RLIM64_INFINITY)
         signal_send_process(p, SIGKILL, NULL);
     else if (used >= soft * NSEC_PER_SEC && (used - soft * NSEC_PER_SEC) % NSEC_PER_SEC < ran)
         signal_send_process(p, SIGXCPU, NULL);
+    return used < soft * NSEC_PER_SEC ? soft * NSEC_PER_SEC - used
+                                      : NSEC_PER_SEC - (used - soft * NSEC_PER_SEC) % NSEC_PER_SEC;
 }
 
-void itimers_tick(struct itimer_set *set, bool user)
+void itimers_check(struct itimer_set *set, bool user)
 {
     struct thread *t = current;
-    u64 total = thread_run_time(t), ran = total - t->charged, used;
+    u64 total = thread_run_time(t), ran = total - t->charged, used, left = ~0UL;
 
     t->charged = total;
     used = __atomic_add_fetch(&set->charged, ran, __ATOMIC_RELAXED);
     if (user)
-        count_down(set, VIRTUAL, SIGVTALRM, ran);
-    count_down(set, PROF, SIGPROF, ran);
-    check_cpu_limit(set->process, used, ran);
+        left = count_down(set, VIRTUAL, SIGVTALRM, ran);
+    left = min(left, count_down(set, PROF, SIGPROF, ran));
+    left = min(left, check_cpu_limit(set->process, used, ran));
     if (unlikely(!hlist_empty(&set->process->cpu_timers)))
-        posix_timers_tick(set->process);
+        left = min(left, posix_timers_check(set->process));
+    if (unlikely(left < NSEC_PER_SEC / HZ))
+        timer_check_run_time(left);
+}
+
+void itimers_look(struct itimer_set *set)
+{
+    unsigned long flags = irq_save();
+
+    itimers_check(set, true);
+    irq_restore(flags);
 }
 
 /* ---- system calls ---------------------------------------------------------------------------------------- */
@@ -104,6 +123,7 @@ static void get_timer(struct itimer_set *set, int which, u64 *left, u64 *interva
         *left = !set->real.queued ? 0 : expires > now ? expires - now : 1;
         *interval = set->real_interval;
     } else {
+        itimers_look(set);
         *left = set->left[which - ITIMER_VIRTUAL];
         *interval = set->interval[which - ITIMER_VIRTUAL];
     }
@@ -121,10 +141,12 @@ static void set_timer(struct itimer_set *set, int which, u64 left, u64 interval)
             timer_start(&set->real, ktime_after(left));
         return;
     }
+    itimers_look(set); /* what has run up to now is not the new timer's */
     flags = spin_lock_irqsave(&set->process->lock);
     set->left[which - ITIMER_VIRTUAL] = left;
     set->interval[which - ITIMER_VIRTUAL] = interval;
     spin_unlock_irqrestore(&set->process->lock, flags);
+    itimers_look(set);
 }
 
 /* Times so long that they do not fit are as good as never. */

@@ -11,7 +11,7 @@
  *               ^                  (signal is queued)           |
  *               +-----------------------------------------------+
  *
- * Clocks of run time are looked at by the tick of the threads that run.
+ * Clocks of run time are looked at by the threads that run, at the tick and when one is due (itimer.c).
  *
  * All fields are guarded by the process's sighand lock.
  */
@@ -147,8 +147,11 @@ static void signal_taken(struct queued_signal *s, siginfo_t *info)
 {
     struct posix_timer *t = container_of(s, struct posix_timer, signal);
 
-    if (t->waiting && !t->on_run_time) /* run time is caught up with by the next tick */
+    if (t->waiting && !t->on_run_time)
         catch_up(t, timer_now(t, 0));
+    if (t->waiting &&
+        t->on_run_time) /* its next time is looked at before the return to the program */
+        __atomic_fetch_or(&current->work, WORK_RSEQ, __ATOMIC_RELAXED);
     if (t->waiting)
         go_on(t);
     t->last_overrun = min_t(u64, t->overrun, INT32_MAX);
@@ -159,9 +162,9 @@ static void signal_taken(struct queued_signal *s, siginfo_t *info)
         timer_free(t);
 }
 
-void posix_timers_tick(struct process *p)
+u64 posix_timers_check(struct process *p)
 {
-    u64 of_process = process_now(), now;
+    u64 of_process = process_now(), now, left = ~0UL;
     struct hlist_node *next;
     struct posix_timer *t;
     unsigned long flags;
@@ -171,12 +174,17 @@ void posix_timers_tick(struct process *p)
         if (t->cpu_thread && t->cpu_thread != current)
             continue;
         now = timer_now(t, of_process);
-        if (now < t->timer.expires)
+        if (now < t->timer.expires) {
+            left = min_t(u64, left, t->timer.expires - now);
             continue;
+        }
         hlist_del(&t->cpu_link);
         expired(t, now);
+        if (!hlist_unhashed(&t->cpu_link)) /* its signal is ignored: it goes on at once */
+            left = min_t(u64, left, t->timer.expires > now ? t->timer.expires - now : 0);
     }
     sighand_unlock(s, flags);
+    return left;
 }
 
 /* ---- finding => sighand lock ------------------------------------------------------------------------------ */
@@ -444,6 +452,7 @@ SYSCALL_DEFINE4(timer_settime, int, id, int, flags, const struct __kernel_itimer
     struct posix_timer *t;
     struct sighand *s;
     unsigned long irq;
+    bool on_run_time;
     u64 now;
 
     if (!unew)
@@ -460,7 +469,10 @@ SYSCALL_DEFINE4(timer_settime, int, id, int, flags, const struct __kernel_itimer
         now = ktime_get(); /* relative times are monotonic ones */
     set(t, flags & TIMER_ABSTIME, timespec_to_ns(&new.it_value), timespec_to_ns(&new.it_interval),
         now);
+    on_run_time = t->on_run_time;
     sighand_unlock(s, irq);
+    if (on_run_time)
+        itimers_look(&current->process->itimers); /* it may be due before the next tick */
     return uold && copy_to_user(uold, &old, sizeof(old)) ? -EFAULT : 0;
 }
 

@@ -6,6 +6,8 @@
  * passed fire with it, and so those that are close together cost one interrupt.
  *
  * The tick, HZ times a second, samples who is running and counts time slices; an idle CPU has none.
+ * A thread that has used up the run time of one of its timers before the next tick gets an interrupt at
+ * that point, too (itimer.c).
  * The event is set only when the earliest time changes; an interrupt that finds nothing due (its
  * timer was cancelled) just sets the next one.
  */
@@ -24,9 +26,12 @@ struct timer_queue {
     struct timer *running; /* whose fn runs now */
     ktime_t programmed;    /* what the clock event is set to */
     ktime_t next_tick;     /* KTIME_MAX: stopped */
+    ktime_t
+        run_time_due; /* the thread that runs is to be charged then; KTIME_MAX: not before the tick */
 };
 
-static struct timer_queue boot_queue = {.programmed = KTIME_MAX, .next_tick = KTIME_MAX};
+static struct timer_queue boot_queue = {
+    .programmed = KTIME_MAX, .next_tick = KTIME_MAX, .run_time_due = KTIME_MAX};
 
 static struct timer_queue *queue_of(struct cpu *cpu)
 {
@@ -49,8 +54,10 @@ static struct timer *first_timer(struct timer_queue *q)
 static void program(struct timer_queue *q)
 {
     struct timer *first = first_timer(q);
-    ktime_t next = first ? min(first->latest, q->next_tick) : q->next_tick;
+    ktime_t next = min(q->next_tick, q->run_time_due);
 
+    if (first)
+        next = min(next, first->latest);
     if (next == q->programmed)
         return;
     q->programmed = next;
@@ -170,7 +177,7 @@ void timer_interrupt(bool user)
 {
     struct timer_queue *q = queue_of(this_cpu());
     ktime_t now = ktime_get();
-    bool tick;
+    bool tick, charge;
 
     this_cpu()->counters.timer_interrupts++;
     spin_lock_raw(&q->lock);
@@ -179,10 +186,26 @@ void timer_interrupt(bool user)
     tick = q->next_tick <= now;
     if (tick)
         q->next_tick += ((now - q->next_tick) / TICK_NS + 1) * TICK_NS;
+    charge = q->run_time_due <= now;
+    if (charge)
+        q->run_time_due = KTIME_MAX;
     program(q);
     spin_unlock_raw(&q->lock);
     if (tick)
         sched_tick(user);
+    else if (charge)
+        sched_charge(user);
+}
+
+void timer_check_run_time(u64 ns)
+{
+    struct timer_queue *q = queue_of(this_cpu());
+    ktime_t due = ktime_after(ns);
+
+    spin_lock_raw(&q->lock);
+    q->run_time_due = due < q->next_tick ? due : KTIME_MAX;
+    program(q);
+    spin_unlock_raw(&q->lock);
 }
 
 void tick_stop(void)
@@ -213,6 +236,6 @@ void time_cpu_init(struct cpu *cpu)
     if (!q)
         panic("no memory for processor %u", cpu->id);
     spin_init(&q->lock);
-    q->programmed = q->next_tick = KTIME_MAX;
+    q->programmed = q->next_tick = q->run_time_due = KTIME_MAX;
     cpu->timer_queue = q;
 }

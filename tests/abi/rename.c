@@ -128,6 +128,37 @@ static void exchange(void)
     CHECK_FAIL(move("a", "b", 0x80), EINVAL, "an unknown flag");
 }
 
+static void whiteout(void)
+{
+    struct stat st;
+    write_file("a", "A", 0644);
+    write_file("b", "B", 0644);
+    REQUIRE(mkdir("d", 0755) == 0);
+    if (move("a", "d/a", RENAME_WHITEOUT) < 0 && errno == EINVAL) {
+        SKIP("RENAME_WHITEOUT", "not on this file system");
+        return;
+    }
+    CHECK_STR(text_of("d/a"), "A", "RENAME_WHITEOUT moves the file");
+    CHECK(stat("a", &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == 0,
+          "and leaves a device 0:0 under the old name");
+    CHECK_EQ(move("d/a", "b", RENAME_WHITEOUT), 0, "also where a name is replaced");
+    CHECK_STR(text_of("b"), "A", "it is");
+    CHECK(stat("d/a", &st) == 0 && S_ISCHR(st.st_mode), "the whiteout is there");
+    CHECK_FAIL(move("b", "a", RENAME_WHITEOUT | RENAME_EXCHANGE), EINVAL, "not in an exchange");
+    CHECK_FAIL(move("b", "a", RENAME_WHITEOUT | RENAME_NOREPLACE), EEXIST,
+               "RENAME_NOREPLACE holds");
+    CHECK(stat("b", &st) == 0 && S_ISREG(st.st_mode), "and nothing was made");
+    CHECK_EQ(unlink("a"), 0, "it goes like any file");
+    CHECK_EQ(IN_CHILD({
+                 become_user(1000);
+                 _exit(mknod("/tmp/whiteout-of-1000", S_IFCHR, 0) == 0 &&
+                               unlink("/tmp/whiteout-of-1000") == 0
+                           ? 0
+                           : errno);
+             }),
+             0, "anybody may make one with mknod");
+}
+
 static void relative(void)
 {
     REQUIRE(mkdir("d", 0755) == 0 && mkdir("e", 0755) == 0);
@@ -176,5 +207,5 @@ static void many(void)
     CHECK(exists("x") || exists("y"), "two directories moved into each other make no loop");
 }
 
-CHECK_MAIN(CASE(files), CASE(directories), CASE(no_replace), CASE(exchange), CASE(relative),
-           CASE(many))
+CHECK_MAIN(CASE(files), CASE(directories), CASE(no_replace), CASE(exchange), CASE(whiteout),
+           CASE(relative), CASE(many))

@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 static char buffer[70000];
@@ -116,6 +117,40 @@ static void vectors(void)
     CHECK_EQ(readv(fds[0], in, 3), 8, "readv from it");
     if (!qemu_user_lacks("preadv2"))
         CHECK_EQ(preadv2(fd, in, 1, 0, 0), 3, "preadv2 without flags");
+}
+
+/* RWF_NOWAIT: what can be had at once, or EAGAIN. */
+static void no_waiting(void)
+{
+    char text[16];
+    struct iovec v = {text, sizeof(text)}, x = {"x", 1};
+    int fd = open("f", O_RDWR | O_CREAT, 0644), s[2], p[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0 && pipe(p) == 0);
+    if (qemu_user_lacks("RWF_NOWAIT"))
+        return;
+    REQUIRE(write(fd, "hello", 5) == 5);
+    ssize_t n = preadv2(fd, &v, 1, 0, RWF_NOWAIT);
+    if (n == -1 && errno == EOPNOTSUPP)
+        SKIP("RWF_NOWAIT of a file", "not on this file system");
+    else
+        CHECK(n == 5 && !memcmp(text, "hello", 5), "RWF_NOWAIT of what is in memory");
+    CHECK_FAIL(preadv2(s[0], &v, 1, -1, RWF_NOWAIT), EAGAIN, "of an empty socket");
+    REQUIRE(write(s[1], "hi", 2) == 2);
+    CHECK_EQ(preadv2(s[0], &v, 1, -1, RWF_NOWAIT), 2, "of one with something in it");
+    CHECK_EQ(pwritev2(s[0], &x, 1, -1, RWF_NOWAIT), 1, "a write with room");
+    if (preadv2(p[0], &v, 1, -1, RWF_NOWAIT) == -1 && errno == EOPNOTSUPP) {
+        SKIP("RWF_NOWAIT of a pipe", "Linux has it since 6.4");
+    } else {
+        CHECK_FAIL(preadv2(p[0], &v, 1, -1, RWF_NOWAIT), EAGAIN, "of an empty pipe");
+        REQUIRE(write(p[1], "pipe", 4) == 4);
+        CHECK_EQ(preadv2(p[0], &v, 1, -1, RWF_NOWAIT), 4, "of one with something in it");
+        while (pwritev2(p[1], &v, 1, -1, RWF_NOWAIT) > 0)
+            ;
+        CHECK_FAIL(pwritev2(p[1], &v, 1, -1, RWF_NOWAIT), EAGAIN, "a full one cannot be written");
+    }
+    CHECK_FAIL(preadv2(open("/proc/version", O_RDONLY), &v, 1, 0, RWF_NOWAIT), EOPNOTSUPP,
+               "not of any file");
+    CHECK_FAIL(preadv2(fd, &v, 1, 0, 0x4000000), EOPNOTSUPP, "an unknown flag");
 }
 
 static void cutting(void)
@@ -262,5 +297,5 @@ static void others(void)
           "sendfile");
 }
 
-CHECK_MAIN(CASE(offsets), CASE(advice), CASE(positions), CASE(vectors), CASE(cutting), CASE(holes),
-           CASE(sizes), CASE(together), CASE(others))
+CHECK_MAIN(CASE(offsets), CASE(advice), CASE(positions), CASE(vectors), CASE(no_waiting),
+           CASE(cutting), CASE(holes), CASE(sizes), CASE(together), CASE(others))

@@ -98,6 +98,16 @@ void xattrs_free(struct inode *inode)
 /* Nobody watches files, with epoll or inotify. */
 atomic_t notify_watches;
 
+void async_init(void);
+void async_init(void)
+{
+}
+
+void async_forget(struct file *file);
+void async_forget(struct file *file)
+{
+}
+
 void epoll_forget(struct file *file)
 {
 }

@@ -133,7 +133,8 @@ static int show_core_pattern(struct seq_file *m, struct proc_inode *pi)
 static ssize_t write_core_pattern(struct proc_inode *pi, char *text, size_t n)
 {
     proc_trim_newline(text, n);
-    return core_pattern_set(text);
+    core_pattern_set(text);
+    return 0;
 }
 
 /* ---- vm --------------------------------------------------------------------------------------------------- */
@@ -255,6 +256,7 @@ static const struct proc_entry kernel_entries[] = {
     FACT_ENTRY("arch", show_arch),
     FACT_ENTRY("cap_last_cap", show_cap_last_cap),
     PROC_KNOB("core_pattern", 0644, show_core_pattern, write_core_pattern),
+    PROC_VALUE("core_pipe_limit", 0644, &core_pipe_limit, 0, INT32_MAX),
     PROC_VALUE("core_uses_pid", 0644, &core_uses_pid, 0, 1),
     PROC_KNOB("domainname", 0644, show_domain_name, write_domain_name),
     PROC_KNOB("hostname", 0644, show_host_name, write_host_name),

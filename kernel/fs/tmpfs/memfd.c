@@ -122,6 +122,7 @@ long seals_fcntl(struct file *file, unsigned command, unsigned long arg)
 /* ---- memfd_create(2) ------------------------------------------------------------------------------------- */
 
 static const struct file_ops memfd_ops = {
+    .can_nowait = true,
     .read = cached_file_read,
     .write = cached_file_write,
     .seek = tmpfs_seek,

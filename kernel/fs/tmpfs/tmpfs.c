@@ -378,6 +378,7 @@ long tmpfs_fallocate(struct file *file, int mode, loff_t offset, loff_t length)
 }
 
 const struct file_ops tmpfs_file_ops = {
+    .can_nowait = true,
     .read = cached_file_read,
     .write = cached_file_write,
     .seek = tmpfs_seek,
