@@ -106,14 +106,17 @@ int unix_take_error(struct unix_socket *s)
     return likely(!READ_ONCE(s->error)) ? 0 : __atomic_exchange_n(&s->error, 0, __ATOMIC_ACQ_REL);
 }
 
+/* Pollers stand in both queues of the socket; each event is told through one of them. */
 void unix_wake_all(struct unix_socket *s, unsigned events)
 {
+    unsigned room = events & (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND);
+
     if (wait_queue_active(&s->read_wait))
         wake_up(&s->read_wait, ~0u, events);
     if (wait_queue_active(&s->write_wait))
-        wake_up(&s->write_wait, ~0u, events);
+        wake_up(&s->write_wait, ~0u, room);
     if (wait_queue_active(&s->room_wait))
-        wake_up(&s->room_wait, ~0u, events);
+        wake_up(&s->room_wait, ~0u, room);
 }
 
 /* ---- connections ------------------------------------------------------------------------------------------ */
