@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Signal-driven I/O (fcntl(2)): O_ASYNC on pipes, local sockets and terminals, owners, F_SETSIG. */
-#include "check.h"
+#include "sockets.h"
 
 #include <pthread.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <termios.h>
 
 /* <linux/sockios.h> has these under names of its own. */
@@ -191,13 +189,12 @@ static void sockets(void)
 
 static void listener(void)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "name"};
     int l = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0);
     block();
-    REQUIRE(bind(l, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(l, 4) == 0);
+    REQUIRE(bind_to(l, "name") == 0 && listen(l, 4) == 0);
     REQUIRE(fcntl(l, F_SETOWN, getpid()) == 0 && fcntl(l, F_SETSIG, rt) == 0);
     REQUIRE(set_async(l, 1) == 0);
-    REQUIRE(connect(c, (struct sockaddr *)&a, sizeof(a)) == 0);
+    REQUIRE(connect_to(c, "name") == 0);
     CHECK(told(l, POLL_IN, POLLIN), "a connection is told to the listener");
 }
 

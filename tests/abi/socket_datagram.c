@@ -1,52 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Local datagram and seqpacket sockets: messages, addresses, queues, sendmmsg and recvmmsg. */
-#include "check.h"
+#include "sockets.h"
 
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <linux/sockios.h>
 
 static char data[300000], got[300000];
-
-static socklen_t name_of(struct sockaddr_un *a, const char *text)
-{
-    memset(a, 0, sizeof(*a));
-    a->sun_family = AF_UNIX;
-    if (text[0] == '@') {
-        memcpy(a->sun_path + 1, text + 1, strlen(text + 1));
-        return offsetof(struct sockaddr_un, sun_path) + strlen(text);
-    }
-    strcpy(a->sun_path, text);
-    return offsetof(struct sockaddr_un, sun_path) + strlen(text) + 1;
-}
-
-static int bind_to(int fd, const char *text)
-{
-    struct sockaddr_un a;
-    socklen_t n = name_of(&a, text);
-    return bind(fd, (struct sockaddr *)&a, n);
-}
-
-static int connect_to(int fd, const char *text)
-{
-    struct sockaddr_un a;
-    socklen_t n = name_of(&a, text);
-    return connect(fd, (struct sockaddr *)&a, n);
-}
 
 static ssize_t send_to(int fd, const char *text, const void *bytes, size_t size, int flags)
 {
     struct sockaddr_un a;
     socklen_t n = name_of(&a, text);
     return sendto(fd, bytes, size, flags, (struct sockaddr *)&a, n);
-}
-
-static int events_of(int fd)
-{
-    struct pollfd p = {fd, POLLIN | POLLOUT | POLLRDHUP, 0};
-    poll(&p, 1, 0);
-    return p.revents;
 }
 
 static void pairs(void)

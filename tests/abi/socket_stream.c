@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Local stream sockets: pairs, names, connections, options, shutting, readiness, errors. */
-#include "check.h"
+#include "sockets.h"
 
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <linux/sockios.h>
 
 #define ROUNDS 200 /* of each type, in last_words() */
@@ -18,46 +16,6 @@ static void on_signal(int signo)
 {
     (void)signo;
     pipes++;
-}
-
-static socklen_t name_of(struct sockaddr_un *a, const char *text)
-{
-    memset(a, 0, sizeof(*a));
-    a->sun_family = AF_UNIX;
-    if (text[0] == '@') {
-        memcpy(a->sun_path + 1, text + 1, strlen(text + 1));
-        return offsetof(struct sockaddr_un, sun_path) + strlen(text);
-    }
-    strcpy(a->sun_path, text);
-    return offsetof(struct sockaddr_un, sun_path) + strlen(text) + 1;
-}
-
-static int bind_to(int fd, const char *text)
-{
-    struct sockaddr_un a;
-    socklen_t n = name_of(&a, text);
-    return bind(fd, (struct sockaddr *)&a, n);
-}
-
-static int connect_to(int fd, const char *text)
-{
-    struct sockaddr_un a;
-    socklen_t n = name_of(&a, text);
-    return connect(fd, (struct sockaddr *)&a, n);
-}
-
-static int option(int fd, int which)
-{
-    int value = -1;
-    socklen_t n = sizeof(value);
-    return getsockopt(fd, SOL_SOCKET, which, &value, &n) == 0 ? value : -1000 - errno;
-}
-
-static int events_of(int fd)
-{
-    struct pollfd p = {fd, POLLIN | POLLOUT | POLLRDHUP, 0};
-    poll(&p, 1, 0);
-    return p.revents;
 }
 
 static void making(void)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Local sockets: bytes out of turn (MSG_OOB) and looking ahead from an offset (SO_PEEK_OFF). */
-#include "check.h"
+#include "sockets.h"
 
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <linux/sockios.h>
 
 static char got[256];
