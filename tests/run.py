@@ -27,7 +27,7 @@ PARTS = {
     "fuzz": ["fuzz.run_fuzz"],
     "pressure": ["pressure.run_pressure"],
     "stress": ["stress.run_stress"],
-    "bench": ["bench.run_bench", "bench.run_curves"],
+    "bench": ["bench.run_bench", "bench.run_curves", "bench.run_programs"],
 }
 
 

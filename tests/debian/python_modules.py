@@ -11,7 +11,7 @@ import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
-from debian.run_debian import FOLDER, PACKAGES, debian_root, host_lock
+from debian.run_debian import FOLDER, PACKAGES, TESTSUITE, debian_root, host_lock
 from harness import ROOT, Part, Skip, call, run_argv, test
 
 MODULES = {
@@ -78,7 +78,7 @@ def results(output):
 def on_host():
     with host_lock:
         if not host_results:
-            root = debian_root("x86_64", [*PACKAGES, "libpython3.13-testsuite"])
+            root = debian_root("x86_64", [*PACKAGES, TESTSUITE])
             argv = [f"{FOLDER}/chroot.sh", root, "/bin/bash", "-c", f"set -f; {DRIVER}", "sh", "900"]
             r = call(argv, requests(), timeout=3600)
             if r.status:
@@ -143,8 +143,7 @@ def judge(module, arch, want, got, seconds):
 @test("debian", weight=900, default=False)
 def python_modules(arch):
     want = on_host()
-    options = [] if arch == "x86_64" else ["--unpacked"]
-    root = debian_root(arch, [*PACKAGES, "libpython3.13-testsuite"], *options)
+    root = debian_root(arch, [*PACKAGES, TESTSUITE])
     argv = run_argv(arch, "--root", root, "--timeout", "7000", "--append", "loglevel=4")
     start = time.monotonic()
     r = call([*argv, "--", "/bin/bash", "-c", f"set -f; {DRIVER}", "sh", "1800"], requests(), timeout=7200)

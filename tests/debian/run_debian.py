@@ -21,6 +21,7 @@ from harness import ROOT, Failure, Part, Skip, call, run_argv, test
 
 FOLDER = f"{ROOT}/tests/debian"
 PACKAGES = "gawk gcc git libc6-dev lua5.4 make perl python3 sqlite3 tcc xz-utils".split()
+TESTSUITE = "libpython3.13-testsuite"
 ABSENT = {"riscv64": {"tcc"}}  # Debian has no such package for the machine
 LIMIT = {"host": 60, "guest": 240}  # seconds for one script
 host_lock = threading.Lock()
@@ -34,7 +35,7 @@ def debian_root(arch, packages, *options):
     if not shutil.which("debootstrap"):
         raise Skip("there is no debootstrap here")
     packages = ",".join(p for p in packages if p not in ABSENT.get(arch, ()))
-    made = call(["tools/debian_root.py", *options, arch, packages], timeout=3600).expect(0)
+    made = call(["tools/debian_root.py", *options, arch, packages], timeout=7200).expect(0)
     return made.out.decode().strip()
 
 
@@ -84,7 +85,7 @@ def difference(want, got):
     return "\n".join(difflib.unified_diff(*lines, "host", "vellum", lineterm="", n=1))
 
 
-def compare(arch, names, want, r):
+def compare(arch, names, want, r, part="debian"):
     """A line of the report for each script."""
     got = sections(r.out)
     parts = []
@@ -93,17 +94,26 @@ def compare(arch, names, want, r):
         if name in got:
             text = difference(want[name], got[name])
         verdict = "FAIL" if text else "ok"
-        parts.append(Part(f"debian/{name.split('.')[0]} {arch}", verdict, r.seconds / len(names), text))
+        parts.append(Part(f"{part}/{name.split('.')[0]} {arch}", verdict, r.seconds / len(names), text))
     return parts
 
 
-@test("debian", weight=150)
-def programs(arch):
+def in_guest(arch, root, part="debian"):
     want = on_host()
-    root = debian_root(arch, PACKAGES, *([] if arch == "x86_64" else ["--unpacked"]))
     names = scripts(arch)
     argv = run_argv(arch, "--root", root, "--timeout", "900", "--append", "loglevel=4")
     start = time.monotonic()
     r = call([*argv, "--", *command(LIMIT["guest"], names)], archive(), timeout=1000)
     r.seconds = time.monotonic() - start
-    return compare(arch, names, want, r)
+    return compare(arch, names, want, r, part)
+
+
+@test("debian", weight=150)
+def programs(arch):
+    return in_guest(arch, debian_root(arch, PACKAGES, *([] if arch == "x86_64" else ["--unpacked"])))
+
+
+@test("debian", arches=("riscv64",), weight=2000, default=False)
+def second_stage(arch):
+    """The same in a root whose packages were configured: by debootstrap's second stage, in Vellum."""
+    return in_guest(arch, debian_root(arch, [*PACKAGES, TESTSUITE]), "debian/second-stage")
