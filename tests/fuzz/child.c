@@ -707,13 +707,13 @@ static void settle(uint64_t seed)
     if (!as_root && (setgid(65534) < 0 || setuid(65534) < 0))
         _exit(1);
     open_descriptors();
-    setenv("FUZZ_CHILD", "1", 1);
     sigaction(SIGALRM, &action, NULL);
     child_pid = fork(); /* somebody to aim at */
     if (child_pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (;;)
+        while (getppid() == own_pid)
             pause();
+        _exit(0);
     }
 }
 
