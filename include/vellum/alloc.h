@@ -16,6 +16,9 @@ struct object_cache;
 
 /* size, align: bytes; align 0: 8. Objects come with undefined contents. NULL: no memory. */
 struct object_cache *object_cache_create(const char *name, size_t size, size_t align);
+/* A shrinker can give its objects back, most of them: its frames count as SReclaimable.
+ * => before the first object */
+void object_cache_set_reclaimable(struct object_cache *cache);
 void object_cache_destroy(struct object_cache *cache);          /* => all objects freed */
 void *object_alloc(struct object_cache *cache, unsigned flags); /* ALLOC_*; NULL: no memory */
 void object_free(struct object_cache *cache, void *object);

@@ -485,6 +485,8 @@ void unix_sockets_show(struct seq_file *m);         /* /proc/net/unix: kernel/ip
 void char_devices_show(struct seq_file *m);         /* lines of /proc/devices */
 extern const struct file_ops block_device_file_ops; /* kernel/fs/bdev */
 void block_files_init(void);
+u64 block_pages(
+    void); /* in the page caches of block devices: what is read past file systems. => may sleep */
 extern const struct file_ops fifo_file_ops; /* kernel/ipc/pipe.c */
 extern int pipe_max_size;                   /* bytes, without CAP_SYS_RESOURCE */
 /* Two open files on a new pipe, to read and to write. flags: O_NONBLOCK or 0. 0, -ENOMEM */

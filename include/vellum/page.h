@@ -221,7 +221,8 @@ struct memory_counts {
 };
 void memory_counts(struct memory_counts *counts);
 /* Frames, kept by those who allocate and free them. */
-extern atomic_long_t count_cached, count_shared, count_tables, count_stacks, count_slab, count_vmap;
+extern atomic_long_t count_cached, count_shared, count_tables, count_stacks, count_slab,
+    count_slab_reclaimable, count_vmap;
 /* Frames that private mappings may come to need. */
 extern atomic_long_t count_committed;
 u64 frames_free(void);

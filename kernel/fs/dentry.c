@@ -604,6 +604,7 @@ void __init dentry_cache_init(void)
     buckets = vmap_alloc(n * sizeof(*buckets), ALLOC_ZERO);
     if (!dentry_cache || !buckets)
         panic("no memory for the dentry cache");
+    object_cache_set_reclaimable(dentry_cache);
     bucket_mask = n - 1;
     for (u64 i = 0; i < n; i++)
         spin_init(&buckets[i].lock);

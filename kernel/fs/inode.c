@@ -13,6 +13,7 @@ void __init inode_cache_init(void)
     inode_cache = object_cache_create("inode", sizeof(struct inode), CACHE_LINE);
     if (!inode_cache)
         panic("no memory for the inode cache");
+    object_cache_set_reclaimable(inode_cache); /* an inode goes with its last dentry */
 }
 
 struct inode *inode_alloc(struct super_block *sb)

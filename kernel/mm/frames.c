@@ -45,7 +45,8 @@ static struct frame_cache boot_frame_cache = {.high = FRAME_STACK};
 
 bool frames_ready;
 struct page *zero_page;
-atomic_long_t count_cached, count_shared, count_tables, count_stacks, count_slab, count_vmap;
+atomic_long_t count_cached, count_shared, count_tables, count_stacks, count_slab,
+    count_slab_reclaimable, count_vmap;
 atomic_long_t count_committed;
 
 /* ---- the buddy system => buddy.lock ----------------------------------------------------------- */
@@ -512,6 +513,7 @@ void memory_counts(struct memory_counts *counts)
         .shared = not_negative(atomic_read(&count_shared)),
         .anonymous = not_negative(anonymous),
         .slab = not_negative(atomic_read(&count_slab)),
+        .slab_reclaimable = not_negative(atomic_read(&count_slab_reclaimable)),
         .tables = not_negative(atomic_read(&count_tables)),
         .kernel_stacks = not_negative(atomic_read(&count_stacks)),
         .vmap = not_negative(atomic_read(&count_vmap)),

@@ -33,6 +33,7 @@ struct object_cache {
     u32 per_slab, order;          /* [i] objects in a slab; its frames */
     u32 requested;                /* [i] size as asked for */
     u32 stack_count;              /* [i] entries of stacks */
+    bool reclaimable;             /* [i] */
     spinlock_t lock;              /* taken with interrupts off */
     struct list partial;          /* [lock] slabs by page->link */
     struct page *empty;           /* [lock] one slab without used objects, or NULL */
@@ -65,6 +66,13 @@ static inline struct page *slab_of(const void *object)
     return page->flags & PG_TAIL ? page->slab_cache : page;
 }
 
+static void count_frames(const struct object_cache *cache, long n)
+{
+    atomic_add(&count_slab, n);
+    if (cache->reclaimable)
+        atomic_add(&count_slab_reclaimable, n);
+}
+
 /* => no lock */
 static struct page *slab_create(struct object_cache *cache, unsigned flags)
 {
@@ -88,7 +96,7 @@ static struct page *slab_create(struct object_cache *cache, unsigned flags)
         *(void **)(objects + i * cache->size) =
             i + 1 < cache->per_slab ? objects + (i + 1) * cache->size : NULL;
     }
-    atomic_add(&count_slab, 1L << cache->order);
+    count_frames(cache, 1L << cache->order);
     return slab;
 }
 
@@ -98,7 +106,7 @@ static void slab_destroy(struct object_cache *cache, struct page *slab)
     assert(slab->slab_used == 0);
     for (unsigned i = 0; i < 1U << cache->order; i++)
         slab[i].flags = 0;
-    atomic_sub(&count_slab, 1L << cache->order);
+    count_frames(cache, -(1L << cache->order));
     atomic_set(&slab->refs, 0);
     pages_free(slab, cache->order);
 }
@@ -375,6 +383,12 @@ struct object_cache *object_cache_create(const char *name, size_t size, size_t a
         return NULL;
     }
     return cache;
+}
+
+void object_cache_set_reclaimable(struct object_cache *cache)
+{
+    assert(cache->slabs == 0);
+    cache->reclaimable = true;
 }
 
 void object_cache_destroy(struct object_cache *cache)

@@ -126,7 +126,7 @@ SYSCALL_DEFINE1(sysinfo, struct sysinfo __user *, uinfo)
     info.totalram = m.total * PAGE_SIZE;
     info.freeram = m.free * PAGE_SIZE;
     info.sharedram = m.shared * PAGE_SIZE;
-    info.bufferram = 0; /* the page cache holds files alone: they count as cached */
+    info.bufferram = block_pages() * PAGE_SIZE;
     info.totalswap = swap.total * PAGE_SIZE;
     info.freeswap = swap.free * PAGE_SIZE;
     info.procs = count_threads();

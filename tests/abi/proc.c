@@ -151,6 +151,8 @@ static void memory_files(void)
     CHECK(field("/proc/meminfo", "MemAvailable:") >= 0, "MemAvailable");
     CHECK(field("/proc/meminfo", "Buffers:") >= 0 && field("/proc/meminfo", "\nCached:") >= 0,
           "Buffers and Cached");
+    long slab = field("/proc/meminfo", "\nSlab:"), back = field("/proc/meminfo", "SReclaimable:");
+    CHECK(back > 0 && back <= slab, "SReclaimable: a part of Slab");
     CHECK(field("/proc/meminfo", "SwapTotal:") >= 0 && field("/proc/meminfo", "SwapFree:") >= 0,
           "SwapTotal and SwapFree");
     struct sysinfo info;

@@ -150,6 +150,21 @@ def same_files(_):
         raise Failure("only on one machine: " + ", ".join(only))
 
 
+@test("lint", arches=(None,), weight=1)
+def counted(_):
+    """Each name in /proc/vmstat is counted somewhere."""
+    text = open(f"{ROOT}/include/vellum/vmstat.h").read()
+    names = re.findall(r"\bX\((\w+)\)", text.split("enum vm_count")[0])
+    check(len(names) > 50, "vmstat.h is not as it was")
+    used = set()
+    for name in files("kernel/*.c", "arch/*.c"):
+        used |= set(re.findall(r"\bvm_(?:events?|gauge_add)\((\w+)|\bVM_(\w+)", open(f"{ROOT}/{name}").read()))
+    used = {name for pair in used for name in pair}
+    # `VM_x_anon + is_of_a_file` counts both; the lists of pages count themselves (vm_count())
+    used |= {name[:-4] + "file" for name in used if name.endswith("_anon")}
+    none([name for name in names if name not in used], "in vmstat.h, but nobody counts it")
+
+
 @test("lint", arches=(None,), weight=5)
 def compatibility(_):
     """docs/compatibility.md says what the sources say."""

@@ -196,6 +196,22 @@ struct inode *block_inode(struct block_device *device)
     return inode;
 }
 
+static void add_pages(struct block_device *device, void *sum)
+{
+    mutex_lock(&device->disk->mutex);
+    if (device->inode)
+        *(u64 *)sum += READ_ONCE(device->inode->cache.nr_pages);
+    mutex_unlock(&device->disk->mutex);
+}
+
+u64 block_pages(void)
+{
+    u64 sum = 0;
+
+    block_for_each(add_pages, &sum);
+    return sum;
+}
+
 /* ---- start ------------------------------------------------------------------------------------------- */
 
 static const struct super_ops super_ops = {0};

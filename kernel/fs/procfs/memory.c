@@ -7,16 +7,19 @@
 #include <vellum/alloc.h>
 #include <vellum/cpu.h>
 #include <vellum/mm.h>
+#include <vellum/reclaim.h>
 
 static void show_kib(struct seq_file *m, const char *name, u64 pages)
 {
     seq_printf(m, "%-16s%8llu kB\n", name, (unsigned long long)pages * (PAGE_SIZE / 1024));
 }
 
-/* Pages of files that have a home elsewhere can go when they are clean. */
+/* Pages of files that have a home elsewhere can go when they are clean; of the caches of objects as much
+ * as Linux thinks: all but half, or what is kept free, whichever is less. */
 static u64 reclaimable(const struct memory_counts *c)
 {
-    return c->cached - min(c->cached, c->shared) + min(c->slab, c->slab_reclaimable);
+    return c->cached - min(c->cached, c->shared) + c->slab_reclaimable -
+           min(c->slab_reclaimable / 2, zone_watermarks().low);
 }
 
 static void show_lru(struct seq_file *m)
@@ -39,14 +42,15 @@ int proc_show_meminfo(struct seq_file *m, struct proc_inode *pi)
 {
     struct memory_counts c;
     struct swap_counts swap;
+    u64 buffers = block_pages();
 
     memory_counts(&c);
     swap_counts(&swap);
     show_kib(m, "MemTotal:", c.total);
     show_kib(m, "MemFree:", c.free);
     show_kib(m, "MemAvailable:", c.free + reclaimable(&c));
-    show_kib(m, "Buffers:", 0);
-    show_kib(m, "Cached:", c.cached);
+    show_kib(m, "Buffers:", buffers);
+    show_kib(m, "Cached:", c.cached - min(c.cached, buffers));
     show_kib(m, "SwapCached:", swap.cached);
     show_lru(m);
     show_kib(m, "SwapTotal:", swap.total);
@@ -56,9 +60,9 @@ int proc_show_meminfo(struct seq_file *m, struct proc_inode *pi)
     show_kib(m, "AnonPages:", c.anonymous);
     show_kib(m, "Mapped:", proc_mapped_frames());
     show_kib(m, "Shmem:", c.shared);
-    show_kib(m, "KReclaimable:", min(c.slab, c.slab_reclaimable));
+    show_kib(m, "KReclaimable:", c.slab_reclaimable);
     show_kib(m, "Slab:", c.slab);
-    show_kib(m, "SReclaimable:", min(c.slab, c.slab_reclaimable));
+    show_kib(m, "SReclaimable:", c.slab_reclaimable);
     show_kib(m, "SUnreclaim:", c.slab - min(c.slab, c.slab_reclaimable));
     show_kib(m, "KernelStack:", c.kernel_stacks);
     show_kib(m, "PageTables:", c.tables);

@@ -27,7 +27,7 @@ static void show_frames(struct seq_file *m)
     show_line(m, "nr_mapped", proc_mapped_frames());
     show_line(m, "nr_file_pages", n.cached);
     show_line(m, "nr_shmem", n.shared);
-    show_line(m, "nr_slab_reclaimable", min(n.slab, n.slab_reclaimable));
+    show_line(m, "nr_slab_reclaimable", n.slab_reclaimable);
     show_line(m, "nr_slab_unreclaimable", n.slab - min(n.slab, n.slab_reclaimable));
 }
 

@@ -54,6 +54,10 @@ char *kstrdup(const char *s, unsigned flags)
     return copy ? memcpy(copy, s, size) : NULL;
 }
 
+void object_cache_set_reclaimable(struct object_cache *cache)
+{
+}
+
 struct object_cache *object_cache_create(const char *name, size_t size, size_t align)
 {
     struct object_cache *cache = malloc(sizeof(*cache));
