@@ -69,7 +69,7 @@ struct vm_ops {
     unsigned (*fault_around)(struct vma *vma, u64 first, u64 last, struct page **pages);
     /* fault->page of a shared mapping is about to become writable: note the time, reserve space ...
      * FAULT_OK, with fault->page locked until the entry is stored, so that it is not written out and
-     * made clean in between; or another outcome. NULL: always allowed, and mapped writable at the
+     * made clean in between; or another outcome. (FAULT_THROTTLE: it has put the page.) NULL: always allowed, and mapped writable at the
      * first touch. => may sleep */
     int (*make_writable)(struct vm_fault *fault);
     const char *(*name)(struct vma *vma); /* "[vdso]" for /proc/PID/maps; optional */
@@ -197,7 +197,10 @@ enum {
     FAULT_ACCERR, /* protection: SIGSEGV, SEGV_ACCERR */
     FAULT_BUS,    /* beyond the end of the file, or reading it failed: SIGBUS, BUS_ADRERR */
     FAULT_OOM,    /* no memory */
-    FAULT_RETRY,  /* (internal) start again */
+    FAULT_KILLED, /* a fatal signal came while it waited */
+    /* Internal: */
+    FAULT_RETRY,    /* start again */
+    FAULT_THROTTLE, /* start again when fault->backing has kept up: fault.c */
 };
 
 /* How the page was touched. */
@@ -219,8 +222,17 @@ struct vm_fault {
     pte_t *pte;         /* the entry */
     struct page *table; /* its table: holds the lock */
     pte_t seen;         /* the entry as it was when the fault was classified */
-    struct page *page;  /* what ops->fault found */
+    union {
+        struct page *page;              /* what ops->fault found */
+        struct backing_device *backing; /* FAULT_THROTTLE: what the page is to be written to */
+    };
 };
+
+/* The outcome for what reading or preparing a page has returned. */
+static inline int fault_error(int error)
+{
+    return error == -ENOMEM ? FAULT_OOM : error == -ERESTARTSYS ? FAULT_KILLED : FAULT_BUS;
+}
 
 /* Resolve a fault of the current process at any user address. Returns FAULT_OK or why not.
  * Counts it as minor, major or invalid, for thread and processor. => interrupts on, no spinlock */

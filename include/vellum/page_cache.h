@@ -140,16 +140,17 @@ bool page_cache_drop(struct page *page);
 loff_t page_cache_seek(struct page_cache *cache, loff_t start, loff_t size, bool data);
 
 /* In caches whose home is memory: the page at an index, brought back if it is in swap, with a
- * reference; NULL: it has none; err_ptr(-ENOMEM, -EIO). *major: as above. => may sleep */
-struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool *major);
+ * reference; NULL: it has none; err_ptr(-ENOMEM, -EIO; if `killable`, -ERESTARTSYS). *major: as above.
+ * => may sleep */
+struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool killable, bool *major);
 /* The same, for those who expect it to be in memory. */
-static inline struct page *page_cache_find_data(struct page_cache *cache, u64 index)
+static inline struct page *page_cache_find_data(struct page_cache *cache, u64 index, bool killable)
 {
     struct page *page = page_cache_find(cache, index);
 
     if (likely(page || !READ_ONCE(cache->swap_link.next)))
         return page;
-    return page_cache_swap_in(cache, index, NULL);
+    return page_cache_swap_in(cache, index, killable, NULL);
 }
 /* Forget what is in swap of first..last. Was there anything? */
 bool page_cache_remove_swapped(struct page_cache *cache, u64 first, u64 last);

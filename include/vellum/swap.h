@@ -109,8 +109,8 @@ void swap_cache_release_unused(struct page **pages, unsigned n);
 int swap_fault(struct vm_fault *fault);
 /* The page of a slot, up to date and locked, with a reference, in the swap cache; read, with its
  * neighbours, if need be. *major is set if the device was waited for. err_ptr(): -ENOENT, the slot
- * is not in use any more; -ENOMEM, -EIO, -ERESTARTSYS (killed). => may sleep */
-struct page *swap_read(swap_entry_t entry, bool *major);
+ * is not in use any more; -ENOMEM, -EIO; if `killable`, -ERESTARTSYS. => may sleep */
+struct page *swap_read(swap_entry_t entry, bool killable, bool *major);
 
 /* ---- reclaim (kernel/mm/swap_out.c) ------------------------------------------------------------- */
 

@@ -103,12 +103,17 @@ extern int dirty_writeback_centisecs, dirty_expire_centisecs; /* 0: no periodic 
 
 /* After pages of the cache have been made dirty: sleep as long as the device needs to keep up.
  * => no lock that writing out takes: no page, no spinlock; a fatal signal ends it */
-void balance_dirty_slow(struct page_cache *cache);
+void balance_dirty_slow(struct backing_device *device);
 #define DIRTY_CHECK 32 /* pages that a thread may make dirty between two looks */
+/* Is it time for that? */
+static inline bool dirty_is_due(const struct page_cache *cache)
+{
+    return unlikely(current->dirtied >= DIRTY_CHECK) && cache->backing;
+}
 static inline void balance_dirty(struct page_cache *cache)
 {
-    if (unlikely(current->dirtied >= DIRTY_CHECK))
-        balance_dirty_slow(cache);
+    if (dirty_is_due(cache))
+        balance_dirty_slow(cache->backing);
 }
 /* Is so much dirty that the flushers should write? */
 bool dirty_beyond_background(void);

@@ -50,7 +50,7 @@ static int next_pages(struct file *file, u64 first, u64 last, u64 more, bool now
     if (likely(run))
         return run;
     if (page_cache_in_memory_only(cache)) {
-        pages[0] = page_cache_find_data(cache, first);
+        pages[0] = page_cache_find_data(cache, first, true);
         *hole = !pages[0];
         return is_err(pages[0]) ? ptr_err(pages[0]) : !*hole;
     }
@@ -155,7 +155,7 @@ static void contents_changed(struct page *page)
 static ssize_t write_memory(struct page_cache *cache, u64 index, unsigned offset, unsigned bytes,
                             struct iov_iter *iter)
 {
-    struct page *page = page_cache_find_data(cache, index);
+    struct page *page = page_cache_find_data(cache, index, true);
     size_t copied;
 
     if (!page)
@@ -358,7 +358,7 @@ int cached_fault(struct vm_fault *fault)
         fault->page = device_page(fault, cache);
     if (likely(!is_err(fault->page)))
         return FAULT_OK;
-    return ptr_err(fault->page) == -ENOMEM ? FAULT_OOM : FAULT_BUS;
+    return fault_error(ptr_err(fault->page));
 }
 
 unsigned cached_fault_around(struct vma *vma, u64 first, u64 last, struct page **pages)
@@ -376,11 +376,15 @@ static int cached_make_writable(struct vm_fault *fault)
     u64 pos = fault->index * PAGE_SIZE;
     int error = 0;
 
-    balance_dirty(cache);
+    if (dirty_is_due(cache)) {
+        fault->backing = cache->backing; /* which stays for ever; the cache need not */
+        page_put(page);
+        return FAULT_THROTTLE;
+    }
     if (cache->ops->write_begin)
         error = cache->ops->write_begin(cache, pos, PAGE_SIZE);
     if (error)
-        return error == -ENOMEM ? FAULT_OOM : FAULT_BUS;
+        return fault_error(error);
     page_lock(page);
     if (page->cache == cache)
         page_set_dirty(page);

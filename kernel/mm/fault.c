@@ -34,6 +34,7 @@
 #include <vellum/alloc.h>
 #include <vellum/error.h>
 #include <vellum/thread.h>
+#include <vellum/writeback.h>
 
 /* ---- storing an entry --------------------------------------------------------------------------- */
 
@@ -268,7 +269,8 @@ static int map_file_page(struct vm_fault *fault)
     if (touched && vma->ops->make_writable) {
         result = vma->ops->make_writable(fault);
         if (result != FAULT_OK) {
-            page_put(fault->page);
+            if (result != FAULT_THROTTLE)
+                page_put(fault->page);
             return result;
         }
     }
@@ -325,6 +327,8 @@ static int make_writable(struct vm_fault *fault)
     unlock_entry(fault);
     if (vma->ops->make_writable) {
         result = vma->ops->make_writable(fault);
+        if (result == FAULT_THROTTLE)
+            return result;
         if (result != FAULT_OK)
             goto out;
     }
@@ -481,9 +485,9 @@ int mm_fault(struct mm *mm, vaddr_t address, u32 access, bool *major)
 
     if (unlikely(address >= USER_END))
         return FAULT_MAPERR;
-    do
-        result = fault_once(mm, &fault);
-    while (unlikely(result == FAULT_RETRY));
+    while (unlikely((result = fault_once(mm, &fault)) >= FAULT_RETRY))
+        if (result == FAULT_THROTTLE)
+            balance_dirty_slow(fault.backing); /* others may change the address space meanwhile */
     *major = fault.major;
     if (likely(result == FAULT_OK))
         count_fault(fault.major);
@@ -504,7 +508,7 @@ int page_fault(vaddr_t address, u32 access)
     if (access & ACCESS_USER)
         assert_no_locks();
     result = mm_fault(thread->mm, address, access, &major);
-    if (unlikely(result != FAULT_OK) && result != FAULT_OOM) {
+    if (unlikely(result != FAULT_OK) && result != FAULT_OOM && result != FAULT_KILLED) {
         thread->invalid_faults++;
         vm_event(pgfault_invalid);
     }

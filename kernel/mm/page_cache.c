@@ -242,7 +242,7 @@ struct page *page_cache_read(struct page_cache *cache, u64 index, bool *major)
         return page;
     if (page_cache_in_memory_only(cache)) {
         do {
-            page = page_cache_swap_in(cache, index, major);
+            page = page_cache_swap_in(cache, index, true, major);
             if (page)
                 return page;
             page = add_memory_page(cache, index);
@@ -473,7 +473,7 @@ void page_cache_truncate(struct page_cache *cache, u64 size)
     remove_pages(cache, first, ~0UL, REMOVE_ALL);
     mm_unmap_file_range(&cache->mappings, first, ~0UL, true);
     if (rest)
-        page = page_cache_find_data(cache, size / PAGE_SIZE);
+        page = page_cache_find_data(cache, size / PAGE_SIZE, false);
     if (!page || is_err(page))
         return;
     page_lock(page);

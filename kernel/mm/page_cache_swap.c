@@ -134,7 +134,7 @@ static int move_in(struct page_cache *cache, struct page *page, swap_entry_t ent
     return 0;
 }
 
-struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool *major)
+struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool killable, bool *major)
 {
     bool waited = false;
 
@@ -145,7 +145,7 @@ struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool *major
 
         if (!entry.value)
             return page;
-        page = swap_read(entry, &waited);
+        page = swap_read(entry, killable, &waited);
         if (is_err(page)) {
             if (ptr_err(page) == -ENOENT)
                 continue; /* the entry has gone meanwhile */
@@ -225,7 +225,7 @@ static bool next_in_area(struct page_cache *cache, unsigned type, u64 *index)
 static int empty_page_cache(struct page_cache *cache, unsigned type)
 {
     for (u64 index = 0; next_in_area(cache, type, &index); index++) {
-        struct page *page = page_cache_swap_in(cache, index, NULL);
+        struct page *page = page_cache_swap_in(cache, index, false, NULL);
 
         if (is_err(page))
             return ptr_err(page);

@@ -63,6 +63,8 @@ static int touch(struct mm *mm, vaddr_t start, vaddr_t end, u32 access)
         case FAULT_MAPERR:
         case FAULT_OOM:
             return -ENOMEM;
+        case FAULT_KILLED:
+            return -EINTR;
         default:
             return -EFAULT;
         }

@@ -165,8 +165,10 @@ static struct page *find_or_read(swap_entry_t entry, bool *major)
     return page;
 }
 
-struct page *swap_read(swap_entry_t entry, bool *major)
+struct page *swap_read(swap_entry_t entry, bool killable, bool *major)
 {
+    int error = 0;
+
     for (;;) {
         struct page *page = find_or_read(entry, major);
 
@@ -175,7 +177,14 @@ struct page *swap_read(swap_entry_t entry, bool *major)
                 continue;
             return page;
         }
-        page_lock(page);
+        if (killable)
+            error = page_lock_killable(page);
+        else
+            page_lock(page);
+        if (unlikely(error)) {
+            page_put(page);
+            return err_ptr(error);
+        }
         if (likely((page->flags & (PG_SWAP_CACHE | PG_UPTODATE)) == (PG_SWAP_CACHE | PG_UPTODATE) &&
                    swap_of_page(page).value == entry.value))
             return page;
@@ -279,18 +288,11 @@ static int map_swapped(struct vm_fault *fault, struct page *page)
 
 int swap_fault(struct vm_fault *fault)
 {
-    struct page *page = swap_read(swap_of_pte(fault->seen), &fault->major);
+    struct page *page = swap_read(swap_of_pte(fault->seen), true, &fault->major);
     int result;
 
-    if (is_err(page))
-        switch (ptr_err(page)) {
-        case -ENOENT: /* then the entry has changed too */
-            return FAULT_RETRY;
-        case -ENOMEM:
-            return FAULT_OOM;
-        default:
-            return FAULT_BUS;
-        }
+    if (is_err(page)) /* not in use any more: then the entry has changed too */
+        return ptr_err(page) == -ENOENT ? FAULT_RETRY : fault_error(ptr_err(page));
     result = map_swapped(fault, page);
     page_unlock(page);
     page_put(page);

@@ -39,7 +39,7 @@ void mm_forget_swapped(struct mm *mm)
 
 /* ---- one address space -------------------------------------------------------------------------------- */
 
-/* Bring back the page of an entry, if it is still one of the area. 0, -ENOMEM, -EIO
+/* Bring back the page of an entry, if it is still one of the area. 0, -ENOMEM, -EIO, -EINTR
  * => mm->lock read-held */
 static int bring_back(struct swap_area *area, struct vma *vma, vaddr_t address)
 {
@@ -55,7 +55,10 @@ static int bring_back(struct swap_area *area, struct vma *vma, vaddr_t address)
             return 0;
         result = swap_fault(&fault);
     } while (result == FAULT_RETRY);
-    return result == FAULT_OK ? 0 : result == FAULT_OOM ? -ENOMEM : -EIO;
+    return result == FAULT_OK       ? 0
+           : result == FAULT_OOM    ? -ENOMEM
+           : result == FAULT_KILLED ? -EINTR
+                                    : -EIO;
 }
 
 /* The first address >= `address` in the VMA whose entry is one of the area, or its end. */

@@ -109,17 +109,14 @@ static bool at_limit(u64 limit)
     return pages_dirty() + pages_in_writeback() >= limit;
 }
 
-void balance_dirty_slow(struct page_cache *cache)
+void balance_dirty_slow(struct backing_device *device)
 {
-    struct backing_device *device = cache->backing;
     unsigned pages = current->dirtied;
     u64 pause, limit;
     bool stopped;
     int error;
 
     current->dirtied = 0;
-    if (!device)
-        return;
     assert_may_sleep();
     atomic_inc(&device->throttled);
     do {

@@ -311,7 +311,7 @@ static void zero_part(struct page_cache *cache, loff_t start, loff_t end)
 
     if (start >= end)
         return;
-    page = page_cache_find_data(cache, start >> PAGE_SHIFT);
+    page = page_cache_find_data(cache, start >> PAGE_SHIFT, false);
     if (!page || is_err(page))
         return;
     page_lock(page);
