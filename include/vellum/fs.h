@@ -247,6 +247,8 @@ struct mount {
     int id;
     bool expiring;          /* [mount mutex] umount2(MNT_EXPIRE) was here once */
     bool unbindable;        /* [mount mutex] MS_UNBINDABLE */
+    bool floating;          /* [mount mutex] stands nowhere yet; a descriptor owns its tree */
+    unsigned pass;          /* [mount mutex] of propagate.c: when it was visited last */
     int group;              /* [mount mutex] number of its peer group; 0: not shared */
     struct list peers;      /* [mount mutex] ring of the group's mounts, by this */
     struct mount *master;   /* [mount mutex] some mount of the group it is a slave of; NULL: none */

@@ -9,6 +9,8 @@
 #include <vellum/irq.h>
 #include <vellum/list.h>
 
+struct sysfs_node;
+
 #define PCI_BARS 6
 
 struct pci_device {
@@ -22,6 +24,7 @@ struct pci_device {
         void *mapped; /* once pci_map() was called */
     } bars[PCI_BARS];
     struct list link;
+    struct sysfs_node *sysfs; /* its directory, or NULL */
 };
 
 struct pci_driver {
@@ -32,6 +35,8 @@ struct pci_driver {
 
 /* Offer every device to the driver. => after pci_init(); may sleep */
 void pci_driver_register(const struct pci_driver *driver);
+
+void pci_sysfs_add(struct pci_device *dev); /* pci_sysfs.c */
 
 u32 pci_read(struct pci_device *dev, unsigned offset, unsigned size /* 1, 2, 4 */);
 void pci_write(struct pci_device *dev, unsigned offset, unsigned size, u32 value);

@@ -229,8 +229,10 @@ void pci_init(void)
 
     for (unsigned i = 0; i < host_count; i++)
         scan_bus(hosts[i], hosts[i]->bus_first, hosts[i]->bus_first);
-    list_for_each_entry(dev, &devices, link)
+    list_for_each_entry(dev, &devices, link) {
+        pci_sysfs_add(dev);
         n++;
+    }
     pr_info("pci: %u devices", n);
 }
 

@@ -13,6 +13,7 @@
 #include <vellum/printk.h>
 #include <vellum/process.h>
 #include <vellum/string.h>
+#include <vellum/sysfs.h>
 #include <linux/major.h>
 #include <linux/eventpoll.h>
 
@@ -404,6 +405,24 @@ void tty_setup(struct tty *tty, const char *name, dev_id_t device, const struct 
     wait_queue_init(&tty->write_wait);
 }
 
+/* /sys/class/tty */
+static void show_in_sysfs(const char *name, dev_id_t device)
+{
+    struct sysfs_node *dir = sysfs_directory(NULL, "devices/virtual/tty/%s", name);
+    struct sysfs_node *by_name = sysfs_directory(NULL, "class/tty");
+
+    sysfs_text(dir, "dev", "%u:%u", dev_major(device), dev_minor(device));
+    sysfs_text(dir, "uevent", "MAJOR=%u\nMINOR=%u\nDEVNAME=%s", dev_major(device),
+               dev_minor(device), name);
+    sysfs_link(dir, "subsystem", by_name);
+    sysfs_link(by_name, name, dir);
+}
+
+static void show_active(struct seq_file *m, void *data)
+{
+    seq_printf(m, "%s\n", console_tty ? console_tty->name : "");
+}
+
 int tty_register(struct tty *tty, const char *name, dev_id_t device,
                  const struct tty_driver *driver, void *driver_data)
 {
@@ -421,6 +440,7 @@ int tty_register(struct tty *tty, const char *name, dev_id_t device,
     if (!console_tty || (wanted && strncmp(wanted, name, strlen(name)) == 0 &&
                          (wanted[strlen(name)] == '\0' || wanted[strlen(name)] == ',')))
         console_tty = tty;
+    show_in_sysfs(name, device);
     return devfs_add(name, S_IFCHR | 0620, device);
 }
 
@@ -448,10 +468,12 @@ void tty_init(void)
         int error = char_device_register(TTYAUX_MAJOR, special[i].minor, 1, special[i].name,
                                          special[i].ops);
 
+        show_in_sysfs(special[i].name, dev_make(TTYAUX_MAJOR, special[i].minor));
         if (error == 0)
             error = devfs_add(special[i].name, S_IFCHR | special[i].mode,
                               dev_make(TTYAUX_MAJOR, special[i].minor));
         if (error)
             pr_err("%s: error %d", special[i].name, -error);
     }
+    sysfs_file(sysfs_directory(NULL, "devices/virtual/tty/console"), "active", show_active, NULL);
 }

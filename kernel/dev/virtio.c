@@ -410,17 +410,10 @@ void virtio_reset(struct virtio_device *d)
 
 struct sysfs_node *virtio_sysfs(struct virtio_device *d)
 {
-    struct pci_device *pci = d->pci;
-    struct sysfs_node *at, *bus = sysfs_directory(NULL, "bus/pci");
+    struct sysfs_node *at = d->pci->sysfs;
 
-    at = sysfs_directory(NULL, "devices/pci0000:00/0000:%02x:%02x.%u", pci->bus, pci->devfn >> 3,
-                         pci->devfn & 7);
     if (!at)
         return NULL;
-    sysfs_text(at, "vendor", "0x%04x", pci->vendor);
-    sysfs_text(at, "device", "0x%04x", pci->device);
-    sysfs_text(at, "class", "0x%06x", pci->class);
-    sysfs_link(at, "subsystem", bus);
     at = sysfs_directory(at, "virtio%u", d->number);
     sysfs_text(at, "vendor", "0x%04x", VIRTIO_VENDOR);
     sysfs_text(at, "device", "0x%04x", d->type);

@@ -67,6 +67,8 @@ static __noinline void file_release(struct file *file)
         inode_end_write(file->inode);
     if (file->mode & FILE_DENIES_WRITERS)
         inode_allow_write(file->inode);
+    if (unlikely(file->mode & FILE_MOUNT_TREE))
+        mount_tree_forget(file->path.mount);
     path_put(&file->path);
     file_free(file);
 }

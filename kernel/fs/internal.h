@@ -103,6 +103,8 @@ struct mount *mount_find(struct mount *mount, struct dentry *dentry);
 bool mount_go_up(struct path *path);
 void mount_put(struct mount *m);
 extern struct mutex mount_mutex; /* the tree of mounts changes under it */
+/* The open file that owned m's tree goes: so does the tree, if nobody has moved it. */
+void mount_tree_forget(struct mount *m);
 /* Put m, whose tree reference is the caller's, at `where`. => mount_mutex */
 void mount_attach(struct mount *m, const struct path *where);
 /* Take m out of the tree; its children stay below it. The tree's reference is the caller's now.

@@ -7,11 +7,12 @@
  * with a lock for each bucket. The tree itself changes under mount_mutex, and its pointers under
  * mount_lock as well, for those who only follow them.
  *
+ * What is mounted below a shared mount is mounted below its peers and slaves as well: propagate.c.
+ *
  * References: the tree holds one, each child mount one, each path one. A mount without children of
  * which only the tree's is left can be unmounted; a detached one goes with its last user.
  */
-#include "internal.h"
-#include <vellum/seq_file.h>
+#include "mount.h"
 #include <vellum/syscall.h>
 
 #define MOUNT_BITS 7
@@ -27,14 +28,10 @@ struct mount_bucket {
 DEFINE_SPINLOCK(mount_lock);
 DEFINE_MUTEX(mount_mutex);
 static struct mount_bucket buckets[1 << MOUNT_BITS];
-static struct list all_mounts = LIST_INIT(all_mounts); /* [mount_mutex] in order of mounting */
-static int next_id = 1;                                /* [mount_mutex] */
+struct list all_mounts = LIST_INIT(all_mounts);
+static int next_id = 1; /* [mount_mutex] */
 struct mount *root_mount;
 
-/* Flags of a mount rather than of the file system. */
-#define MOUNT_FLAGS                                                                                \
-    (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME |     \
-     MS_STRICTATIME)
 #define MOUNT_ACTIONS                                                                              \
     (MS_REMOUNT | MS_BIND | MS_REC | MS_MOVE | MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
 #define MOUNT_IGNORED                                                                              \
@@ -94,9 +91,8 @@ void mount_put(struct mount *m)
     kfree(m);
 }
 
-/* A mount that stands nowhere yet. Consumes the reference to sb even on failure. */
-static struct mount *mount_alloc(struct super_block *sb, struct dentry *root, unsigned flags,
-                                 const char *source)
+struct mount *mount_alloc(struct super_block *sb, struct dentry *root, unsigned flags,
+                          const char *source)
 {
     struct mount *m = kzalloc(sizeof(*m), ALLOC_KERNEL);
 
@@ -114,6 +110,9 @@ static struct mount *mount_alloc(struct super_block *sb, struct dentry *root, un
     list_init(&m->children);
     list_init(&m->sibling);
     list_init(&m->all);
+    list_init(&m->peers);
+    list_init(&m->slaves);
+    list_init(&m->slave_link);
     return m;
 }
 
@@ -171,15 +170,16 @@ void mount_detach(struct mount *m)
     path_put(&where);
 }
 
-static void mount_remove(struct mount *m)
+void mount_remove(struct mount *m)
 {
-    mount_detach(m);
+    if (m->parent)
+        mount_detach(m);
+    mount_make_private(m);
     list_del_init(&m->all);
     mount_put(m);
 }
 
-/* Something may be mounted at `where`: it still has its name, and is a directory iff root is. */
-static int may_attach(const struct path *where, const struct dentry *root)
+int mount_may_attach(const struct path *where, const struct dentry *root)
 {
     struct dentry *d = where->dentry;
 
@@ -190,7 +190,21 @@ static int may_attach(const struct path *where, const struct dentry *root)
     return 0;
 }
 
-static bool mount_is_below(const struct mount *m, const struct mount *above)
+struct mount *mount_next_below(const struct mount *m, const struct mount *top)
+{
+    const struct list *next;
+
+    if (!list_empty(&m->children))
+        return list_first_entry(&m->children, struct mount, sibling);
+    for (; m != top; m = m->parent) {
+        next = m->sibling.next;
+        if (next != &m->parent->children)
+            return container_of(next, struct mount, sibling);
+    }
+    return NULL;
+}
+
+bool mount_is_below(const struct mount *m, const struct mount *above)
 {
     for (; m; m = m->parent)
         if (m == above)
@@ -217,21 +231,26 @@ static int mount_new(const struct path *where, const char *source, const char *t
     if (!m)
         return -ENOMEM;
     mutex_lock(&mount_mutex);
-    error = may_attach(where, m->root);
+    error = mount_may_attach(where, m->root);
     if (!error && where->mount->sb == sb && where->mount->root == where->dentry)
         error = -EBUSY; /* the same once more on top of itself */
     if (!error)
-        mount_attach(m, where);
-    mutex_unlock(&mount_mutex);
+        error = mount_attach_tree(m, where);
     if (error)
-        mount_put(m);
+        mount_remove(m);
+    mutex_unlock(&mount_mutex);
     return error;
 }
 
 static struct mount *mount_clone(struct mount *m, struct dentry *root)
 {
+    struct mount *copy;
+
     ref_get(&m->sb->refs);
-    return mount_alloc(m->sb, root, m->flags, m->source);
+    copy = mount_alloc(m->sb, root, m->flags, m->source);
+    if (copy)
+        mount_join_peers(copy, m);
+    return copy;
 }
 
 /* Show the mounts below `from` (those under root) below `to` as well. */
@@ -256,8 +275,22 @@ static int mount_clone_children(struct mount *from, struct dentry *root, struct 
     return 0;
 }
 
-/* Detach m and everything below it. */
-static void mount_remove_tree(struct mount *m)
+struct mount *mount_copy(struct mount *m, struct dentry *root, bool recursive)
+{
+    struct mount *copy = mount_clone(m, root);
+    int error;
+
+    if (!copy)
+        return err_ptr(-ENOMEM);
+    error = recursive ? mount_clone_children(m, root, copy) : 0;
+    if (!error)
+        return copy;
+    mount_remove_tree(copy);
+    return err_ptr(error);
+}
+
+/* From the leaves up; told: where it was propagated to it goes as well. */
+static void remove_tree(struct mount *m, bool told)
 {
     struct mount *at = m, *parent;
 
@@ -265,6 +298,8 @@ static void mount_remove_tree(struct mount *m)
         while (!list_empty(&at->children))
             at = list_first_entry(&at->children, struct mount, sibling);
         parent = at->parent;
+        if (told && parent)
+            mount_remove_copies(at);
         mount_remove(at);
         if (at == m)
             return;
@@ -272,28 +307,34 @@ static void mount_remove_tree(struct mount *m)
     }
 }
 
+void mount_remove_tree(struct mount *m)
+{
+    remove_tree(m, false);
+}
+
+int mount_attach_tree(struct mount *m, const struct path *where)
+{
+    m->floating = false;
+    if (where->mount->group)
+        return mount_propagate(m, where);
+    mount_attach(m, where);
+    return 0;
+}
+
 static int mount_bind(const struct path *where, const char __user *source, bool recursive)
 {
     struct path from;
-    struct mount *m;
+    struct mount *m = NULL;
     int error = path_lookup_user(AT_FDCWD, source, LOOKUP_FOLLOW, &from);
 
     if (error)
         return error;
-    m = mount_clone(from.mount, from.dentry);
-    if (!m) {
-        path_put(&from);
-        return -ENOMEM;
-    }
     mutex_lock(&mount_mutex);
-    error = from.mount->unbindable ? -EINVAL : may_attach(where, from.dentry);
-    if (!error)
-        mount_attach(m, where);
-    else
-        mount_put(m);
-    if (!error && recursive) {
-        error = mount_clone_children(from.mount, from.dentry, m);
-        if (error)
+    error = from.mount->unbindable ? -EINVAL : mount_may_attach(where, from.dentry);
+    if (!error) {
+        m = mount_copy(from.mount, from.dentry, recursive);
+        error = is_err(m) ? (int)ptr_err(m) : mount_attach_tree(m, where);
+        if (error && !is_err(m))
             mount_remove_tree(m);
     }
     mutex_unlock(&mount_mutex);
@@ -301,34 +342,73 @@ static int mount_bind(const struct path *where, const char __user *source, bool 
     return error;
 }
 
+static bool has_unbindable(struct mount *m)
+{
+    for (struct mount *at = m; at; at = mount_next_below(at, m))
+        if (at->unbindable)
+            return true;
+    return false;
+}
+
+/* A mount that its parent shares cannot leave it: the copies would stay. */
+int mount_move_tree(struct mount *m, const struct path *where)
+{
+    struct path old = {.mount = m->parent, .dentry = m->mountpoint};
+    bool floating = m->floating;
+    int error = mount_may_attach(where, m->root);
+
+    if (!old.mount && !floating)
+        return -EINVAL;
+    if ((old.mount && old.mount->group) || (where->mount->group && has_unbindable(m)))
+        return -EINVAL;
+    if (mount_is_below(where->mount, m))
+        return -ELOOP;
+    if (error)
+        return error;
+    if (old.mount) {
+        path_get(&old);
+        mount_detach(m);
+    }
+    error = mount_attach_tree(m, where);
+    if (error && old.mount)
+        mount_attach(m, &old);
+    else if (error)
+        m->floating = true;
+    if (old.mount)
+        path_put(&old);
+    return error;
+}
+
 static int mount_move(const struct path *where, const char __user *source)
 {
     struct path from;
     int error = path_lookup_user(AT_FDCWD, source, LOOKUP_FOLLOW, &from);
-    struct mount *m = from.mount;
 
     if (error)
         return error;
     mutex_lock(&mount_mutex);
-    if (from.dentry != m->root || !m->parent)
-        error = -EINVAL;
-    else if (mount_is_below(where->mount, m))
-        error = -ELOOP;
-    else
-        error = may_attach(where, m->root);
-    if (!error) {
-        mount_detach(m);
-        mount_attach(m, where);
-    }
+    error = from.dentry == from.mount->root ? mount_move_tree(from.mount, where) : -EINVAL;
     mutex_unlock(&mount_mutex);
     path_put(&from);
+    return error;
+}
+
+int super_reconfigure(struct super_block *sb, unsigned long flags, const char *data)
+{
+    int error = 0;
+
+    if ((flags & ~sb->flags & MS_RDONLY) && atomic_read(&sb->writers))
+        return -EBUSY;
+    if (sb->ops->remount)
+        error = sb->ops->remount(sb, flags & MS_RDONLY, data);
+    if (!error)
+        WRITE_ONCE(sb->flags, (sb->flags & ~(unsigned long)MS_RDONLY) | (flags & MS_RDONLY));
     return error;
 }
 
 static int mount_remount(const struct path *where, unsigned long flags, const char *data)
 {
     struct mount *m = where->mount;
-    struct super_block *sb = m->sb;
     int error = 0;
 
     if (where->dentry != m->root)
@@ -337,40 +417,27 @@ static int mount_remount(const struct path *where, unsigned long flags, const ch
     if (flags & MS_BIND) {
         WRITE_ONCE(m->flags, flags & MOUNT_FLAGS);
     } else {
-        if ((flags & ~sb->flags & MS_RDONLY) && atomic_read(&sb->writers))
-            error = -EBUSY;
-        else if (sb->ops->remount)
-            error = sb->ops->remount(sb, flags & MS_RDONLY, data);
-        if (!error) {
-            WRITE_ONCE(sb->flags, (sb->flags & ~(unsigned long)MS_RDONLY) | (flags & MS_RDONLY));
+        error = super_reconfigure(m->sb, flags, data);
+        if (!error)
             WRITE_ONCE(m->flags, flags & MOUNT_FLAGS & ~MS_RDONLY);
-        }
     }
     mutex_unlock(&mount_mutex);
     return error;
 }
 
-#define PROPAGATION (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
-
-/* Every mount is private: what is mounted below it appears nowhere else. So there is nothing of which
- * one could be the slave, and none can be shared. */
 static int mount_propagation(const struct path *where, unsigned long type, bool recursive)
 {
-    struct mount *m;
-
-    if ((type & ~(unsigned long)PROPAGATION) || !IS_POWER_OF_2(type) || type == MS_SHARED)
+    if ((type & ~(unsigned long)MOUNT_PROPAGATION) || !IS_POWER_OF_2(type))
         return -EINVAL;
     if (where->dentry != where->mount->root)
         return -EINVAL;
     mutex_lock(&mount_mutex);
-    list_for_each_entry(m, &all_mounts, all)
-        if (m == where->mount || (recursive && mount_is_below(m, where->mount)))
-            m->unbindable = type == MS_UNBINDABLE;
+    mount_set_propagation(where->mount, type, recursive);
     mutex_unlock(&mount_mutex);
     return 0;
 }
 
-static char *string_from_user(const char __user *text, size_t max)
+char *mount_string(const char __user *text, size_t max)
 {
     char *copy;
     ssize_t n;
@@ -401,14 +468,14 @@ static int mount_do(const char __user *source, const struct path *where, const c
         return mount_remount(where, flags, data);
     if (flags & MS_BIND)
         return mount_bind(where, source, flags & MS_REC);
-    if (flags & PROPAGATION)
+    if (flags & MOUNT_PROPAGATION)
         return mount_propagation(where, flags & ~(unsigned long)(MS_REC | MS_SILENT),
                                  flags & MS_REC);
     if (flags & MS_MOVE)
         return mount_move(where, source);
     if (!type)
         return -EINVAL;
-    name = string_from_user(source, PATH_MAX);
+    name = mount_string(source, PATH_MAX);
     if (is_err(name))
         return ptr_err(name);
     error = mount_new(where, name ? name : "none", type, flags, data);
@@ -445,7 +512,7 @@ SYSCALL_DEFINE5(mount, const char __user *, source, const char __user *, target,
 
     if ((flags & MS_MGC_MSK) == MS_MGC_VAL)
         flags &= ~(unsigned long)MS_MGC_MSK;
-    type_name = string_from_user(type, PAGE_SIZE);
+    type_name = mount_string(type, PAGE_SIZE);
     if (is_err(type_name))
         return ptr_err(type_name);
     options = options_from_user(data);
@@ -488,7 +555,7 @@ static int umount_do(const struct path *path, int flags)
     if (!m->parent) /* the root, or detached already */
         return m == root_mount ? -EBUSY : -EINVAL;
     if (flags & MNT_DETACH) {
-        mount_remove_tree(m);
+        remove_tree(m, true);
         return 0;
     }
     if (!list_empty(&m->children) || atomic_read(&m->refs) > 2) /* the tree's and the path's */
@@ -497,6 +564,9 @@ static int umount_do(const struct path *path, int flags)
         m->expiring = true;
         return -EAGAIN;
     }
+    if (mount_copies_busy(m))
+        return -EBUSY;
+    mount_remove_copies(m);
     mount_remove(m);
     return 0;
 }
@@ -520,107 +590,6 @@ SYSCALL_DEFINE2(umount2, const char __user *, name, int, flags)
     mutex_unlock(&mount_mutex);
     path_put(&path);
     return error;
-}
-
-/* ---- /proc/mounts ---------------------------------------------------------------------------------------- */
-
-static void show_flags(struct seq_file *m, unsigned long flags)
-{
-    static const struct {
-        unsigned long flag;
-        const char *text;
-    } names[] = {
-        {MS_NOSUID, ",nosuid"},   {MS_NODEV, ",nodev"},           {MS_NOEXEC, ",noexec"},
-        {MS_NOATIME, ",noatime"}, {MS_NODIRATIME, ",nodiratime"},
-    };
-
-    for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
-        if (flags & names[i].flag)
-            seq_puts(m, names[i].text);
-    if (!(flags & (MS_NOATIME | MS_STRICTATIME)))
-        seq_puts(m, ",relatime");
-}
-
-static void show_mounts(struct seq_file *m, void (*show)(struct seq_file *, struct mount *, char *))
-{
-    char *buffer = name_alloc(), *name;
-    struct mount *mount;
-    struct path path;
-
-    if (!buffer)
-        return;
-    mutex_lock(&mount_mutex);
-    list_for_each_entry(mount, &all_mounts, all) {
-        path = (struct path){.mount = mount, .dentry = mount->root};
-        if (path_reachable(&path, buffer, PATH_MAX, &name))
-            show(m, mount, name);
-    }
-    mutex_unlock(&mount_mutex);
-    name_free(buffer);
-}
-
-static void show_mount(struct seq_file *m, struct mount *mount, char *name)
-{
-    struct super_block *sb = mount->sb;
-
-    seq_escape(m, mount->source, " \t\n\\#");
-    seq_putc(m, ' ');
-    seq_escape(m, name, " \t\n\\");
-    seq_printf(m, " %s %s", sb->type->name, mount_readonly(mount) ? "ro" : "rw");
-    show_flags(m, mount->flags);
-    if (sb->ops->show_options)
-        sb->ops->show_options(sb, m);
-    seq_puts(m, " 0 0\n");
-}
-
-static void show_mountinfo(struct seq_file *m, struct mount *mount, char *name)
-{
-    struct super_block *sb = mount->sb;
-    char *buffer = name_alloc(), *root = NULL;
-    struct path path = {.mount = anonymous_mount, .dentry = mount->root};
-
-    if (!buffer)
-        return;
-    if (mount->root != sb->root)
-        root = path_name(&path, buffer, PATH_MAX);
-    seq_printf(m, "%d %d %u:%u ", mount->id, mount->parent ? mount->parent->id : mount->id,
-               dev_major(sb->device), dev_minor(sb->device));
-    seq_escape(m, root && !is_err(root) ? root : "/", " \t\n\\");
-    seq_putc(m, ' ');
-    seq_escape(m, name, " \t\n\\");
-    seq_puts(m, mount->flags & MS_RDONLY ? " ro" : " rw");
-    show_flags(m, mount->flags);
-    seq_printf(m, " - %s ", sb->type->name);
-    seq_escape(m, mount->source, " \t\n\\#");
-    seq_puts(m, sb->flags & MS_RDONLY ? " ro" : " rw");
-    if (sb->ops->show_options)
-        sb->ops->show_options(sb, m);
-    seq_putc(m, '\n');
-    name_free(buffer);
-}
-
-static void show_mountstats(struct seq_file *m, struct mount *mount, char *name)
-{
-    seq_puts(m, "device ");
-    seq_escape(m, mount->source, " \t\n\\#");
-    seq_puts(m, " mounted on ");
-    seq_escape(m, name, " \t\n\\");
-    seq_printf(m, " with fstype %s\n", mount->sb->type->name);
-}
-
-void mountstats_show(struct seq_file *m)
-{
-    show_mounts(m, show_mountstats);
-}
-
-void mounts_show(struct seq_file *m)
-{
-    show_mounts(m, show_mount);
-}
-
-void mountinfo_show(struct seq_file *m)
-{
-    show_mounts(m, show_mountinfo);
 }
 
 /* The root: a tmpfs. */

@@ -35,6 +35,8 @@ static int may_pivot(const struct path *root, const struct path *new, const stru
         return -EINVAL;
     if (new->dentry != new->mount->root || !new->mount->parent)
         return -EINVAL;
+    if (old->mount->group || new->mount->parent->group || root->mount->parent->group)
+        return -EINVAL; /* what happens in a shared mount would happen elsewhere */
     if (!is_reachable(old, new) || !is_reachable(new, root))
         return -EINVAL;
     return 0;

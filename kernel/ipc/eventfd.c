@@ -29,62 +29,78 @@ struct eventfd {
 
 static atomic_t last_id = ATOMIC_INIT(-1);
 
-static inline void wake_locked(struct eventfd *e, unsigned long events)
+/* Is there something to take, or room for that much more? */
+static inline bool can_take(const struct eventfd *e, u64 value)
 {
-    if (!list_empty(&e->wait.entries))
-        wake_up_locked(&e->wait, 1, events);
+    return READ_ONCE(e->count) != 0;
 }
 
-/* 0 if there was nothing to take, else 1 and *value. */
-static int take(struct eventfd *e, u64 *value)
+static inline bool can_add(const struct eventfd *e, u64 value)
 {
-    unsigned long flags = spin_lock_irqsave(&e->wait.lock);
-    int taken = e->count != 0;
+    return value <= COUNT_MAX - READ_ONCE(e->count);
+}
 
-    if (likely(taken)) {
-        *value = e->semaphore ? 1 : e->count;
-        e->count -= *value;
-        wake_locked(e, EPOLLOUT | EPOLLWRNORM);
+static inline void take(struct eventfd *e, u64 *value)
+{
+    *value = e->semaphore ? 1 : e->count;
+    e->count -= *value;
+}
+
+static inline void add(struct eventfd *e, u64 *value)
+{
+    e->count += *value;
+}
+
+/* Wait until the counter can be changed, do it, and wake one who waits for the opposite. */
+static __always_inline int change(struct eventfd *e, u64 *value, bool wait,
+                                  bool (*can)(const struct eventfd *, u64),
+                                  void (*step)(struct eventfd *, u64 *), unsigned long events)
+{
+    unsigned long flags;
+    bool done;
+    int error;
+
+    for (;;) {
+        flags = spin_lock_irqsave(&e->wait.lock);
+        done = can(e, *value);
+        if (likely(done)) {
+            step(e, value);
+            if (!list_empty(&e->wait.entries))
+                wake_up_locked(&e->wait, 1, events);
+        }
+        spin_unlock_irqrestore(&e->wait.lock, flags);
+        if (likely(done))
+            return 0;
+        if (!wait)
+            return -EAGAIN;
+        error = wait_event_interruptible(&e->wait, can(e, *value));
+        if (error)
+            return error;
     }
-    spin_unlock_irqrestore(&e->wait.lock, flags);
-    return taken;
+}
+
+static bool may_wait(const struct file *file, const struct iov_iter *it)
+{
+    return !(file->flags & O_NONBLOCK) && !it->nowait;
 }
 
 static ssize_t eventfd_read(struct file *file, struct iov_iter *it, loff_t *pos)
 {
-    struct eventfd *e = file->private_data;
-    u64 value;
+    u64 value = 0;
     int error;
 
     if (it->count < sizeof(value))
         return -EINVAL;
-    while (!take(e, &value)) {
-        if (file->flags & O_NONBLOCK)
-            return -EAGAIN;
-        error = wait_event_interruptible(&e->wait, READ_ONCE(e->count) != 0);
-        if (error)
-            return error;
-    }
+    error = change(file->private_data, &value, may_wait(file, it), can_take, take,
+                   EPOLLOUT | EPOLLWRNORM);
+    if (error)
+        return error;
     return copy_to_iter(it, &value, sizeof(value)) == sizeof(value) ? (ssize_t)sizeof(value)
                                                                     : -EFAULT;
 }
 
-static bool add(struct eventfd *e, u64 value)
-{
-    unsigned long flags = spin_lock_irqsave(&e->wait.lock);
-    bool fits = value <= COUNT_MAX - e->count;
-
-    if (likely(fits)) {
-        e->count += value;
-        wake_locked(e, EPOLLIN | EPOLLRDNORM);
-    }
-    spin_unlock_irqrestore(&e->wait.lock, flags);
-    return fits;
-}
-
 static ssize_t eventfd_write(struct file *file, struct iov_iter *it, loff_t *pos)
 {
-    struct eventfd *e = file->private_data;
     u64 value;
     int error;
 
@@ -94,14 +110,9 @@ static ssize_t eventfd_write(struct file *file, struct iov_iter *it, loff_t *pos
         return -EFAULT;
     if (value > COUNT_MAX)
         return -EINVAL;
-    while (!add(e, value)) {
-        if (file->flags & O_NONBLOCK)
-            return -EAGAIN;
-        error = wait_event_interruptible(&e->wait, value <= COUNT_MAX - READ_ONCE(e->count));
-        if (error)
-            return error;
-    }
-    return sizeof(value);
+    error =
+        change(file->private_data, &value, may_wait(file, it), can_add, add, EPOLLIN | EPOLLRDNORM);
+    return error ? error : (ssize_t)sizeof(value);
 }
 
 static unsigned eventfd_poll(struct file *file, struct poll_table *table)
@@ -133,6 +144,7 @@ static void eventfd_show(struct file *file, struct seq_file *m)
 }
 
 static const struct file_ops eventfd_ops = {
+    .can_nowait = true,
     .read = eventfd_read,
     .write = eventfd_write,
     .poll = eventfd_poll,

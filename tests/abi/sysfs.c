@@ -228,6 +228,45 @@ static void folders(void)
           "is one of those available");
 }
 
+static void terminals(void)
+{
+    if (lacks_sysfs())
+        return;
+    CHECK_STR(proc_read("/sys/class/tty/tty/dev"), "5:0\n", "/dev/tty in class/tty");
+    CHECK_STR(proc_read("/sys/class/tty/console/dev"), "5:1\n", "and the console");
+    CHECK(access("/sys/class/tty/console/active", R_OK) == 0, "which tells what it is");
+}
+
+/* Each PCI device: what its files say is in its registers. */
+static void pci(void)
+{
+    DIR *dir = lacks_sysfs() ? NULL : opendir("/sys/bus/pci/devices");
+    unsigned seen = 0, right = 0;
+    if (!dir) {
+        SKIP("PCI", "no such bus here");
+        return;
+    }
+    for (struct dirent *e; (e = readdir(dir));) {
+        char path[PATH_MAX];
+        unsigned char config[64] = {};
+        if (e->d_name[0] == '.')
+            continue;
+        seen++;
+        snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", e->d_name);
+        int fd = open(path, O_RDONLY);
+        ssize_t n = read(fd, config, sizeof(config));
+        close(fd);
+        snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vendor", e->d_name);
+        int vendor = strtoul(proc_read(path), NULL, 16);
+        snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/class", e->d_name);
+        int class = strtoul(proc_read(path), NULL, 16);
+        right += n == 64 && vendor == (config[0] | config[1] << 8) &&
+                 class == (config[9] | config[10] << 8 | config[11] << 16);
+    }
+    closedir(dir);
+    CHECK_EQ(right, seen, "vendor, class and config of each PCI device agree");
+}
+
 static void mounted(void)
 {
     NEED_ROOT();
@@ -248,4 +287,4 @@ static void mounted(void)
 }
 
 CHECK_MAIN(CASE(processors), CASE(topology), CASE(caches), CASE(nodes), CASE(files), CASE(folders),
-           CASE(mounted))
+           CASE(terminals), CASE(pci), CASE(mounted))
