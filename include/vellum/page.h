@@ -169,7 +169,11 @@ enum alloc_flags {
     ALLOC_USER = 4,     /* for user space: leaves the kernel's reserve alone */
     ALLOC_NORETRY = 8,  /* what is free now, or NULL: there is something else to do */
     ALLOC_COMPACT = 16, /* with NORETRY: memory may be compacted first => may sleep */
+    ALLOC_MOVABLE = 32, /* it will be in the LRU lists, and may be moved: kernel/mm/migrate.c */
 };
+
+/* Frames that stay where they are are kept apart from those that need not: kernel/mm/buddy.c */
+enum mobility { MOBILITY_UNMOVABLE, MOBILITY_MOVABLE, MOBILITIES };
 
 /* 2^order contiguous frames with one reference on the first, or NULL. Any context with
  * ALLOC_ATOMIC, else => may sleep. Per-CPU lists serve order 0 without a lock. */
@@ -233,8 +237,12 @@ bool frames_are_short(void);
 /* Nothing is left: end a process (kernel/proc/oom.c). Returns whether it makes sense to try again.
  * => may sleep */
 extern bool (*mm_out_of_memory)(void);
-u64 frames_reserve(void);              /* that only the kernel may take */
-u64 buddy_free_blocks(unsigned order); /* for /proc/buddyinfo */
+u64 frames_reserve(void); /* that only the kernel may take */
+/* For /proc/buddyinfo and /proc/pagetypeinfo: free blocks of an order, of both kinds or one; and how many
+ * 2 MiB of memory are of each kind. */
+u64 buddy_free_blocks(unsigned order);
+u64 buddy_free_blocks_of(enum mobility mobility, unsigned order);
+void buddy_count_sections(u64 count[MOBILITIES]);
 /* Return the frames that processors keep for themselves to the buddy allocator. => interrupts on */
 void frames_drain_all(void);
 

@@ -122,7 +122,7 @@ ssize_t cached_file_read(struct file *file, struct iov_iter *iter, loff_t *pos)
 static ssize_t write_new_memory(struct page_cache *cache, u64 index, unsigned offset,
                                 unsigned bytes, struct iov_iter *iter)
 {
-    struct page *page = page_alloc(ALLOC_USER), *other;
+    struct page *page = page_alloc(ALLOC_USER | ALLOC_MOVABLE), *other;
     char *memory;
     size_t copied;
     int error;

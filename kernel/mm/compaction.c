@@ -47,6 +47,8 @@ struct compaction {
     pfn_t free_next, free_end; /* what is left of the block from which free frames are taken */
     struct list taken;         /* free frames */
     unsigned n_taken;
+    struct page *pages[MIGRATE_BATCH]; /* isolated, to be moved together */
+    unsigned n_pages;
 };
 
 /* ---- where memory is ------------------------------------------------------------------------------- */
@@ -112,32 +114,35 @@ static unsigned take_free(struct compaction *c, unsigned n)
 
 /* ---- the migrate scanner --------------------------------------------------------------------------- */
 
-/* Move these isolated pages. Returns whether there were frames for all of them. */
-static bool move_pages(struct compaction *c, struct page **pages, unsigned n)
+/* Move what has been isolated. Returns whether there were frames for all of it. */
+static bool move_pages(struct compaction *c)
 {
     struct page *frames[MIGRATE_BATCH];
-    unsigned room = min(take_free(c, n), n);
+    unsigned n = c->n_pages, room = n ? min(take_free(c, n), n) : 0;
 
     for (unsigned i = 0; i < room; i++)
         frames[i] = frames_use_taken(&c->taken);
     c->n_taken -= room;
-    migrate_pages(pages, frames, room);
+    c->n_pages = 0;
+    if (room)
+        migrate_pages(c->pages, frames, room);
     for (unsigned i = 0; i < room; i++)
         if (frames[i])
             page_put(frames[i]);
-    lru_putback(pages + room, n - room);
+    if (room < n)
+        lru_putback(c->pages + room, n - room);
     return room == n;
 }
 
-/* Pages of a block that can be moved, from *next on. */
-static unsigned isolate(pfn_t *next, pfn_t end, struct page **pages)
+/* More pages that can be moved, from *next on. */
+static void isolate(struct compaction *c, pfn_t *next, pfn_t end)
 {
     pfn_t from = *next;
-    unsigned n = lru_isolate_frames(next, end, pages, MIGRATE_BATCH);
+    unsigned n = lru_isolate_frames(next, end, c->pages + c->n_pages, MIGRATE_BATCH - c->n_pages);
 
+    c->n_pages += n;
     vm_events(compact_migrate_scanned, *next - from);
     vm_events(compact_isolated, n);
-    return n;
 }
 
 /* Is it free as a whole? Then there is nothing to do. */
@@ -148,18 +153,19 @@ static bool block_is_free(pfn_t block)
     return READ_ONCE(page->flags) == PG_BUDDY && READ_ONCE(page->order) >= HUGE_PAGE_ORDER;
 }
 
-/* Returns whether to go on with the next block. */
+/* Returns whether to go on with the next block. The last pages may wait for those of the next, to share
+ * flushes with them, unless a single block is wanted. */
 static bool empty_block(struct compaction *c, pfn_t block)
 {
-    struct page *pages[MIGRATE_BATCH];
     pfn_t next = block, end = block + BLOCK;
-    unsigned n;
 
     while (next < end) {
-        n = isolate(&next, end, pages);
-        if (n && !move_pages(c, pages, n))
+        isolate(c, &next, end);
+        if (c->n_pages == MIGRATE_BATCH && !move_pages(c))
             return false;
     }
+    if (c->order >= 0 && !move_pages(c))
+        return false;
     frames_drain_here(); /* what has been emptied joins its neighbours */
     return true;
 }
@@ -245,6 +251,7 @@ static bool compact(struct compaction *c)
         if (is_worthwhile(c, c->migrate))
             more = empty_block(c, c->migrate);
     }
+    more &= move_pages(c);
     frames_return_taken(&c->taken);
     frames_drain_all();
     return c->migrate + BLOCK >= c->free || !more;

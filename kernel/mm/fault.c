@@ -95,7 +95,7 @@ static inline void store_anonymous(struct vm_fault *fault, struct page *page)
 /* A cleared page in the place of nothing, or of the zero page. */
 static int map_fresh_page(struct vm_fault *fault)
 {
-    struct page *page = page_alloc(ALLOC_USER | ALLOC_ZERO);
+    struct page *page = page_alloc(ALLOC_USER | ALLOC_MOVABLE | ALLOC_ZERO);
 
     if (unlikely(!page))
         return FAULT_OOM;
@@ -115,7 +115,7 @@ static int map_fresh_page(struct vm_fault *fault)
 /* Put a copy of `old`, mapped by the entry, in its place. => the caller saw another user of it */
 static int copy_page(struct vm_fault *fault, struct page *old)
 {
-    struct page *copy = page_alloc(ALLOC_USER);
+    struct page *copy = page_alloc(ALLOC_USER | ALLOC_MOVABLE);
     struct mm *mm = fault->vma->mm;
 
     if (unlikely(!copy))
@@ -288,7 +288,7 @@ static int map_private_copy(struct vm_fault *fault)
 
     if (result != FAULT_OK)
         return result;
-    copy = page_alloc(ALLOC_USER);
+    copy = page_alloc(ALLOC_USER | ALLOC_MOVABLE);
     if (unlikely(!copy)) {
         page_put(fault->page);
         return FAULT_OOM;

@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The frame allocator: a buddy system (Knuth, The Art of Computer Programming, 2.5) with a small
- * stack of single frames in front of it for each processor.
+ * The frame allocator: a buddy system (buddy.c) with small stacks of single frames in front of it for
+ * each processor, one for either mobility.
  *
- * Free memory is kept as blocks of 2^order frames, aligned to their size, one list for each order.
- * A larger block is halved until it fits; a freed block is joined with its buddy - the other half of
- * the block it came from, whose frame number differs in bit `order` - as long as that is free and
- * whole. Descriptors exist for whole blocks of the largest order, so a buddy's can be looked at
- * without asking whether there is memory behind it.
+ * Most requests are for one frame. They are served from a stack, without a lock; the stack is filled,
+ * and emptied, a batch at a time. What lies there counts as free.
  *
- * Most requests are for one frame. They are served from the processor's stack, without a lock; the
- * stack is filled, and emptied, a batch at a time. What lies there counts as free.
- *
- *     page fault, slab ...  -->  stack of this CPU  --(16 at once)-->  free lists
+ *     page fault, slab ...  -->  stack of this CPU  --(16 at once)-->  buddy.c
  *
  * The last frames are kept back (reclaim.h): requests of user space stop first, then those that may
  * sleep; what is left is for those that may not, and for those who get memory back.
  */
+#include "buddy.h"
 #include "huge.h"
 #include "scan.h"
 #include <vellum/alloc.h>
@@ -33,14 +28,6 @@
 #define FRUITLESS_ROUNDS 3 /* each looks at every page there is */
 #define BLOCK_FRAMES     (1UL << MAX_ORDER)
 
-static struct {
-    spinlock_t lock;                   /* taken with interrupts off */
-    u64 free;                          /* [lock] frames in the lists */
-    struct list blocks[MAX_ORDER + 1]; /* [lock] page->link of the first frame of each free block */
-    u64 count[MAX_ORDER + 1];          /* [lock] their lengths */
-    struct watermarks marks;           /* [a] min: below it requests of user space stop */
-} buddy;
-
 static struct frame_cache boot_frame_cache = {.high = FRAME_STACK};
 
 bool frames_ready;
@@ -49,151 +36,29 @@ atomic_long_t count_cached, count_shared, count_tables, count_stacks, count_slab
     count_slab_reclaimable, count_vmap;
 atomic_long_t count_committed;
 
-/* ---- the buddy system => buddy.lock ----------------------------------------------------------- */
-
-static void block_insert(struct page *page, unsigned order)
-{
-    page->flags = PG_BUDDY;
-    page->order = order;
-    list_add(&page->link, &buddy.blocks[order]);
-    buddy.count[order]++;
-}
-
-static void block_remove(struct page *page, unsigned order)
-{
-    assert(page->flags == PG_BUDDY && page->order == order);
-    list_del(&page->link);
-    page->flags = 0;
-    buddy.count[order]--;
-}
-
-static void buddy_free(struct page *page, unsigned order)
-{
-    pfn_t pfn = page_to_pfn(page);
-
-    assert(IS_ALIGNED(pfn, 1UL << order));
-    buddy.free += 1UL << order;
-    for (; order < MAX_ORDER; order++) {
-        struct page *other = pfn_to_page(pfn ^ (1UL << order));
-
-        if (other->flags != PG_BUDDY || other->order != order)
-            break;
-        block_remove(other, order);
-        pfn &= ~(1UL << order);
-    }
-    block_insert(pfn_to_page(pfn), order);
-}
-
-/* Take a block of `order`, from a block of `from` that is known to exist; give the rest back. */
-static struct page *buddy_split(unsigned from, unsigned order)
-{
-    struct page *page = list_first_entry(&buddy.blocks[from], struct page, link);
-
-    block_remove(page, from);
-    while (from > order) {
-        from--;
-        block_insert(page + (1UL << from), from);
-    }
-    buddy.free -= 1UL << order;
-    return page;
-}
-
-/* The lowest order >= `order` that has a free block, or -1. */
-static int buddy_lowest(unsigned order)
-{
-    for (; order <= MAX_ORDER; order++)
-        if (buddy.count[order])
-            return order;
-    return -1;
-}
-
-/* How many frames must stay free for others than the caller. */
-static u64 kept_back(unsigned flags)
-{
-    if (flags & ALLOC_ATOMIC)
-        return 0;
-    return flags & ALLOC_USER ? buddy.marks.min : buddy.marks.min / 2;
-}
-
-/* A block of `from` has been taken for something smaller. */
-static inline void note_cut(int from, unsigned order)
-{
-    if (unlikely(from >= (int)HUGE_PAGE_ORDER) && order < HUGE_PAGE_ORDER)
-        kcompactd_note_cut();
-}
-
-static inline void wake_kswapd_if_low(void)
-{
-    if (unlikely(READ_ONCE(buddy.free) < buddy.marks.low))
-        kswapd_wake();
-}
-
-static struct page *buddy_alloc(unsigned order, unsigned flags)
-{
-    unsigned long irq = spin_lock_irqsave(&buddy.lock);
-    struct page *page = NULL;
-    int from = -1;
-
-    if (buddy.free >= (1UL << order) + kept_back(flags))
-        from = buddy_lowest(order);
-    if (from >= 0)
-        page = buddy_split(from, order);
-    spin_unlock_irqrestore(&buddy.lock, irq);
-    note_cut(from, order);
-    wake_kswapd_if_low();
-    return page;
-}
-
 /* ---- single frames: the processor's stack => interrupts off ----------------------------------- */
 
-/* Put up to a batch of frames into the empty stack, in as large pieces as there are. */
-static void stack_fill(struct frame_cache *cache, unsigned flags)
+/* Put a batch of frames into the empty stack. */
+static void stack_fill(struct frame_cache *cache, struct frame_stack *stack, unsigned flags)
 {
-    unsigned wanted = min(cache->high / 2, (unsigned)BATCH);
-    int largest = -1;
-
-    preempt_disable();
-    spin_lock_raw(&buddy.lock);
-    if (unlikely(buddy.free < kept_back(flags) + wanted))
-        wanted = buddy.free > kept_back(flags);
-    while (wanted) {
-        unsigned order = log2_floor(wanted);
-        int from = buddy_lowest(0);
-        struct page *page;
-
-        if (from < 0)
-            break;
-        largest = max(largest, from);
-        order = min(order, (unsigned)from);
-        page = buddy_split(from, order);
-        for (unsigned i = 1U << order; i-- > 0;)
-            cache->stack[cache->count++] = page + i;
-        wanted -= 1U << order;
-    }
-    spin_unlock_raw(&buddy.lock);
-    note_cut(largest, 0);
-    wake_kswapd_if_low();
-    preempt_enable_no_resched();
+    stack->count = buddy_alloc_frames(stack->frames, min(cache->high / 2, (unsigned)BATCH), flags);
 }
 
 /* Give the n frames that have lain longest in the stack back. */
-static void stack_drain(struct frame_cache *cache, unsigned n)
+static void stack_drain(struct frame_stack *stack, unsigned n)
 {
-    preempt_disable();
-    spin_lock_raw(&buddy.lock);
-    for (unsigned i = 0; i < n; i++)
-        buddy_free(cache->stack[i], 0);
-    spin_unlock_raw(&buddy.lock);
-    preempt_enable_no_resched();
-    cache->count -= n;
-    memmove(cache->stack, cache->stack + n, cache->count * sizeof(cache->stack[0]));
+    buddy_free_frames(stack->frames, n);
+    stack->count -= n;
+    memmove(stack->frames, stack->frames + n, stack->count * sizeof(stack->frames[0]));
 }
 
-static inline void stack_push(struct frame_cache *cache, struct page *page)
+static inline void stack_push(struct frame_cache *cache, struct page *page, enum mobility mobility)
 {
-    if (unlikely(cache->count >= cache->high))
-        stack_drain(cache, min(cache->high / 2, (unsigned)BATCH));
-    cache->stack[cache->count++] = page;
+    struct frame_stack *stack = &cache->stacks[mobility];
+
+    if (unlikely(stack->count >= cache->high))
+        stack_drain(stack, min(cache->high / 2, (unsigned)BATCH));
+    stack->frames[stack->count++] = page;
 }
 
 static void drain_here(void *unused)
@@ -201,7 +66,8 @@ static void drain_here(void *unused)
     unsigned long irq = irq_save();
     struct frame_cache *cache = this_cpu()->frame_cache;
 
-    stack_drain(cache, cache->count);
+    for (unsigned m = 0; m < MOBILITIES; m++)
+        stack_drain(&cache->stacks[m], cache->stacks[m].count);
     irq_restore(irq);
 }
 
@@ -220,20 +86,33 @@ void frames_drain_all(void)
 
 /* ---- allocation ---------------------------------------------------------------------------------- */
 
+/* The last frames may lie in the other stack. */
+static __noinline struct page *pop_any(struct frame_cache *cache)
+{
+    for (unsigned m = 0; m < MOBILITIES; m++)
+        if (cache->stacks[m].count)
+            return cache->stacks[m].frames[--cache->stacks[m].count];
+    return NULL;
+}
+
 static struct page *try_alloc(unsigned order, unsigned flags)
 {
     struct frame_cache *cache;
-    struct page *page = NULL;
+    struct frame_stack *stack;
+    struct page *page;
     unsigned long irq;
 
     if (order)
         return buddy_alloc(order, flags);
     irq = irq_save();
     cache = this_cpu()->frame_cache;
-    if (unlikely(!cache->count))
-        stack_fill(cache, flags);
-    if (likely(cache->count))
-        page = cache->stack[--cache->count];
+    stack = &cache->stacks[mobility_wanted(flags)];
+    if (unlikely(!stack->count))
+        stack_fill(cache, stack, flags);
+    if (likely(stack->count))
+        page = stack->frames[--stack->count];
+    else
+        page = pop_any(cache);
     irq_restore(irq);
     return page;
 }
@@ -244,11 +123,6 @@ static bool nobody_to_end(void)
 }
 
 bool (*mm_out_of_memory)(void) = nobody_to_end;
-
-bool frames_are_short(void)
-{
-    return READ_ONCE(buddy.free) < buddy.marks.low;
-}
 
 /* Who is about to end gives back more than it takes; and the kernel's own threads must go on. */
 static bool may_use_reserve(void)
@@ -337,6 +211,7 @@ struct page *pages_alloc(unsigned order, unsigned flags)
 void pages_free(struct page *page, unsigned order)
 {
     unsigned long irq = irq_save();
+    enum mobility mobility = mobility_used(page->flags);
 
     assert(atomic_read(&page->refs) == 0 && !(page->flags & (PG_BUDDY | PG_RESERVED)));
     if (page->flags & PG_ANON)
@@ -350,14 +225,10 @@ void pages_free(struct page *page, unsigned order)
     for (unsigned i = 0; i < 1U << order; i++)
         frame_debug_free(page + i);
     if (likely(order == 0)) {
-        stack_push(this_cpu()->frame_cache, page);
+        stack_push(this_cpu()->frame_cache, page, mobility);
     } else {
         mark_tails(page, order, 0);
-        preempt_disable();
-        spin_lock_raw(&buddy.lock);
         buddy_free(page, order);
-        spin_unlock_raw(&buddy.lock);
-        preempt_enable_no_resched();
     }
     irq_restore(irq);
 }
@@ -384,6 +255,7 @@ void pages_put(struct page **pages, unsigned n)
 
     for (unsigned i = 0; i < n; i++) {
         struct page *page = pages[i];
+        enum mobility mobility;
 
         if (!ref_put(&page->refs))
             continue;
@@ -401,9 +273,10 @@ void pages_put(struct page **pages, unsigned n)
             lru_forget(page);
         }
         anonymous += page->flags & PG_ANON ? 1 : 0;
+        mobility = mobility_used(page->flags);
         page->flags = 0;
         frame_debug_free(page);
-        stack_push(cache, page);
+        stack_push(cache, page, mobility);
     }
     if (locked)
         lru_unlock_for_free();
@@ -411,91 +284,22 @@ void pages_put(struct page **pages, unsigned n)
     irq_restore(irq);
 }
 
-/* ---- frames for compaction -------------------------------------------------------------------------- */
-
-unsigned frames_take_free(pfn_t *next, pfn_t end, unsigned n, struct list *taken)
-{
-    unsigned long irq = spin_lock_irqsave(&buddy.lock);
-    unsigned found = 0;
-
-    while (*next < end && found < n && buddy.free > buddy.marks.min) {
-        struct page *page = pfn_to_page(*next);
-        unsigned order = page->flags == PG_BUDDY ? page->order : 0;
-
-        *next += 1UL << order;
-        if (page->flags != PG_BUDDY || order >= HUGE_PAGE_ORDER)
-            continue;
-        block_remove(page, order);
-        buddy.free -= 1UL << order;
-        for (unsigned i = 0; i < 1U << order; i++)
-            list_add_tail(&page[i].link, taken);
-        found += 1U << order;
-    }
-    spin_unlock_irqrestore(&buddy.lock, irq);
-    return found;
-}
-
-struct page *frames_use_taken(struct list *taken)
-{
-    struct page *page = list_first_entry(taken, struct page, link);
-
-    list_del(&page->link);
-    assert(atomic_read(&page->refs) == 0 && page->flags == 0);
-    frame_debug_allocate(page);
-    page->order = 0;
-    ref_init(&page->refs);
-    return page;
-}
-
-void frames_return_taken(struct list *taken)
-{
-    unsigned long irq = spin_lock_irqsave(&buddy.lock);
-
-    while (!list_empty(taken)) {
-        struct page *page = list_first_entry(taken, struct page, link);
-
-        list_del(&page->link);
-        buddy_free(page, 0);
-    }
-    spin_unlock_irqrestore(&buddy.lock, irq);
-}
-
 /* ---- counting --------------------------------------------------------------------------------------- */
 
 u64 frames_free(void)
 {
-    u64 n = READ_ONCE(buddy.free);
+    u64 n = frames_in_buddy();
     struct cpu *cpu;
 
     cpu_for_each(cpu)
-        if (cpu->frame_cache)
-            n += READ_ONCE(((struct frame_cache *)cpu->frame_cache)->count);
+        for (unsigned m = 0; m < MOBILITIES && cpu->frame_cache; m++)
+            n += READ_ONCE(((struct frame_cache *)cpu->frame_cache)->stacks[m].count);
     return n;
-}
-
-u64 frames_in_buddy(void)
-{
-    return READ_ONCE(buddy.free);
-}
-
-void frames_set_watermarks(const struct watermarks *marks)
-{
-    buddy.marks = *marks;
-}
-
-u64 buddy_free_blocks(unsigned order)
-{
-    return order <= MAX_ORDER ? READ_ONCE(buddy.count[order]) : 0;
 }
 
 static u64 not_negative(long n)
 {
     return n > 0 ? n : 0;
-}
-
-u64 frames_reserve(void)
-{
-    return buddy.marks.min;
 }
 
 void memory_counts(struct memory_counts *counts)
@@ -539,7 +343,6 @@ void frames_give(paddr_t start, paddr_t end)
 
     while (pfn < last) {
         unsigned order = pfn ? min(__builtin_ctzll(pfn), MAX_ORDER) : MAX_ORDER;
-        unsigned long irq;
 
         order = min(order, log2_floor(last - pfn));
         for (unsigned i = 0; i < 1U << order; i++)
@@ -547,9 +350,7 @@ void frames_give(paddr_t start, paddr_t end)
                 pfn_to_page(pfn + i)->flags = 0;
                 atomic_set(&pfn_to_page(pfn + i)->refs, 0);
             }
-        irq = spin_lock_irqsave(&buddy.lock);
         buddy_free(pfn_to_page(pfn), order);
-        spin_unlock_irqrestore(&buddy.lock, irq);
         pfn += 1UL << order;
     }
 }
@@ -589,6 +390,7 @@ static __init void make_descriptors(void)
 {
     paddr_t start;
     vaddr_t done = 0;
+    pfn_t end = 0;
     u64 size;
 
     static_assert(BLOCK_FRAMES * sizeof(struct page) % PAGE_SIZE == 0,
@@ -599,7 +401,9 @@ static __init void make_descriptors(void)
 
         map_descriptors(max((vaddr_t)pfn_to_page(first), done), (vaddr_t)pfn_to_page(last));
         done = (vaddr_t)pfn_to_page(last);
+        end = last;
     }
+    buddy_init(end);
 }
 
 static __init void mark_reserved(paddr_t start, paddr_t end)
@@ -633,13 +437,11 @@ static __init void sort_memory(void)
 
 __init void frames_init(void)
 {
-    for (unsigned order = 0; order <= MAX_ORDER; order++)
-        list_init(&buddy.blocks[order]);
     this_cpu()->frame_cache = &boot_frame_cache;
     make_descriptors();
     sort_memory();
     lru_init();
-    min_free_kbytes = watermark_default_min(buddy.free * (PAGE_SIZE / 1024));
+    min_free_kbytes = watermark_default_min(frames_in_buddy() * (PAGE_SIZE / 1024));
     watermarks_update();
     frames_ready = true;
     zero_page = page_alloc(ALLOC_ZERO);

@@ -14,7 +14,7 @@
 
 struct page *huge_page_alloc(unsigned flags)
 {
-    struct page *page = pages_alloc(HUGE_PAGE_ORDER, flags);
+    struct page *page = pages_alloc(HUGE_PAGE_ORDER, flags | ALLOC_MOVABLE);
 
     if (!page)
         return NULL;

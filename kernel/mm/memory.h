@@ -23,12 +23,17 @@ bool boot_memory_free_range(paddr_t from, struct boot_range *range);
 #define FRAME_STACK 64
 #define LRU_SLOTS   16
 
+/* Frames of one mobility: see mobility_wanted(), mobility_used(). */
+struct frame_stack {
+    unsigned count;                   /* [c] read by others as a hint */
+    struct page *frames[FRAME_STACK]; /* [c] */
+};
+
 /* A processor's own free frames; and its new pages, on their way to the LRU lists. */
 struct frame_cache {
-    unsigned count; /* [c] frames in stack; read by others as a hint */
-    unsigned high;  /* [i] at most */
+    unsigned high;  /* [i] frames in a stack at most */
     long anonymous; /* [c] anonymous frames: allocated minus freed here; the sum over CPUs counts */
-    struct page *stack[FRAME_STACK];   /* [c] */
+    struct frame_stack stacks[MOBILITIES];
     unsigned lru_count;                /* [c] slots filled since they were emptied last */
     struct page *lru_slots[LRU_SLOTS]; /* [c] to fill, [lru lock] to empty: lru.c */
 };
@@ -39,7 +44,7 @@ void frames_give(paddr_t start, paddr_t end);
 /* Those of them that are reserved still. */
 void frames_give_reserved(paddr_t start, paddr_t end);
 /* Compaction: take about n free frames out of the allocator, those of blocks in [*next, end) that are
- * smaller than a huge page; *next goes on behind them. What is short stays. They are in no state but
+ * smaller than a huge page, in movable sections; *next goes on behind them. What is short stays. They are in no state but
  * linked into `taken`; returns how many. */
 unsigned frames_take_free(pfn_t *next, pfn_t end, unsigned n, struct list *taken);
 /* The first of them becomes a frame like one that page_alloc() returns. */

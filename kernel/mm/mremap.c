@@ -33,7 +33,7 @@ struct remap {
 static int own_page(struct tlb_batch *batch, const struct vma *vma, pte_t *from,
                     struct page *from_table, vaddr_t address)
 {
-    struct page *copy = page_alloc(ALLOC_USER), *page = NULL;
+    struct page *copy = page_alloc(ALLOC_USER | ALLOC_MOVABLE), *page = NULL;
     pte_t pte;
 
     if (!copy)

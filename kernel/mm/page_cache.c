@@ -147,7 +147,7 @@ static int add(struct page_cache *cache, struct page *page, u64 index)
 /* A page of zeros in a cache whose only home is memory. */
 static struct page *add_memory_page(struct page_cache *cache, u64 index)
 {
-    struct page *page = page_alloc(ALLOC_USER | ALLOC_ZERO);
+    struct page *page = page_alloc(ALLOC_USER | ALLOC_MOVABLE | ALLOC_ZERO);
     int error;
 
     if (!page)
@@ -175,7 +175,7 @@ int page_cache_add_memory(struct page_cache *cache, struct page *page, u64 index
 
 struct page *page_cache_add_empty(struct page_cache *cache, u64 index)
 {
-    struct page *page = page_alloc(ALLOC_USER);
+    struct page *page = page_alloc(ALLOC_USER | ALLOC_MOVABLE);
     int error;
 
     if (!page)

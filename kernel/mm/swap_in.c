@@ -60,7 +60,7 @@ static unsigned window_size(struct swap_area *area, u64 slot)
  * swap_cache_add() */
 static struct page *new_page(swap_entry_t entry, bool wanted)
 {
-    struct page *page = page_alloc(ALLOC_USER);
+    struct page *page = page_alloc(ALLOC_USER | ALLOC_MOVABLE);
     int error;
 
     if (!page)
@@ -243,7 +243,7 @@ static bool map_page(struct vm_fault *fault, struct page *page, bool write)
 /* A private copy for one who finds the page mapped elsewhere in his family. */
 static int map_copy(struct vm_fault *fault, struct page *page)
 {
-    struct page *copy = page_alloc(ALLOC_USER);
+    struct page *copy = page_alloc(ALLOC_USER | ALLOC_MOVABLE);
 
     if (!copy)
         return FAULT_OOM;

@@ -3,7 +3,7 @@
  * Data is never lost or mixed up: processes map, write, fork, unmap, move, protect, drop and share
  * pages at random, and every word in memory says what it must be.
  *
- *     integrity [-s SEED] [-n STEPS] [-p PROCESSES] [-k PAGES] [-f FILE]
+ *     integrity [-s SEED] [-n STEPS] [-p PROCESSES] [-k PAGES] [-f FILE] [-c]
  *
  * A word is made of its owner, the page's name, the generation of its last write and its own place in
  * the page; so a page that is lost, stale, half copied or somebody else's shows at the first look. What
@@ -14,6 +14,8 @@
  *   - shared memory, anonymous and of a file (FILE, say on a disk; else in tmpfs): each page has one
  *     writer, who counts generations in memory that all can see, odd while it writes; readers know
  *     from the counter before and after a look which generations they may find
+ *
+ * With -c memory is compacted all the while, so that pages move from frame to frame under everybody.
  *
  * The seed is printed; the order of events between processes is the machine's.
  */
@@ -468,11 +470,36 @@ static void worker(unsigned number)
     _exit(0);
 }
 
+/* Until it is ended. */
+static pid_t start_compacting(void)
+{
+    pid_t child = fork();
+    must(child >= 0, "fork");
+    if (child)
+        return child;
+    for (;;) {
+        int fd = open("/proc/sys/vm/compact_memory", O_WRONLY | O_CLOEXEC);
+        must(fd >= 0 && write(fd, "1", 1) == 1, "compact_memory");
+        close(fd);
+        usleep(1000);
+    }
+}
+
+static void await_workers(pid_t *workers, int *bad)
+{
+    int status;
+    for (unsigned i = 0; i < processes; i++) {
+        must(waitpid(workers[i], &status, 0) == workers[i], "waitpid");
+        *bad |= status;
+    }
+}
+
 int main(int argc, char **argv)
 {
-    int option, status, bad = 0;
+    int option, status, bad = 0, compacting = 0;
+    pid_t compactor = 0, *workers;
     seed = time(NULL);
-    while ((option = getopt(argc, argv, "s:n:p:k:f:")) != -1)
+    while ((option = getopt(argc, argv, "s:n:p:k:f:c")) != -1)
         switch (option) {
         case 's':
             seed = strtoul(optarg, NULL, 0);
@@ -489,6 +516,9 @@ int main(int argc, char **argv)
         case 'f':
             file_name = optarg;
             break;
+        case 'c':
+            compacting = 1;
+            break;
         default:
             return 2;
         }
@@ -499,11 +529,18 @@ int main(int argc, char **argv)
     memory.generation = map_shared(pages * sizeof(unsigned), -1);
     file.memory = map_shared(pages * PAGE, file.fd);
     file.generation = map_shared(pages * sizeof(unsigned), -1);
+    workers = calloc(processes, sizeof(*workers));
+    must(workers != NULL, "memory");
+    if (compacting)
+        compactor = start_compacting();
     for (unsigned i = 0; i < processes; i++)
-        if (fork() == 0)
+        if ((workers[i] = fork()) == 0)
             worker(i);
-    while (wait(&status) > 0)
-        bad |= status;
+    await_workers(workers, &bad);
+    if (compacting) {
+        must(waitpid(compactor, &status, WNOHANG) == 0, "compacting");
+        kill(compactor, SIGKILL);
+    }
     state = seed | 1;
     check_all_shared(&memory);
     check_all_shared(&file);

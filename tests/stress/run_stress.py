@@ -43,6 +43,17 @@ def integrity(arch):
     run_integrity(arch, "-n", "1500", timeout=400)
 
 
+@test("stress", weight=20)
+def integrity_compacted(arch):
+    """The same while memory is compacted all the time: pages move under everybody."""
+    run_integrity(arch, "-n", "500", "-c", timeout=400)
+
+
+@test("stress", weight=600, default=False)
+def integrity_compacted_long(arch):
+    run_integrity(arch, "-n", "10000", "-k", "2000", "-c", timeout=2000)
+
+
 @test("stress", weight=600, default=False)
 def integrity_long(arch):
     run_integrity(arch, "-n", "40000", "-k", "2000", timeout=2000)

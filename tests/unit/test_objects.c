@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* unit: kernel/mm/object_cache.c kernel/mm/kmalloc.c kernel/mm/vmap.c kernel/mm/shrink.c */
 /* unit: kernel/mm/reclaim_policy.c kernel/mm/huge_frames.c */
-/* unit: kernel/mm/tree_nodes.c kernel/mm/frames.c kernel/mm/kernel_map.c kernel/mm/boot_memory.c */
+/* unit: kernel/mm/tree_nodes.c kernel/mm/frames.c kernel/mm/buddy.c kernel/mm/kernel_map.c kernel/mm/boot_memory.c */
 /* unit: kernel/boot/command_line.c lib/number.c lib/rbtree.c */
 #include "shim/memory.h"
 #include "unit.h"

@@ -6,7 +6,7 @@
 /* unit: kernel/mm/huge_rules.c kernel/mm/huge_frames.c */
 /* unit: kernel/mm/object_cache.c kernel/mm/kmalloc.c kernel/mm/vmap.c kernel/mm/shrink.c */
 /* unit: kernel/mm/overcommit.c kernel/mm/populate.c */
-/* unit: kernel/mm/tree_nodes.c kernel/mm/frames.c kernel/mm/kernel_map.c kernel/mm/boot_memory.c */
+/* unit: kernel/mm/tree_nodes.c kernel/mm/frames.c kernel/mm/buddy.c kernel/mm/kernel_map.c kernel/mm/boot_memory.c */
 /* unit: kernel/mm/swap_area.c kernel/mm/swap_cache.c kernel/mm/swap_in.c kernel/mm/swap_off.c */
 /* unit: kernel/mm/swap_slots.c lib/radix_tree.c */
 /* unit: kernel/boot/command_line.c lib/number.c lib/rbtree.c lib/interval_tree.c */

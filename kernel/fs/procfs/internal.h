@@ -160,6 +160,7 @@ WRITE(proc_write_clear_refs);
 SHOW(proc_show_faults);
 SHOW(proc_show_vmstat);
 SHOW(proc_show_buddyinfo);
+SHOW(proc_show_pagetypeinfo);
 SHOW(proc_show_zoneinfo);
 /* namespaces.c */
 extern const struct proc_entry proc_ns_entries[];

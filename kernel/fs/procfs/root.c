@@ -89,6 +89,7 @@ const struct proc_entry root_entries[] = {
     PROC_DIRECTORY("sys", sys_entries),
     PROC_DIRECTORY("tty", tty_entries),
     PROC_TEXT("buddyinfo", 0444, proc_show_buddyinfo),
+    PROC_TEXT("pagetypeinfo", 0400, proc_show_pagetypeinfo),
     PROC_TEXT("cmdline", 0444, proc_show_command_line),
     PROC_TEXT("consoles", 0444, proc_show_consoles),
     PROC_TEXT("cpuinfo", 0444, proc_show_cpuinfo),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the memory management counts (vmstat.h), and the state of the frame allocator: vmstat,
- * buddyinfo, zoneinfo, and the faults of one process (proc(5)).
+ * buddyinfo, pagetypeinfo, zoneinfo, and the faults of one process (proc(5)).
  */
 #include "internal.h"
 #include <vellum/cpu.h>
@@ -58,6 +58,38 @@ int proc_show_buddyinfo(struct seq_file *m, struct proc_inode *pi)
     seq_printf(m, "Node 0, zone %8s ", "Normal");
     for (unsigned order = 0; order <= MAX_ORDER; order++)
         seq_printf(m, "%6llu ", (unsigned long long)buddy_free_blocks(order));
+    seq_putc(m, '\n');
+    return 0;
+}
+
+static const char *const mobility_names[MOBILITIES] = {
+    [MOBILITY_UNMOVABLE] = "Unmovable",
+    [MOBILITY_MOVABLE] = "Movable",
+};
+
+int proc_show_pagetypeinfo(struct seq_file *m, struct proc_inode *pi)
+{
+    u64 sections[MOBILITIES];
+
+    seq_printf(m, "Page block order: %u\nPages per block:  %lu\n\n", (unsigned)HUGE_PAGE_ORDER,
+               HUGE_PAGES);
+    seq_printf(m, "%-43s ", "Free pages count per migrate type at order");
+    for (unsigned order = 0; order <= MAX_ORDER; order++)
+        seq_printf(m, "%6u ", order);
+    seq_putc(m, '\n');
+    for (unsigned k = 0; k < MOBILITIES; k++) {
+        seq_printf(m, "Node %4d, zone %8s, type %12s ", 0, "Normal", mobility_names[k]);
+        for (unsigned order = 0; order <= MAX_ORDER; order++)
+            seq_printf(m, "%6llu ", (unsigned long long)buddy_free_blocks_of(k, order));
+        seq_putc(m, '\n');
+    }
+    buddy_count_sections(sections);
+    seq_printf(m, "\n%-23s", "Number of blocks type ");
+    for (unsigned k = 0; k < MOBILITIES; k++)
+        seq_printf(m, "%12s ", mobility_names[k]);
+    seq_printf(m, "\nNode %d, zone %8s ", 0, "Normal");
+    for (unsigned k = 0; k < MOBILITIES; k++)
+        seq_printf(m, "%12llu ", (unsigned long long)sections[k]);
     seq_putc(m, '\n');
     return 0;
 }
