@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text made when it is read (seq_file.h). The text of one reading stays the same until the file is
- * read from its start again; so what a program puts together from several reads is consistent.
+ * Text made when it is read (seq_file.h). What show has made at once stays the same until the file is
+ * read from its start again; so what a program puts together from several reads is consistent. Of a
+ * file of many records only each record is: the next may be of a later time.
  */
 #include "internal.h"
 #include <vellum/seq_file.h>
+#include <vellum/signal.h>
 
 #define FIRST_SIZE PAGE_SIZE
 #define MAX_SIZE   (64UL << 20)
@@ -39,14 +41,16 @@ static int buffer_alloc(struct seq_file *m, size_t size)
     return 0;
 }
 
-/* Make the text, in a larger buffer each time it does not fit. */
-static int seq_fill(struct seq_file *m)
+/* Make the text from a cursor on, in a larger buffer each time it does not fit. */
+static int seq_fill(struct seq_file *m, loff_t start, u64 cursor)
 {
     int error = m->buffer ? 0 : buffer_alloc(m, FIRST_SIZE);
 
     while (!error) {
         m->used = 0;
-        m->overflow = false;
+        m->overflow = m->more = false;
+        m->start = start;
+        m->cursor = cursor;
         error = m->show(m, m->arg);
         if (error || !m->overflow)
             break;
@@ -57,16 +61,43 @@ static int seq_fill(struct seq_file *m)
     return error;
 }
 
+bool seq_full(struct seq_file *m, size_t before, u64 cursor)
+{
+    if (!m->overflow)
+        return false;
+    if (before) {
+        m->used = before;
+        m->overflow = false;
+        m->more = true;
+        m->cursor = cursor;
+    }
+    return true;
+}
+
+/* Have the text at a position in the buffer, unless it ends before. A position before the buffer can
+ * only be found from the start. */
+static int seq_find(struct seq_file *m, loff_t pos)
+{
+    int error = 0;
+
+    if (pos == 0 || !m->buffer || pos < m->start)
+        error = seq_fill(m, 0, 0);
+    while (!error && m->more && pos >= m->start + (loff_t)m->used)
+        error = fatal_signal_pending() ? -EINTR : seq_fill(m, m->start + m->used, m->cursor);
+    return error;
+}
+
 ssize_t seq_read(struct file *file, struct iov_iter *iter, loff_t *pos)
 {
     struct seq_file *m = file->private_data;
-    ssize_t n = 0;
+    ssize_t n;
 
     mutex_lock(&m->mutex);
-    if (*pos == 0 || !m->buffer)
-        n = seq_fill(m);
-    if (!n && *pos < (loff_t)m->used) {
-        n = copy_to_iter(iter, m->buffer + *pos, m->used - *pos);
+    n = seq_find(m, *pos);
+    if (!n && *pos < m->start + (loff_t)m->used) {
+        size_t offset = *pos - m->start;
+
+        n = copy_to_iter(iter, m->buffer + offset, m->used - offset);
         if (!n && iter->count)
             n = -EFAULT;
         else

@@ -62,8 +62,13 @@ int proc_show_maps(struct seq_file *m, struct proc_inode *pi)
 
     if (mm && buffer) {
         read_lock(&mm->lock);
-        for (struct vma *vma = vma_first(mm); vma; vma = vma_next(vma))
+        for (struct vma *vma = vma_find(mm, m->cursor); vma; vma = vma_next(vma)) {
+            size_t before = m->used;
+
             proc_show_vma(m, vma, buffer);
+            if (seq_full(m, before, vma->start))
+                break;
+        }
         read_unlock(&mm->lock);
     }
     if (mm)

@@ -167,8 +167,13 @@ static void show_one(struct seq_file *m, struct vma *vma, char *buffer)
 
 static void show_all(struct seq_file *m, struct mm *mm, char *buffer)
 {
-    for (struct vma *vma = vma_first(mm); vma; vma = vma_next(vma))
+    for (struct vma *vma = vma_find(mm, m->cursor); vma; vma = vma_next(vma)) {
+        size_t before = m->used;
+
         show_one(m, vma, buffer);
+        if (seq_full(m, before, vma->start))
+            break;
+    }
 }
 
 static void show_sum(struct seq_file *m, struct mm *mm, char *buffer)
