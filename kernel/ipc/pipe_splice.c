@@ -141,7 +141,8 @@ static ssize_t drain(struct pipe *p, struct file *out, loff_t *pos, size_t n)
             break;
         pipe_consume(p, put);
         done += put;
-        if ((size_t)put < piece || signal_pending())
+        if ((size_t)put < piece ||
+            fatal_signal_pending()) /* what is there goes at once, as a write does */
             break;
     }
     return done ? done : put;

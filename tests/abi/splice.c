@@ -155,4 +155,34 @@ static void memory(void)
     CHECK_FAIL(vmsplice(p[1], v, 1, 0), EFAULT, "a bad address");
 }
 
-CHECK_MAIN(CASE(files), CASE(pipes), CASE(sockets), CASE(memory))
+static volatile sig_atomic_t ticks;
+
+static void tick(int signo)
+{
+    (void)signo;
+    ticks++;
+}
+
+/* What is in the pipe goes all at once, even if a signal comes meanwhile. */
+static void signals(void)
+{
+    static char data[32 << 10];
+    struct iovec iov = {data, sizeof(data)};
+    struct itimerval timer = {{0, 1000}, {0, 1000}};
+    struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
+    int fds[2], null = open("/dev/null", O_WRONLY);
+    int all = 1;
+
+    REQUIRE(null >= 0 && pipe(fds) == 0);
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &timer, NULL);
+    while (ticks < 100) {
+        all &= vmsplice(fds[1], &iov, 1, 0) == sizeof(data);
+        all &= splice(fds[0], NULL, null, NULL, sizeof(data), SPLICE_F_MOVE) == sizeof(data);
+    }
+    memset(&timer, 0, sizeof(timer));
+    setitimer(ITIMER_REAL, &timer, NULL);
+    CHECK(all, "nothing is left in the pipe because of a signal");
+}
+
+CHECK_MAIN(CASE(files), CASE(pipes), CASE(sockets), CASE(memory), CASE(signals))
