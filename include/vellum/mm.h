@@ -318,6 +318,9 @@ long mm_map(struct file *file, vaddr_t hint, size_t length, unsigned prot, unsig
 long mm_map_in(struct mm *mm, struct file *file, vaddr_t hint, size_t length, unsigned prot,
                unsigned flags, u64 offset);
 int mm_unmap(struct mm *mm, vaddr_t start, size_t length);
+/* All private mappings of an address space whose program runs no more. 0 or -ENOMEM, and some are left.
+ * => mm->lock not held; may sleep */
+int mm_unmap_private(struct mm *mm);
 int mm_protect(struct mm *mm, vaddr_t start, size_t length, unsigned prot);
 /* Kernel frames (vDSO, vvar) for user space at an address chosen near hint. The array of pages, and
  * ops (for the name; may be NULL) must stay as long as the kernel runs. */

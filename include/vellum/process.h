@@ -65,6 +65,7 @@ struct process {
     struct signal_watch *signal_watch; /* [s] NULL: there is no signalfd */
     int group_exit_code;               /* [s] */
     bool group_exiting;                /* [s] all threads are to die */
+    bool alone_exiting;                /* [s] its only thread has begun to exit */
     int group_stop_signal;             /* [s] stopped by; 0: running */
     unsigned stop_pending;             /* [s] threads that have not stopped yet */
     int stop_report;        /* [s] signal of a completed stop that nobody has waited for; 0: none */

@@ -217,6 +217,21 @@ int unmap_locked(struct mm *mm, vaddr_t start, vaddr_t end)
     return 0;
 }
 
+int mm_unmap_private(struct mm *mm)
+{
+    struct vma *vma, *next;
+    int error = 0;
+
+    write_lock(&mm->lock);
+    for (vma = vma_first(mm); vma && !error; vma = next) {
+        next = vma_next(vma);
+        if (vma_is_private(vma))
+            error = unmap_locked(mm, vma->start, vma->end);
+    }
+    write_unlock(&mm->lock);
+    return error;
+}
+
 int mm_unmap(struct mm *mm, vaddr_t start, size_t length)
 {
     int error;

@@ -330,6 +330,8 @@ void process_exit_group(int code)
         code = p->group_exit_code;
     else if (p->thread_count > 1 || current != p->leader)
         group_exit_start(p, code);
+    else
+        p->alone_exiting = true;
     sighand_unlock(s, flags);
     thread_exit(code);
 }

@@ -12,12 +12,16 @@
  * While a victim dies nobody else is chosen, unless it takes too long: it may wait for a lock that
  * the one who came here holds. That is also why nobody waits here for long: the allocation fails
  * instead, the system call with ENOMEM, and the fault is taken again.
+ *
+ * A program that ends processes itself, before memory runs out, has process_mrelease(2): it need not
+ * wait until the victim has come to its end, which may take as long as what its threads wait for.
  */
 #include "internal.h"
 #include <vellum/mm.h>
 #include <vellum/page.h>
 #include <vellum/printk.h>
 #include <vellum/sync.h>
+#include <vellum/syscall.h>
 #include <vellum/time.h>
 #include <vellum/vmstat.h>
 
@@ -176,4 +180,58 @@ bool out_of_memory(void)
         (void)wait_event_state(&nobody, !frames_are_short(), TASK_KILLABLE, ktime_get() + WAIT_STEP,
                                false);
     return true;
+}
+
+/* ---- process_mrelease(2) ------------------------------------------------------------------------------ */
+
+/* Will no thread of the process run its program again? One that dumps its core still needs it. */
+static bool is_ending(struct process *p)
+{
+    unsigned long flags;
+    struct sighand *s = sighand_lock(p, &flags);
+    bool ending = (p->group_exiting || p->alone_exiting) && !p->core;
+
+    sighand_unlock(s, flags);
+    return ending;
+}
+
+static bool all_sharers_are_ending(const struct mm *mm)
+{
+    struct usage_pages u;
+    struct process *p;
+    bool ending = true;
+    pid_t next = 1;
+
+    for (; ending && (p = process_next(next)) != NULL; process_put(p)) {
+        next = p->pid + 1;
+        if (usage_of(p, &u) && u.mm == mm)
+            ending = is_ending(p);
+    }
+    return ending;
+}
+
+/* What is private goes; whoever is still about in the kernel on the process's behalf gets EFAULT. */
+SYSCALL_DEFINE2(process_mrelease, int, pidfd, unsigned, flags)
+{
+    struct process *p;
+    struct mm *mm;
+    bool nonblock;
+    int error = 0;
+
+    if (flags)
+        return -EINVAL;
+    p = pidfd_process(pidfd, &nonblock);
+    if (is_err(p))
+        return ptr_err(p);
+    mm = process_mm(p);
+    if (!mm)
+        error = -ESRCH;
+    else if (!is_ending(p) || !all_sharers_are_ending(mm))
+        error = -EINVAL;
+    else if (mm_unmap_private(mm))
+        error = -EAGAIN;
+    if (mm)
+        mm_put(mm);
+    process_put(p);
+    return error;
 }
