@@ -37,6 +37,39 @@ void vma_set_flags(struct vma *vma, u32 flags);
 /* Count `pages` more (or fewer) of a VMA with these flags. */
 void vma_account(struct mm *mm, u32 flags, struct file *file, long pages);
 
+/* Do something to the part [start, end) of a VMA; *vma is the VMA that covers it afterwards. 0 or -errno */
+typedef int vma_part_fn(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long arg);
+
+/* Call fn for the part of each VMA in the range, in order, until it fails: its error. A hole ends the walk
+ * with -ENOMEM; or, if skip_holes, is passed over, and -ENOMEM is returned in the end.
+ * => mm->lock; write-held if fn changes VMAs */
+static __always_inline int vma_for_each_part(struct mm *mm, vaddr_t start, vaddr_t end,
+                                             bool skip_holes, vma_part_fn *fn, unsigned long arg)
+{
+    struct vma *vma = vma_find(mm, start);
+    int result = 0;
+
+    while (start < end) {
+        vaddr_t stop;
+        int error;
+
+        if (!vma || vma->start > start) {
+            if (!skip_holes || !vma || vma->start >= end)
+                return -ENOMEM;
+            result = -ENOMEM;
+            start = vma->start;
+        }
+        stop = min(vma->end, end);
+        error = fn(&vma, start, stop, arg);
+        if (error)
+            return error;
+        start = stop;
+        if (vma->end <= start)
+            vma = vma_next(vma);
+    }
+    return result;
+}
+
 /* Where a VMA begins, the gap below a stack included. */
 static inline vaddr_t vma_guarded_start(const struct vma *vma)
 {

@@ -8,36 +8,6 @@
 #include <vellum/syscall.h>
 #include <vellum/uaccess.h>
 
-/* Do something to the part [start, end) of a VMA; *vma is the VMA that covers it afterwards. */
-typedef int range_fn(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long arg);
-
-/* Call fn for each VMA in the range. Holes are skipped, and -ENOMEM is returned in the end. */
-static int for_each_part(struct mm *mm, vaddr_t start, vaddr_t end, range_fn *fn, unsigned long arg)
-{
-    struct vma *vma = vma_find(mm, start);
-    bool hole = false;
-
-    while (start < end) {
-        vaddr_t stop;
-        int error;
-
-        if (!vma || vma->start >= end)
-            return -ENOMEM;
-        if (vma->start > start) {
-            hole = true;
-            start = vma->start;
-        }
-        stop = min(vma->end, end);
-        error = fn(&vma, start, stop, arg);
-        if (error)
-            return error;
-        start = stop;
-        if (vma->end <= start)
-            vma = vma_next(vma);
-    }
-    return hole ? -ENOMEM : 0;
-}
-
 /* ---- madvise --------------------------------------------------------------------------------------- */
 
 /* Shared tables: the copy of one at the ends, or let go of what is in between. */
@@ -156,17 +126,18 @@ static int advise_write_locked(struct mm *mm, vaddr_t start, vaddr_t end, int ad
     int error;
 
     write_lock(&mm->lock);
-    error = for_each_part(mm, start, end, change_flag, advice);
+    error = vma_for_each_part(mm, start, end, true, change_flag, advice);
     write_unlock(&mm->lock);
     return error;
 }
 
-static int advise_read_locked(struct mm *mm, vaddr_t start, vaddr_t end, range_fn *fn, int advice)
+static int advise_read_locked(struct mm *mm, vaddr_t start, vaddr_t end, vma_part_fn *fn,
+                              int advice)
 {
     int error;
 
     read_lock(&mm->lock);
-    error = for_each_part(mm, start, end, fn, advice);
+    error = vma_for_each_part(mm, start, end, true, fn, advice);
     read_unlock(&mm->lock);
     return error;
 }

@@ -39,7 +39,7 @@ static u64 count_locked(struct mm *mm, vaddr_t start, vaddr_t end)
 }
 
 /* Give the part [start, end) of a VMA these LOCK_FLAGS. */
-static int set_locked(struct vma **vma, vaddr_t start, vaddr_t end, u32 lock)
+static int set_locked(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long lock)
 {
     u32 before = (*vma)->flags;
     int error;
@@ -50,28 +50,6 @@ static int set_locked(struct vma **vma, vaddr_t start, vaddr_t end, u32 lock)
     if (!error && ((before ^ lock) & VM_LOCKED))
         mark_locked(*vma, start, end, lock & VM_LOCKED);
     return error;
-}
-
-/* Up to the first hole: -ENOMEM. => mm->lock write-held */
-static int set_range(struct mm *mm, vaddr_t start, vaddr_t end, u32 lock)
-{
-    struct vma *vma = vma_find(mm, start);
-
-    while (start < end) {
-        vaddr_t stop;
-        int error;
-
-        if (!vma || vma->start > start)
-            return -ENOMEM;
-        stop = min(vma->end, end);
-        error = set_locked(&vma, start, stop, lock);
-        if (error)
-            return error;
-        start = stop;
-        if (vma->end <= start)
-            vma = vma_next(vma);
-    }
-    return 0;
 }
 
 /* The pages that [start, start + length) touches; false: it wraps. */
@@ -97,7 +75,7 @@ static int lock_range(vaddr_t start, size_t length, u32 lock)
     write_lock(&mm->lock);
     pages = mm->locked_pages + ((end - start) >> PAGE_SHIFT);
     if (within_limit(pages) || within_limit(pages - count_locked(mm, start, end)))
-        error = set_range(mm, start, end, lock);
+        error = vma_for_each_part(mm, start, end, false, set_locked, lock);
     write_unlock(&mm->lock);
     if (error)
         return error;
@@ -126,7 +104,7 @@ SYSCALL_DEFINE2(munlock, unsigned long, start, size_t, length)
     if (!round_out(&start, &end, length))
         return -EINVAL;
     write_lock(&mm->lock);
-    error = set_range(mm, start, end, 0);
+    error = vma_for_each_part(mm, start, end, false, set_locked, 0);
     write_unlock(&mm->lock);
     return error;
 }

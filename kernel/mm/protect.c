@@ -92,30 +92,17 @@ static long protected_flags(const struct vma *vma, unsigned prot, u64 pages)
     return flags;
 }
 
+static int protect_part(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long prot)
+{
+    long flags = protected_flags(*vma, prot, (end - start) >> PAGE_SHIFT);
+
+    return flags < 0 ? (int)flags : vma_change_flags(vma, start, end, flags);
+}
+
 /* => mm->lock write-held */
 static int protect_range(struct mm *mm, vaddr_t start, vaddr_t end, unsigned prot)
 {
-    struct vma *vma = vma_find(mm, start);
-
-    while (start < end) {
-        vaddr_t stop;
-        long flags;
-        int error;
-
-        if (!vma || vma->start > start)
-            return -ENOMEM;
-        stop = min(vma->end, end);
-        flags = protected_flags(vma, prot, (stop - start) >> PAGE_SHIFT);
-        if (flags < 0)
-            return flags;
-        error = vma_change_flags(&vma, start, stop, flags);
-        if (error)
-            return error;
-        start = stop;
-        if (vma->end <= start)
-            vma = vma_next(vma);
-    }
-    return 0;
+    return vma_for_each_part(mm, start, end, false, protect_part, prot);
 }
 
 /* PROT_GROWSDOWN: from the bottom of the stack on. Nothing grows upwards on these machines.
