@@ -1,23 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Mappings of files: shared and private, with read and write, over fork, beyond the end. */
-#include "check.h"
-
-enum { PAGE = 4096 };
-
-#define READ_WRITE (PROT_READ | PROT_WRITE)
-
-/* A file of whole pages; each byte tells its page. */
-static int make_file(const char *path, int pages)
-{
-    char page[PAGE];
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0644);
-    REQUIRE(fd >= 0);
-    for (int i = 0; i < pages; i++) {
-        memset(page, 'a' + i % 26, PAGE);
-        REQUIRE(write(fd, page, PAGE) == PAGE);
-    }
-    return fd;
-}
+#include "areas.h"
 
 static void *map(int fd, int pages, int prot, int flags, int first)
 {
@@ -28,7 +11,7 @@ static void *map(int fd, int pages, int prot, int flags, int first)
 
 static void contents(void)
 {
-    int fd = make_file("f", 20);
+    int fd = letters("f", 20);
     char *p = map(fd, 20, PROT_READ, MAP_SHARED, 0), *q = map(fd, 3, PROT_READ, MAP_PRIVATE, 7);
     int right = 1;
     for (int i = 0; i < 20; i++)
@@ -44,7 +27,7 @@ static void contents(void)
 
 static void shared_writes(void)
 {
-    int fd = make_file("f", 4);
+    int fd = letters("f", 4);
     char byte, *p = map(fd, 4, READ_WRITE, MAP_SHARED, 0),
                *q = map(fd, 4, PROT_READ, MAP_SHARED, 0);
     p[PAGE + 5] = '!';
@@ -71,7 +54,7 @@ static void shared_writes(void)
 
 static void private_writes(void)
 {
-    int fd = make_file("f", 4);
+    int fd = letters("f", 4);
     char byte, *p = map(fd, 4, READ_WRITE, MAP_PRIVATE, 0),
                *q = map(fd, 4, PROT_READ, MAP_SHARED, 0);
     p[5] = '!';
@@ -89,7 +72,7 @@ static void private_writes(void)
 
 static void permissions(void)
 {
-    make_file("f", 1);
+    letters("f", 1);
     int in = open("f", O_RDONLY), out = open("f", O_WRONLY), path = open("f", O_PATH);
     CHECK(mmap(NULL, PAGE, READ_WRITE, MAP_SHARED, in, 0) == MAP_FAILED && errno == EACCES,
           "shared and writable, but not open for writing: EACCES");
@@ -120,7 +103,7 @@ static void other_files(void)
           "a pipe cannot be mapped: ENODEV");
     CHECK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, directory, 0) == MAP_FAILED && errno == ENODEV,
           "nor a directory: ENODEV");
-    int fd = make_file("f", 1);
+    int fd = letters("f", 1);
     CHECK(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 100) == MAP_FAILED && errno == EINVAL,
           "an offset that is not aligned: EINVAL");
     CHECK(mmap(NULL, 0, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED && errno == EINVAL,
@@ -168,7 +151,7 @@ static void sizes(void)
 
 static void read_into_mapping(void)
 {
-    int fd = make_file("f", 8);
+    int fd = letters("f", 8);
     char *p = map(fd, 8, READ_WRITE, MAP_SHARED, 0), *q = map(fd, 8, READ_WRITE, MAP_PRIVATE, 0);
     CHECK_EQ(pread(fd, q + PAGE, PAGE, 4 * PAGE), PAGE,
              "read into a private mapping of the same file");
@@ -186,7 +169,7 @@ static void read_into_mapping(void)
 static void maps_file(void)
 {
     char text[65536], want[PATH_MAX + 64], here[PATH_MAX];
-    int fd = make_file("mapped", 4);
+    int fd = letters("mapped", 4);
     REQUIRE(getcwd(here, sizeof(here)));
     char *p = map(fd, 2, PROT_READ, MAP_SHARED, 1);
     if (qemu_user_lacks("/proc/self/maps"))
@@ -211,7 +194,7 @@ static void maps_file(void)
 
 static void many_pages(void)
 {
-    int fd = make_file("f", 300), right = 1;
+    int fd = letters("f", 300), right = 1;
     char *p = map(fd, 300, READ_WRITE, MAP_SHARED, 0);
     for (int i = 0; i < 300; i += 3)
         p[i * PAGE + i] = '0';
