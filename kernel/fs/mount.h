@@ -11,7 +11,7 @@
 /* Flags of a mount rather than of the file system. */
 #define MOUNT_FLAGS                                                                                \
     (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME |     \
-     MS_STRICTATIME)
+     MS_STRICTATIME | MS_NOSYMFOLLOW)
 #define MOUNT_PROPAGATION (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
 
 extern struct list all_mounts; /* [mount_mutex] in order of mounting */

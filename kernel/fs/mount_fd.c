@@ -151,7 +151,7 @@ out:
 
 #define PLAIN_ATTRIBUTES                                                                           \
     (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |                \
-     MOUNT_ATTR_NODIRATIME)
+     MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
 
 int mount_attributes(u64 attributes, unsigned long *flags)
 {
@@ -161,7 +161,8 @@ int mount_attributes(u64 attributes, unsigned long *flags)
              (attributes & MOUNT_ATTR_NOSUID ? MS_NOSUID : 0) |
              (attributes & MOUNT_ATTR_NODEV ? MS_NODEV : 0) |
              (attributes & MOUNT_ATTR_NOEXEC ? MS_NOEXEC : 0) |
-             (attributes & MOUNT_ATTR_NODIRATIME ? MS_NODIRATIME : 0);
+             (attributes & MOUNT_ATTR_NODIRATIME ? MS_NODIRATIME : 0) |
+             (attributes & MOUNT_ATTR_NOSYMFOLLOW ? MS_NOSYMFOLLOW : 0);
     switch (attributes & MOUNT_ATTR__ATIME) {
     case MOUNT_ATTR_RELATIME:
         *flags |= MS_RELATIME;

@@ -12,7 +12,7 @@ static void show_flags(struct seq_file *m, unsigned long flags)
         const char *text;
     } names[] = {
         {MS_NOSUID, ",nosuid"},   {MS_NODEV, ",nodev"},           {MS_NOEXEC, ",noexec"},
-        {MS_NOATIME, ",noatime"}, {MS_NODIRATIME, ",nodiratime"},
+        {MS_NOATIME, ",noatime"}, {MS_NODIRATIME, ",nodiratime"}, {MS_NOSYMFOLLOW, ",nosymfollow"},
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++)

@@ -332,7 +332,13 @@ SYSCALL_DEFINE4(faccessat2, int, dirfd, const char __user *, name, unsigned, mod
 /* ---- statfs(2) --------------------------------------------------------------------------------------- */
 
 /* f_flags as statfs(2) lists them; UAPI headers leave these to the C library. */
-enum { ST_VALID = 0x20, ST_NOATIME = 0x400, ST_NODIRATIME = 0x800, ST_RELATIME = 0x1000 };
+enum {
+    ST_VALID = 0x20,
+    ST_NOATIME = 0x400,
+    ST_NODIRATIME = 0x800,
+    ST_RELATIME = 0x1000,
+    ST_NOSYMFOLLOW = 0x2000
+};
 
 static int statfs_copy(const struct path *path, struct statfs __user *buffer)
 {
@@ -360,7 +366,8 @@ static int statfs_copy(const struct path *path, struct statfs __user *buffer)
                  (mount_readonly(path->mount) ? MS_RDONLY : 0) |
                  (flags & MS_NOATIME ? ST_NOATIME : 0) |
                  (flags & MS_NODIRATIME ? ST_NODIRATIME : 0) |
-                 (flags & (MS_NOATIME | MS_STRICTATIME) ? 0 : ST_RELATIME);
+                 (flags & (MS_NOATIME | MS_STRICTATIME) ? 0 : ST_RELATIME) |
+                 (flags & MS_NOSYMFOLLOW ? ST_NOSYMFOLLOW : 0);
     return copy_to_user(buffer, &st, sizeof(st)) ? -EFAULT : 0;
 }
 

@@ -205,7 +205,8 @@ static __noinline int walk_follow(struct walk *w, struct dentry *d)
     char *buffer;
     int error = -ELOOP;
 
-    if (w->jumps++ >= MAX_LINK_JUMPS || (w->flags & LOOKUP_NO_SYMLINKS))
+    if (w->jumps++ >= MAX_LINK_JUMPS || (w->flags & LOOKUP_NO_SYMLINKS) ||
+        (w->path.mount->flags & MS_NOSYMFOLLOW))
         goto fail;
     inode_accessed(w->path.mount, inode);
     if (inode->ops->follow) {

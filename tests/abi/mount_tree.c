@@ -277,6 +277,18 @@ static void trees(void)
     CHECK_EQ(mount_setattr(AT_FDCWD, "a", AT_RECURSIVE, &attr, sizeof(attr)), 0, "cleared again");
     CHECK_EQ(mkdir("a/d/more", 0755), 0, "writable");
     CHECK(group("a", "shared:") && group("a/d", "shared:"), "and shared");
+    REQUIRE(symlink("more", "a/d/link") == 0);
+    attr = (struct mount_attr){.attr_set = MOUNT_ATTR_NOSYMFOLLOW};
+    CHECK_EQ(mount_setattr(AT_FDCWD, "a/d", 0, &attr, sizeof(attr)), 0, "MOUNT_ATTR_NOSYMFOLLOW");
+    CHECK_FAIL(open("a/d/link", O_RDONLY), ELOOP, "symbolic links are not followed there");
+    struct stat st;
+    CHECK(lstat("a/d/link", &st) == 0 && strstr(info("a/d"), "nosymfollow"), "but seen");
+    attr = (struct mount_attr){
+        .attr_clr = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+                    MOUNT_ATTR_NODIRATIME | MOUNT_ATTR__ATIME | MOUNT_ATTR_NOSYMFOLLOW};
+    CHECK_EQ(mount_setattr(AT_FDCWD, "a/d", 0, &attr, sizeof(attr)), 0,
+             "all is cleared, as mount(8) does it");
+    CHECK_EQ(access("a/d/link", F_OK), 0, "links are followed again");
     attr = (struct mount_attr){.attr_set = MOUNT_ATTR_NOATIME};
     CHECK_FAIL(mount_setattr(AT_FDCWD, "a", 0, &attr, sizeof(attr)), EINVAL,
                "a way of access times without clearing the old one");
