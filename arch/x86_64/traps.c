@@ -222,8 +222,14 @@ static void page_fault_vector(struct trap_frame *frame, u64 error)
         access |= ACCESS_PRESENT;
     if (error & PF_WRITE)
         access |= ACCESS_WRITE;
-    if (error & PF_USER)
+    if (likely(error & PF_USER)) {
         access |= ACCESS_USER;
+    } else if (unlikely(frame->cs & 3) && address < USER_END) {
+        /* The program's instruction, but not marked as its access: an emulator's far return reads the
+         * stack as the kernel would, and no mapping makes that succeed. */
+        signal_fault(SIGSEGV, error & PF_PRESENT ? SEGV_ACCERR : SEGV_MAPERR, address);
+        return;
+    }
     if (error & PF_FETCH)
         access |= ACCESS_EXEC;
     trap_page_fault(frame, address, access);

@@ -358,6 +358,34 @@ static void restarted_instruction(void)
     CHECK_EQ(p[99], 42, "and the access is made again");
 }
 
+/* An instruction that uses the stack in a way of its own: it does what it does, or gives a signal. */
+static void far_return(void)
+{
+#ifdef __x86_64__
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        unsigned long at = 0, cs = 0;
+
+        __asm__ volatile("mov %%cs, %k1\n\t"
+                         "lea 1f(%%rip), %0\n\t"
+                         "sub $128, %%rsp\n\t"
+                         "push %1\n\t"
+                         "push %0\n\t"
+                         "lretq\n"
+                         "1:\tadd $128, %%rsp"
+                         : "+r"(at), "+r"(cs)
+                         :
+                         : "memory");
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child &&
+              (status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV)),
+          "a far return");
+#endif
+}
+
 CHECK_MAIN(CASE(access_faults), CASE(kernel_addresses), CASE(not_executable), CASE(beyond_the_file),
            CASE(arithmetic), CASE(illegal), CASE(breakpoints), CASE(misaligned),
-           CASE(blocked_and_nested), CASE(restarted_instruction))
+           CASE(blocked_and_nested), CASE(restarted_instruction), CASE(far_return))
