@@ -296,6 +296,17 @@ def guest_package(arch, package):
     return f"{ROOT}/build/packages/{arch}/{package}"
 
 
+def swap_disk(arch, name, mib):
+    """A fresh, sparse file with the header that mkswap writes."""
+    path = f"{ROOT}/build/{arch}/tests/{name}.swap"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.truncate(mib << 20)
+    os.chmod(path, 0o600)
+    call(["/sbin/mkswap", path]).expect(0)
+    return path
+
+
 def kernel_file(arch, name="vellum"):
     """The kernel under test, built."""
     other = os.environ.get(f"VELLUM_KERNEL_{arch}")

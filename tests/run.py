@@ -23,7 +23,7 @@ PARTS = {
         *["boot.commands", "boot.machines", "boot.terminal", "boot.programs"],
         *["boot.procps", "boot.bugs", "boot.debuggers", "boot.memview", "boot.disks"],
     ],
-    "debian": ["debian.run_debian", "debian.python_modules"],
+    "debian": ["debian.run_debian", "debian.python_modules", "debian.stress_ng"],
     "fuzz": ["fuzz.run_fuzz"],
     "pressure": ["pressure.run_pressure"],
     "stress": ["stress.run_stress"],

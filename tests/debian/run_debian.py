@@ -41,7 +41,7 @@ def debian_root(arch, packages, *options):
 
 def scripts(arch):
     found = sorted(os.path.basename(f) for end in ("sh", "pl", "py", "lua") for f in glob.glob(f"{FOLDER}/*.{end}"))
-    helpers = {"chroot.sh", "run_debian.py", "python_modules.py"}
+    helpers = {"chroot.sh", "run_debian.py", "python_modules.py", "stress_ng.py"}
     return [f for f in found if f not in helpers and f.split(".")[0] not in ABSENT.get(arch, ())]
 
 

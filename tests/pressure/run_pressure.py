@@ -9,25 +9,16 @@ import os
 import re
 import threading
 
-from harness import ROOT, call, check, guest_program, image, test, vellum
+from harness import ROOT, check, guest_program, image, swap_disk, test, vellum
 
 SWAP_MIB = 256
 TROUBLE = rb"(?m)^.*(?:BUG|panic:|Bad page|assertion).*$"
 lock = threading.Lock()
 
 
-def swap_disk(arch, name, mib):
-    """A fresh, sparse file with the header that mkswap writes."""
-    path = f"{ROOT}/build/{arch}/tests/{name}.swap"
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.truncate(mib << 20)
-    call(["/sbin/mkswap", path]).expect(0)
-    return path
-
-
 def sparse_disk(arch, name, mib):
     path = f"{ROOT}/build/{arch}/tests/{name}.disk"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as f:
         f.truncate(mib << 20)
     return path

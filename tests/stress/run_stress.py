@@ -4,7 +4,7 @@ nor in swap."""
 
 import os
 
-from harness import ROOT, call, check, guest_program, image, test, vellum
+from harness import check, guest_program, image, swap_disk, test, vellum
 
 SECONDS = os.environ.get("VELLUM_STRESS_SECONDS", "60")
 SEED = os.environ.get("VELLUM_SEED")
@@ -57,23 +57,14 @@ def integrity_compacted_long(arch):
 @test("stress", weight=600, default=False)
 def integrity_long(arch):
     run_integrity(arch, "-n", "40000", "-k", "2000", timeout=2000)
+
+
 SWAP_TESTS = {
     "random": ["160", "20000"],
     "share": ["32"],
     "files": ["24"],
     "off": ["36"],
 }
-
-
-def swap_disk(arch, name, mib=256):
-    """An image that mkswap has prepared."""
-    path = f"{ROOT}/build/{arch}/tests/swap-{name}"
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.truncate(mib << 20)
-    os.chmod(path, 0o600)
-    call(["/sbin/mkswap", path]).expect(0)
-    return path
 
 
 @test("stress", weight=200, default=False)
@@ -87,7 +78,7 @@ def swap(arch):
 
     initrd = image(arch, "swap", fill)
     for name, arguments in SWAP_TESTS.items():
-        disk = swap_disk(arch, name)
+        disk = swap_disk(arch, f"stress-{name}", 256)
         options = ["--smp", "2", "--mem", "64M", "--disk", disk, "--initrd", initrd]
         r = vellum(arch, *options, "--", "/swap", "/dev/vda", name, *arguments, timeout=900)
         check(
