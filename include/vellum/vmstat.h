@@ -85,6 +85,11 @@
     X(unevictable_pgs_munlocked)                                                                   \
     X(thp_fault_alloc)                                                                             \
     X(thp_fault_fallback)                                                                          \
+    X(thp_collapse_alloc)                                                                          \
+    X(thp_collapse_alloc_failed)                                                                   \
+    X(thp_scan_exceed_none_pte) /* ranges that khugepaged did not collapse for this */             \
+    X(thp_scan_exceed_swap_pte)                                                                    \
+    X(thp_scan_exceed_share_pte)                                                                   \
     X(thp_split_page)                                                                              \
     X(thp_split_pmd)                                                                               \
     X(swap_ra)                                                                                     \

@@ -3,6 +3,7 @@
  * madvise(2) and mincore(2).
  */
 #include "address_space.h"
+#include "huge.h"
 #include <vellum/error.h>
 #include <vellum/sync.h>
 #include <vellum/syscall.h>
@@ -210,6 +211,8 @@ static int advise(struct mm *mm, vaddr_t start, vaddr_t end, int advice)
         return populate_for(mm, start, end, 0);
     case MADV_POPULATE_WRITE:
         return populate_for(mm, start, end, ACCESS_WRITE);
+    case MADV_COLLAPSE:
+        return advise_collapse(mm, start, end);
     default:
         return advise_write_locked(mm, start, end, advice);
     }
@@ -238,6 +241,7 @@ static bool advice_known(int advice)
     case MADV_DODUMP:
     case MADV_HUGEPAGE:
     case MADV_NOHUGEPAGE:
+    case MADV_COLLAPSE:
         return true;
     default:
         return false;

@@ -63,4 +63,16 @@ int huge_move_range(struct tlb_batch *batch, vaddr_t start, vaddr_t stop, vaddr_
 /* A fault in private anonymous memory where no table is. => as fault handlers: fault.c */
 int fault_huge(struct vm_fault *fault);
 
+/* ---- huge_collapse.c => mm->lock not held; may sleep ------------------------------------------------ */
+
+/* May khugepaged (mode: the system's), or MADV_COLLAPSE (HUGE_ALWAYS), collapse memory of the VMA?
+ * => mm->lock */
+bool huge_vma_allows(const struct vma *vma, int mode);
+/* Make the aligned range from `start` on a huge page. limits: khugepaged's, or NULL; flags: ALLOC_NORETRY,
+ * or 0: work for the frames. => the mm stays */
+enum collapse huge_collapse(struct mm *mm, vaddr_t start, const struct collapse_limits *limits,
+                            unsigned flags);
+/* MADV_COLLAPSE of [start, end). 0 or -errno as madvise(2) has it */
+int advise_collapse(struct mm *mm, vaddr_t start, vaddr_t end);
+
 #endif

@@ -77,7 +77,7 @@ static int refresh_huge(struct vm_fault *fault, pte_t *entry, pte_t pte)
     if (!lock_leaf(vma->mm, entry, pte))
         return FAULT_RETRY;
     ours = pte_write(pte) || atomic_read(&pfn_to_page(pte_pfn(pte))->refs) == 1;
-    if (write && !ours) {
+    if (write && !huge_survives(HUGE_WRITTEN, fault->address, fault->address + 1, 0, ours)) {
         spin_unlock(&vma->mm->table_lock);
         split_huge_at(vma->mm, fault->address);
         return FAULT_SMALL;
@@ -94,9 +94,7 @@ static int refresh_huge(struct vm_fault *fault, pte_t *entry, pte_t pte)
 
 bool huge_possible(const struct vma *vma)
 {
-    vaddr_t first = ALIGN_UP(vma->start, HUGE_SIZE);
-
-    return !vma->ops && huge_fits(vma->start, vma->end, first) &&
+    return !vma->ops && huge_fits_somewhere(vma->start, vma->end) &&
            huge_wanted(READ_ONCE(huge_settings.mode), vma->flags, vma->mm->no_huge_pages);
 }
 

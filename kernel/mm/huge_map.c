@@ -7,12 +7,13 @@
 #include <vellum/error.h>
 #include <vellum/sync.h>
 
-/* Lock the table if [start, stop) is a huge page as a whole, and return its entry. Else it is split. */
-static pte_t *lock_whole(struct mm *mm, vaddr_t start, vaddr_t stop)
+/* Lock the table if what is done to [start, stop) leaves the huge page there whole, and return its
+ * entry. Else it is split. */
+static pte_t *lock_whole(struct mm *mm, enum huge_change change, vaddr_t start, vaddr_t stop)
 {
     pte_t *entry;
 
-    if (!huge_whole(start, stop)) {
+    if (!huge_survives(change, start, stop, start, true)) {
         split_huge_at(mm, start);
         return NULL;
     }
@@ -26,7 +27,7 @@ static pte_t *lock_whole(struct mm *mm, vaddr_t start, vaddr_t stop)
 bool huge_unmap_range(struct tlb_batch *batch, vaddr_t start, vaddr_t stop)
 {
     struct mm *mm = batch->mm;
-    pte_t *entry = lock_whole(mm, start, stop);
+    pte_t *entry = lock_whole(mm, HUGE_UNMAPPED, start, stop);
     struct page *page, *table;
 
     if (!entry)
@@ -51,7 +52,7 @@ bool huge_unmap_range(struct tlb_batch *batch, vaddr_t start, vaddr_t stop)
 
 bool huge_protect_range(struct mm *mm, vaddr_t start, vaddr_t stop, unsigned prot)
 {
-    pte_t *entry = lock_whole(mm, start, stop), pte;
+    pte_t *entry = lock_whole(mm, HUGE_PROTECTED, start, stop), pte;
 
     if (!entry)
         return false;
@@ -80,7 +81,7 @@ int huge_fork_range(struct mm *child, struct mm *parent, vaddr_t start, vaddr_t 
     struct page *table;
     pte_t *from, *to;
 
-    if (!huge_whole(start, stop)) {
+    if (!huge_survives(HUGE_FORKED, start, stop, start, false)) {
         split_huge_at(parent, start);
         return 0;
     }
@@ -106,7 +107,7 @@ int huge_move_range(struct tlb_batch *batch, vaddr_t start, vaddr_t stop, vaddr_
     pte_t *from, *to = NULL, pte;
     struct page *page, *table;
 
-    if (huge_whole(start, stop) && IS_ALIGNED(target, HUGE_SIZE)) {
+    if (huge_survives(HUGE_MOVED, start, stop, target, true)) {
         to = page_table_make_upper(mm, target);
         if (!to)
             return -ENOMEM;
@@ -115,7 +116,7 @@ int huge_move_range(struct tlb_batch *batch, vaddr_t start, vaddr_t stop, vaddr_
         split_huge_at(mm, start);
         return 0;
     }
-    from = lock_whole(mm, start, stop);
+    from = lock_whole(mm, HUGE_MOVED, start, stop);
     if (!from)
         return 0;
     pte = pte_load(from);
