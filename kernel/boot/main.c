@@ -14,6 +14,7 @@
 #include <vellum/device.h>
 #include <vellum/error.h>
 #include <vellum/fs.h>
+#include <vellum/khugepaged.h>
 #include <vellum/mm.h>
 #include <vellum/printk.h>
 #include <vellum/process.h>
@@ -125,6 +126,7 @@ static const struct level late_levels[] = {
     {"processors", start_processors},
     {"reclaim", reclaim_init},
     {"compaction", compaction_init},
+    {"huge pages", khugepaged_init},
     {"file systems", vfs_init},
     {"device nodes", devfs_init},
     {"pseudo-terminal names", devpts_init},

@@ -5,6 +5,7 @@
 #include "address_space.h"
 #include "huge.h"
 #include <vellum/error.h>
+#include <vellum/khugepaged.h>
 #include <vellum/sync.h>
 #include <vellum/syscall.h>
 #include <vellum/uaccess.h>
@@ -65,6 +66,7 @@ static int page_out(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long 
 static int change_flag(struct vma **vma, vaddr_t start, vaddr_t end, unsigned long advice)
 {
     u32 flags = (*vma)->flags;
+    int error;
 
     switch (advice) {
     case MADV_DONTFORK:
@@ -111,7 +113,10 @@ static int change_flag(struct vma **vma, vaddr_t start, vaddr_t end, unsigned lo
         flags = (flags & ~VM_HUGEPAGE) | VM_NOHUGEPAGE;
         break;
     }
-    return vma_change_flags(vma, start, end, flags);
+    error = vma_change_flags(vma, start, end, flags);
+    if (!error && advice == MADV_HUGEPAGE && huge_possible(*vma))
+        khugepaged_enter((*vma)->mm);
+    return error;
 }
 
 /* MADV_WILLNEED: begin to read what of the file is not in memory. */

@@ -13,6 +13,7 @@
  */
 #include "huge.h"
 #include <vellum/compaction.h>
+#include <vellum/khugepaged.h>
 #include <vellum/lru.h>
 #include <vellum/sync.h>
 #include <vellum/vmstat.h>
@@ -108,9 +109,10 @@ int fault_huge(struct vm_fault *fault)
     pte = pte_load(entry);
     if (pte_is_huge(pte))
         return refresh_huge(fault, entry, pte);
-    if (!pte_none(pte) || !(fault->access & ACCESS_WRITE) ||
+    if (!pte_none(pte) ||
         !huge_wanted(READ_ONCE(huge_settings.mode), vma->flags, vma->mm->no_huge_pages) ||
         !huge_fits(vma->start, vma->end, fault->address))
         return FAULT_SMALL;
-    return map_huge(fault, entry);
+    khugepaged_enter(vma->mm);
+    return fault->access & ACCESS_WRITE ? map_huge(fault, entry) : FAULT_SMALL;
 }

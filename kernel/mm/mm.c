@@ -12,6 +12,7 @@
 #include <vellum/alloc.h>
 #include <vellum/boot.h>
 #include <vellum/error.h>
+#include <vellum/khugepaged.h>
 #include <vellum/random.h>
 #include <vellum/smp.h>
 #include <vellum/sync.h>
@@ -189,6 +190,8 @@ struct mm *mm_fork(struct mm *parent)
         mm_put(child);
         return err_ptr(error);
     }
+    if (READ_ONCE(parent->khugepaged_link.next))
+        khugepaged_enter(child);
     return child;
 }
 
@@ -267,6 +270,7 @@ static void destroy(struct mm *mm)
     evict_borrowers(mm);
     unmap_all(mm);
     mm_forget_swapped(mm);
+    khugepaged_leave(mm);
     assert(mm->vma_count == 0 && mm_resident(mm) == 0 && atomic_read(&mm->table_pages) == 0);
     if (mm->exe)
         mm_file_ops.put(mm->exe);

@@ -328,6 +328,130 @@ static void threads(void)
     CHECK(collapsed > 0 && children == 12, "it did");
 }
 
+/* ---- khugepaged ---- */
+
+static long setting(const char *name)
+{
+    return strtol(proc_read(DAEMON "%s", name), NULL, 10);
+}
+
+static int set(const char *name, long value)
+{
+    char path[PATH_MAX], text[32];
+    int n = snprintf(text, sizeof(text), "%ld\n", value);
+    snprintf(path, sizeof(path), DAEMON "%s", name);
+    int fd = open(path, O_WRONLY), done = fd >= 0 ? write(fd, text, n) : -1;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return done == n ? 0 : -1;
+}
+
+/* Are the settings ours to change? TEXT is skipped if not. */
+static int daemon_lacking(const char *text)
+{
+    if (lacking(text))
+        return 1;
+    if (set("scan_sleep_millisecs", setting("scan_sleep_millisecs")) == 0 &&
+        !strstr(proc_read(SYS_HUGE "enabled"), "[never]"))
+        return 0;
+    SKIP(text, "khugepaged is not ours");
+    return 1;
+}
+
+/* Waits until khugepaged has been all round N times from now on. */
+static void await_scans(long n)
+{
+    long seen = setting("full_scans");
+    while (setting("full_scans") - seen < n)
+        usleep(2000);
+}
+
+/* Waits until the range has so many KiB in huge pages, as long as a watchdog may take. */
+static void await_huge(char *p, size_t bytes, long wanted)
+{
+    while (huge_kib(p, bytes) < wanted)
+        usleep(2000);
+}
+
+static void settings(void)
+{
+    static const char *const names[] = {"max_ptes_none", "max_ptes_swap", "max_ptes_shared"};
+    static const long values[] = {511, 64, 256};
+    if (daemon_lacking("khugepaged's settings"))
+        return;
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        CHECK_EQ(setting(names[i]), values[i], names[i]);
+        CHECK_FAIL(set(names[i], 512), EINVAL, "more than there are");
+        CHECK_FAIL(set(names[i], -1), EINVAL, "less than none");
+        CHECK(set(names[i], 17) == 0 && setting(names[i]) == 17, "17");
+        CHECK_EQ(set(names[i], values[i]), 0, "and back");
+    }
+    CHECK_EQ(setting("pages_to_scan"), 4096, "pages_to_scan");
+    CHECK_FAIL(set("pages_to_scan", 0), EINVAL, "none");
+    CHECK_EQ(setting("scan_sleep_millisecs"), 10000, "scan_sleep_millisecs");
+    CHECK_EQ(setting("alloc_sleep_millisecs"), 60000, "alloc_sleep_millisecs");
+    CHECK(setting("defrag") == 0 || setting("defrag") == 1, "defrag");
+    CHECK_FAIL(set("defrag", 2), EINVAL, "2");
+    CHECK(set("full_scans", 1) == -1 && set("pages_collapsed", 1) == -1, "counts cannot be set");
+}
+
+static void found(void)
+{
+    if (daemon_lacking("khugepaged"))
+        return;
+    long sleep = setting("scan_sleep_millisecs"), before = setting("pages_collapsed");
+    REQUIRE(set("scan_sleep_millisecs", 10) == 0);
+    char *p = small_pages(2, 20);
+    await_huge(p, 2 * HUGE, 4096);
+    CHECK(holds(p, 2 * HUGE, 20), "khugepaged finds what was touched page by page");
+    CHECK(setting("pages_collapsed") - before >= 2, "pages_collapsed tells");
+    CHECK(number_of(proc_read("/proc/vmstat"), "thp_collapse_alloc ") >= 2, "and so does vmstat");
+    REQUIRE(set("max_ptes_none", 100) == 0);
+    p = area(2, MADV_NOHUGEPAGE);
+    for (unsigned i = 0; i < PARTS - 100; i++)
+        p[i * PAGE] = p[HUGE + i * PAGE] = 'x';
+    REQUIRE(munmap(p + 2 * HUGE - PAGE, PAGE) == 0);
+    REQUIRE(madvise(p + HUGE, PAGE, MADV_DONTNEED) == 0);
+    REQUIRE(madvise(p, HUGE, MADV_HUGEPAGE) == 0);
+    await_huge(p, HUGE, 2048);
+    CHECK(p[0] == 'x' && p[HUGE - 101 * PAGE] == 'x' && p[HUGE - 1] == 0,
+          "a hundred that are missing do not matter if max_ptes_none allows it");
+    p = area(1, MADV_NOHUGEPAGE);
+    for (unsigned i = 0; i < PARTS - 101; i++)
+        p[i * PAGE] = 'y';
+    REQUIRE(madvise(p, HUGE, MADV_HUGEPAGE) == 0);
+    await_scans(3);
+    CHECK_EQ(huge_kib(p, HUGE), 0, "one more does");
+    REQUIRE(set("max_ptes_none", 511) == 0);
+    await_huge(p, HUGE, 2048);
+    CHECK(p[0] == 'y' && p[HUGE - 1] == 0, "until it is allowed");
+    p = small_pages(1, 21);
+    char *q = area(1, MADV_NOHUGEPAGE);
+    fill(q, HUGE, 22);
+    await_huge(p, HUGE, 2048);
+    await_scans(2);
+    CHECK_EQ(huge_kib(q, HUGE), 0, "MADV_NOHUGEPAGE holds against it");
+    set("scan_sleep_millisecs", sleep);
+}
+
+/* Processes come and go under its eyes. */
+static void comings(void)
+{
+    if (daemon_lacking("processes that end while it looks"))
+        return;
+    long sleep = setting("scan_sleep_millisecs");
+    int bad = 0;
+    REQUIRE(set("scan_sleep_millisecs", 0) == 0);
+    char *p = small_pages(2, 23);
+    for (unsigned i = 0; i < 30; i++)
+        bad |= IN_CHILD(bad = !holds(p, 2 * HUGE, 23); fill(p, HUGE, i); bad |= !holds(p, HUGE, i);
+                        _exit(bad | !part_holds(p, PARTS, 2 * PARTS, 23)));
+    CHECK_EQ(bad, 0, "children that write and end while khugepaged looks");
+    CHECK(holds(p, 2 * HUGE, 23), "do not disturb the parent");
+    set("scan_sleep_millisecs", sleep);
+}
+
 CHECK_MAIN(CASE(asked), CASE(sparse), CASE(refused), CASE(not_anonymous), CASE(several_mappings),
            CASE(forked), CASE(placed), CASE(locked), CASE(out_and_in), CASE(another_process),
-           CASE(threads))
+           CASE(threads), CASE(settings), CASE(found), CASE(comings))
