@@ -86,7 +86,7 @@ FLOORS = (
     (("sync", "trace"), """arch boot cpu cred file inherit iov lockdep offsets printk provoke random read_ahead rseq sched
                            seq_file signal smp spinlock_types symbols sync syscall sysfs thread time uaccess
                            vdso_clock vmstat vvar wait"""),
-    (("mm", "debug"), """alloc compaction dirty_policy huge lru mm page page_cache page_table reclaim rmap swap writeback"""),
+    (("mm", "debug"), """alloc compaction dirty_policy huge khugepaged lru mm page page_cache page_table reclaim rmap swap writeback"""),
     (("block", "dev"), """block device irq pci tty virtio"""),
     (("fs",), """fs notify"""),
     (("proc", "ipc", "sched", "time"), """futex process ptrace"""),
