@@ -134,7 +134,7 @@ struct mm {
     atomic_long_t shared_tables; /* entries of level 1 that are shared tables */
     atomic_long_t swap_pages;    /* swap entries in the page table */
     struct list swap_link; /* [the list's lock] among those that have had some; unlinked: NULLs */
-    struct list khugepaged_link; /* [the list's lock] among those it looks at; unlinked: NULLs */
+    struct list khugepaged_link;   /* [the list's lock] among those it looks at; unlinked: NULLs */
     u64 peak_resident, peak_total; /* brought up to date by mm_update_peaks() */
     struct file *exe;              /* [m] /proc/PID/exe; holds a reference */
     u64 auxv[48];                  /* [i] for /proc/PID/auxv */
