@@ -50,12 +50,15 @@ void wait_finish(struct wait_queue *q, struct wait_entry *e)
     wait_remove(q, e);
 }
 
+/* The fence: whoever is queued tests a condition next, and wakers look at the queue without its lock
+ * (wait_queue_active()). */
 void wait_add(struct wait_queue *q, struct wait_entry *e)
 {
     unsigned long flags = spin_lock_irqsave(&q->lock);
 
     list_add(&e->link, &q->entries);
     spin_unlock_irqrestore(&q->lock, flags);
+    smp_fence();
 }
 
 void wait_add_exclusive(struct wait_queue *q, struct wait_entry *e)
@@ -65,6 +68,7 @@ void wait_add_exclusive(struct wait_queue *q, struct wait_entry *e)
     e->exclusive = true;
     list_add_tail(&e->link, &q->entries);
     spin_unlock_irqrestore(&q->lock, flags);
+    smp_fence();
 }
 
 void wait_remove(struct wait_queue *q, struct wait_entry *e)
