@@ -108,7 +108,7 @@ extern struct page *vvar_page;
 struct itimer_set {
     struct process *process;
     struct timer real;        /* ITIMER_REAL and alarm(2) */
-    u64 real_interval;        /* ns [process->lock] */
+    u64 real_interval;        /* ns; set by one thread at a time */
     u64 left[2], interval[2]; /* VIRTUAL, PROF: ns of run time left [process->lock] */
     u64 charged;              /* [a] ns of run time of all threads, up to their last ticks */
 };

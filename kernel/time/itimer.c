@@ -129,16 +129,27 @@ static void get_timer(struct itimer_set *set, int which, u64 *left, u64 *interva
     }
 }
 
+/* One thread at a time: no two may start a timer at once. (No spinlock: the timer's function, which is
+ * waited for, takes the sighand lock.) */
+static void set_real(struct itimer_set *set, u64 left, u64 interval)
+{
+    static DEFINE_MUTEX(setting);
+
+    mutex_lock(&setting);
+    WRITE_ONCE(set->real_interval, 0); /* so that it does not start again by itself */
+    timer_cancel_sync(&set->real);
+    WRITE_ONCE(set->real_interval, interval);
+    if (left)
+        timer_start(&set->real, ktime_after(left));
+    mutex_unlock(&setting);
+}
+
 static void set_timer(struct itimer_set *set, int which, u64 left, u64 interval)
 {
     unsigned long flags;
 
     if (which == ITIMER_REAL) {
-        WRITE_ONCE(set->real_interval, 0); /* so that it does not start again by itself */
-        timer_cancel_sync(&set->real);
-        WRITE_ONCE(set->real_interval, interval);
-        if (left)
-            timer_start(&set->real, ktime_after(left));
+        set_real(set, left, interval);
         return;
     }
     itimers_look(set); /* what has run up to now is not the new timer's */
