@@ -265,6 +265,7 @@ static int set(struct timerfd *t, int flags, u64 value, u64 interval,
     t->ticks = 0;
     t->interval = interval;
     t->flags = flags;
+    t->canceled &= t->cancel_on_set;
     if (value && (flags & TFD_TIMER_ABSTIME))
         clock_timer_start(&t->timer, real, value);
     else if (value)

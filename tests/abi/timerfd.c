@@ -148,6 +148,10 @@ static void clock_setting(void)
     REQUIRE(set(fd, TFD_TIMER_ABSTIME, far, 0) == 0);
     REQUIRE(clock_gettime(CLOCK_REALTIME, &now) == 0 && clock_settime(CLOCK_REALTIME, &now) == 0);
     CHECK_FAIL(read(fd, &n, 8), EAGAIN, "without the flag setting the clock ends nothing");
+    REQUIRE(set(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, far, 0) == 0);
+    REQUIRE(clock_gettime(CLOCK_REALTIME, &now) == 0 && clock_settime(CLOCK_REALTIME, &now) == 0);
+    REQUIRE(set(fd, 0, MS, 0) == 0 && poll(&p, 1, 20000) == 1);
+    CHECK_EQ(ticks(fd), 1, "and what was canceled before it was set anew is forgotten");
 }
 
 static void flags_and_errors(void)
