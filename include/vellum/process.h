@@ -71,6 +71,7 @@ struct process {
     int stop_report;        /* [s] signal of a completed stop that nobody has waited for; 0: none */
     bool continue_report;   /* [s] continued, and nobody has waited for that */
     bool continue_notify;   /* [s] the parent is still to be sent CLD_CONTINUED */
+    unsigned continues;     /* [s] how often SIGCONT has come: a stop signal taken before is void */
     int death_signal;       /* prctl PR_SET_PDEATHSIG */
     bool no_new_privileges; /* prctl PR_SET_NO_NEW_PRIVS: once set, for ever */
     unsigned long personality;

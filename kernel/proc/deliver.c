@@ -201,6 +201,7 @@ static bool next_handler(struct signal_delivery *d)
 again:
     flags = spin_lock_irqsave(&s->lock);
     for (;;) {
+        unsigned continues;
         signal_set bit;
 
         if (p->group_exiting) {
@@ -246,12 +247,13 @@ again:
             (p == init_process && !(bit & SIGNALS_SYNCHRONOUS)))
             continue;
         if (bit & SIGNALS_STOP) {
+            continues = p->continues;
             spin_unlock_irqrestore(&s->lock, flags);
             if (stop_is_void(d->signo))
                 goto again;
             flags = spin_lock_irqsave(&s->lock);
-            if (!p->group_exiting && !(p->pending.set & signal_bit(SIGCONT)) &&
-                !(t->pending.set & signal_bit(SIGCONT)))
+            /* A SIGCONT that came meanwhile may have left nothing else behind. */
+            if (!p->group_exiting && p->continues == continues)
                 stop_start(p, d->signo);
             continue;
         }

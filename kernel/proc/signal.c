@@ -253,6 +253,7 @@ static void continue_process(struct process *p)
 {
     struct thread *t;
 
+    p->continues++;
     signal_queue_remove(&p->pending, SIGNALS_STOP);
     list_for_each_entry(t, &p->threads, thread_link)
         signal_queue_remove(&t->pending, SIGNALS_STOP);
