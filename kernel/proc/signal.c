@@ -287,11 +287,26 @@ static void cancel_opposites(struct process *p, int signo)
     }
 }
 
+/* Whose signals are counted, with a reference: another thread may be changing its credentials. */
+static struct user *user_of(struct thread *target)
+{
+    struct process *p = target->process;
+    struct user *user;
+
+    if (target != current)
+        spin_lock(&p->lock);
+    user = target->cred->user;
+    ref_get(&user->refs);
+    if (target != current)
+        spin_unlock(&p->lock);
+    return user;
+}
+
 /* Record where the signal came from. Standard signals get through without, if need be. */
 static int enqueue(struct signal_queue *q, struct thread *target, int signo, const siginfo_t *info)
 {
     bool must = signo >= SIGRTMIN && info && info->si_code != SI_USER && info->si_code != SI_KERNEL;
-    struct user *user = target->cred->user;
+    struct user *user = user_of(target);
     struct queued_signal *s = NULL;
     u64 limit = target->process->limits[RLIMIT_SIGPENDING].rlim_cur;
 
@@ -300,9 +315,9 @@ static int enqueue(struct signal_queue *q, struct thread *target, int signo, con
         s = object_alloc(queued_cache, ALLOC_ATOMIC);
     if (!s) {
         atomic_dec(&user->queued_signals);
+        user_put(user);
         return must ? -EAGAIN : 0;
     }
-    ref_get(&user->refs);
     s->user = user;
     s->taken = NULL;
     if (info) {
