@@ -101,6 +101,7 @@ void thread_put(struct thread *t)
     if (!ref_put(&t->refs))
         return;
     cred_put(t->cred);
+    signal_queue_flush(&t->pending); /* sent while it was leaving its process */
     if (unlikely(t->tracee))
         tracee_free(t->tracee);
     if (t->process)
