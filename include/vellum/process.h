@@ -46,8 +46,9 @@ struct process {
         PROCESS_REAPED,
     } state; /* [T] */
     bool is_subreaper, has_execed;
-    bool is_helper;               /* [i] of the kernel's: nobody waits for it; helper.c */
-    unsigned exec_count;          /* [t] changes whenever the memory becomes another program's */
+    bool is_helper;        /* [i] of the kernel's: nobody waits for it; helper.c */
+    unsigned exec_count;   /* [l] changes with the memory, when that becomes another program's */
+    bool gains_privileges; /* [s] by an exec that is under way: it cannot be traced just now */
     struct wait_queue child_wait; /* parents sleep here for a change of a child */
     struct wait_queue exit_wait;  /* pidfds are polled here for the end */
 

@@ -112,7 +112,9 @@ static void switch_memory(struct process *p, struct exec *e)
     }
     e->mm->exe = e->program.file; /* which keeps writers out until the mm goes */
     e->file = NULL;
+    e->mm->dumpable = e->secure ? suid_dumpable : 1; /* before anybody can look into it */
     flags = spin_lock_irqsave(&p->lock);
+    p->exec_count++; /* with the memory: /proc/PID/mem */
     mm_activate(e->mm);
     spin_unlock_irqrestore(&p->lock, flags);
     e->mm = NULL;
@@ -146,13 +148,48 @@ static void reset_attributes(struct process *p, struct exec *e)
     files_close_on_exec(t->files);
     set_comm(e->name);
     p->has_execed = true;
-    p->exec_count++;
     p->exit_signal = SIGCHLD;
     cred_commit(e->cred);
     e->cred = NULL;
     t->mm->dumpable = e->secure ? suid_dumpable : 1;
     if (e->secure)
         p->death_signal = 0;
+}
+
+/* Privileges are not for a program that another process controls. load() has looked whether one does;
+ * from here on nobody gets control. 0 or -ENOMEM */
+static int keep_tracers_out(struct process *p, struct exec *e)
+{
+    unsigned long flags;
+    struct sighand *s;
+    bool too_late;
+
+    if (likely(!e->secure))
+        return 0;
+    s = sighand_lock(p, &flags);
+    too_late = ptrace_is_unsafe();
+    p->gains_privileges = !too_late;
+    sighand_unlock(s, flags);
+    if (!too_late)
+        return 0;
+    cred_put(e->cred);
+    e->cred = cred_for_exec(e->file->inode, true, &e->secure);
+    if (!is_err(e->cred))
+        return 0;
+    e->cred = NULL;
+    return -ENOMEM;
+}
+
+static void let_tracers_ask(struct process *p)
+{
+    unsigned long flags;
+    struct sighand *s;
+
+    if (likely(!p->gains_privileges))
+        return;
+    s = sighand_lock(p, &flags);
+    p->gains_privileges = false;
+    sighand_unlock(s, flags);
 }
 
 /* 0, or an error: while there still is a program to return it to, or with SIGSEGV pending. */
@@ -166,11 +203,14 @@ static int replace_program(struct exec *e)
 
     if (!error)
         error = threads_kill_others();
+    if (!error)
+        error = keep_tracers_out(p, e);
     if (error)
         return error;
     become_leader(p);
     switch_memory(p, e);
     reset_attributes(p, e);
+    let_tracers_ask(p);
     sp = exec_args_store(e);
     if (!sp || elf_clear_tails(&e->program) ||
         (e->interpreter.file && elf_clear_tails(&e->interpreter))) {

@@ -154,17 +154,24 @@ static int may_take_from(struct process *p)
     return error;
 }
 
+/* The file first, then the permission: what it has opened as another program, after an exec, is not
+ * given away because of what it was before. */
 static int take_file(struct process *p, unsigned fd)
 {
     struct files *files = process_files(p);
-    int error = may_take_from(p);
     struct file *file;
+    int error;
 
     if (!files)
         return -ESRCH;
-    file = error ? err_ptr(error) : files_lookup(files, fd);
+    file = files_lookup(files, fd);
     files_put(files);
-    return fd_for_file(file ? file : err_ptr(-EBADF), true);
+    error = may_take_from(p);
+    if (!error && !file)
+        error = -EBADF;
+    if (error && file)
+        file_put(file);
+    return error ? error : fd_for_file(file, true);
 }
 
 SYSCALL_DEFINE3(pidfd_getfd, int, pidfd, int, fd, unsigned, flags)

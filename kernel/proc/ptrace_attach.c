@@ -217,14 +217,16 @@ void ptrace_reap(struct tracee *tr, struct list *dead)
 {
     struct thread *t = tr->thread;
     struct process *p = t->process;
+    bool unseen =
+        p->state == PROCESS_UNSEEN && t == p->leader; /* then the process has t, and t it */
 
     if (tr->zombie) {
         tr->zombie = false;
         tid_detach(t);
         atomic_dec(&t->cred->user->processes);
     }
-    unlink_tracer(tr);
-    if (p->state == PROCESS_UNSEEN && t == p->leader)
+    unlink_tracer(tr); /* the thread may be gone now, and its process with it */
+    if (unseen)
         process_to_parent(p, dead);
 }
 
@@ -252,6 +254,9 @@ static int attach_locked(struct thread *t, bool seize, u32 options)
     struct tracee *tr = t->tracee;
 
     if (!t->fs || tr->dead || tr->tracer) /* it is ending, or has another tracer */
+        return -EPERM;
+    /* Asked again, as an exec may have made another program of it. */
+    if (ptrace_may_access(t, false) || (t->process->gains_privileges && !capable(CAP_SYS_PTRACE)))
         return -EPERM;
     link_tracer(t, current, capable(CAP_SYS_PTRACE));
     tr->options = options;

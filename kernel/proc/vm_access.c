@@ -18,9 +18,11 @@ static struct mm *memory_of(struct thread *t)
 
     if (!t)
         return err_ptr(-ESRCH);
+    mm = process_mm(t->process); /* first: exec may give it another, which we may not look into */
     error = ptrace_may_access(t, false);
-    mm = error ? NULL : process_mm(t->process);
     thread_put(t);
+    if (error && mm)
+        mm_put(mm);
     return error ? err_ptr(error) : mm ? mm : err_ptr(-ESRCH);
 }
 
