@@ -144,12 +144,17 @@ static struct thread *pick_next(struct run_queue *rq)
 }
 
 /* The thread just switched away from may no longer run here: now that its registers are saved, put
- * it on a CPU of its affinity. => rq->lock held, and again at the end */
+ * it on a CPU of its affinity. It may be on its way to sleep: its wake_lock keeps wakers from finding it
+ * in no queue and queueing it too. => rq->lock held, and again at the end */
 static void move_stray(struct run_queue *rq)
 {
     struct thread *t = rq->stray;
-    struct cpu *target = cpus[__builtin_ctzll(t->affinity.bits & cpus_online.bits)];
+    struct cpu *target;
 
+    spin_unlock_raw(&rq->lock); /* nobody else moves a stray */
+    spin_lock_raw(&t->wake_lock);
+    target = cpus[__builtin_ctzll(t->affinity.bits & cpus_online.bits)];
+    spin_lock_raw(&rq->lock);
     rq->stray = NULL;
     t->on_queue = false;
     rq->runnable--;
@@ -158,6 +163,7 @@ static void move_stray(struct run_queue *rq)
     spin_lock_raw(&target->run_queue->lock);
     activate(target->run_queue, t, false);
     spin_unlock_raw(&target->run_queue->lock);
+    spin_unlock_raw(&t->wake_lock);
     spin_lock_raw(&rq->lock);
 }
 
@@ -308,6 +314,20 @@ static struct cpu *select_cpu(struct thread *t)
     return cpus[__builtin_ctzll(t->affinity.bits & cpus_online.bits)];
 }
 
+/* A thread that is on its way to sleep may find that it need not, go on, and by the time that its waker
+ * has the queue's lock be stopped for another reason, or be dead. So its state changes only if it is still
+ * one of `states`. => the lock of its queue */
+static inline bool still_sleeps(struct thread *t, int states)
+{
+    int state = READ_ONCE(t->state);
+
+    while (state & states)
+        if (__atomic_compare_exchange_n(&t->state, &state, TASK_RUNNING, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_RELAXED))
+            return true;
+    return false;
+}
+
 bool wake_thread_state(struct thread *t, int states)
 {
     unsigned long flags = irq_save();
@@ -319,9 +339,9 @@ bool wake_thread_state(struct thread *t, int states)
     smp_fence(); /* the condition made true before; the state read after */
     if (!(READ_ONCE(t->state) & states))
         goto out;
-    woken = true;
     rq = lock_queue_of(t);
-    if (!t->on_queue) {
+    woken = still_sleeps(t, states);
+    if (woken && !t->on_queue) {
         struct cpu *target = select_cpu(t);
 
         if (target->run_queue != rq) {
@@ -330,10 +350,7 @@ bool wake_thread_state(struct thread *t, int states)
             spin_lock_raw(&rq->lock);
             WRITE_ONCE(t->cpu, target);
         }
-        WRITE_ONCE(t->state, TASK_RUNNING);
         activate(rq, t, true);
-    } else {
-        WRITE_ONCE(t->state, TASK_RUNNING);
     }
     spin_unlock_raw(&rq->lock);
 out:
@@ -575,14 +592,14 @@ int sched_set_affinity(struct thread *t, const cpumask_t *mask)
     if (t->on_queue && !(usable.bits & BIT(t->cpu->id))) {
         struct cpu *target = cpus[__builtin_ctzll(usable.bits)];
 
-        if (rq->running != t) {
+        if (rq->running != t && rq->stray != t) {
             deactivate(rq, t);
             spin_unlock_raw(&rq->lock);
             rq = target->run_queue;
             spin_lock_raw(&rq->lock);
             WRITE_ONCE(t->cpu, target);
             activate(rq, t, false);
-        } else {
+        } else if (rq->running == t) {
             reschedule(rq); /* it leaves at its next schedule(): move_stray() */
         }
     }
