@@ -73,20 +73,22 @@ static bool put_event(struct epoll_event __user *to, u32 events, u64 data)
     return copy_to_user(to, &event, sizeof(event)) == 0;
 }
 
-/* Report up to max items. Each is looked at once: those that are ready again stand behind `again`,
- * the first of them. Returns how many, or -EFAULT if none could be. */
+/* Report up to max items. Each is looked at once: one that is ready again by then stands behind all that
+ * were there before. Returns how many, or -EFAULT if none could be. */
 static int report(struct epoll *ep, struct epoll_event __user *to, int max)
 {
-    struct epoll_item *item, *again = NULL;
+    struct epoll_item *item;
     unsigned long flags;
     unsigned events;
     int n = 0, error = 0;
 
+    ep->reports++;
     flags = spin_lock_irqsave(&ep->lock);
     while (n < max && !list_empty(&ep->ready)) {
         item = list_first_entry(&ep->ready, struct epoll_item, ready);
-        if (item == again)
+        if (item->reported == ep->reports)
             break;
+        item->reported = ep->reports;
         list_del_init(&item->ready);
         spin_unlock_irqrestore(&ep->lock, flags);
         events = epoll_item_poll(item, NULL);
@@ -105,8 +107,6 @@ static int report(struct epoll *ep, struct epoll_event __user *to, int max)
         }
         if (events && !(item->events & (EPOLLET | EPOLLONESHOT)) && list_empty(&item->ready))
             list_add_tail(&item->ready, &ep->ready);
-        if (!again && !list_empty(&item->ready))
-            again = item;
     }
     spin_unlock_irqrestore(&ep->lock, flags);
     return n ? n : error;

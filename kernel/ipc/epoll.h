@@ -20,6 +20,7 @@ struct epoll {
     struct file *file;           /* [i] no reference: it refers to us */
     struct user *user;           /* [i] whose watches are counted */
     struct list nested;          /* [n] items whose file is an epoll */
+    u64 reports;                 /* [m] rounds of epoll_wait(2) */
     u64 mark, checked;           /* [n] the walks that were here last, */
     unsigned height, paths;      /* [n] and what they found */
 };
@@ -41,6 +42,7 @@ struct epoll_item {
     int fd;                  /* [i] */
     u32 events;              /* [ep m] to change */
     u64 data;                /* [ep m] */
+    u64 reported;            /* [ep m] in which of ep->reports it was looked at last */
     struct epoll_hook hook;  /* [ep m]; queue NULL: none */
     struct list file_link;   /* [link lock of the file] in file->epoll_links */
     struct list nested_link; /* [n] in ep->nested, if the file is an epoll */
