@@ -205,9 +205,9 @@ ssize_t unix_stream_receive(struct unix_socket *s, struct unix_receive *r);
 struct unix_message *unix_message_make(struct unix_socket *s, struct unix_send *m, size_t n);
 void unix_message_free(struct unix_message *m);
 /* For a receiver that found no message; may sleep. 1: look again, 0: the end, or an error. seen: it found
- * some, but nothing it wants, when s->arrived was that; else NULL. => s->reading, which is released
- * meanwhile */
-int unix_await_message(struct unix_socket *s, unsigned flags, const u32 *seen);
+ * some, but nothing it wants, when s->arrived was that; else NULL. *deadline: 0 the first time; the
+ * time-out is one for all of a call. => s->reading, which is released meanwhile */
+int unix_await_message(struct unix_socket *s, unsigned flags, const u32 *seen, ktime_t *deadline);
 /* SO_PEEK_OFF moves: n bytes have been looked at, or (negative) taken. => s->reading */
 static inline void unix_peeked(struct unix_socket *s, ssize_t n)
 {

@@ -195,8 +195,9 @@ static void connection_publish(struct unix_socket *listener, struct unix_socket 
     set_peer_cred(end, current_ucred(), current->cred);
     set_peer_cred(s, listener->own, listener->peer_groups);
     unix_get(end); /* s's; the queue has the first */
-    smp_store_release(&s->peer, end);
-    WRITE_ONCE(s->state, UNIX_CONNECTED);
+    s->peer = end;
+    smp_store_release(&s->state,
+                      UNIX_CONNECTED); /* who sees that sees the peer: unix_stream_send() */
     list_add_tail(&end->pending_link, &listener->queue);
     listener->queued++;
 }

@@ -279,6 +279,7 @@ static struct unix_message *find_message(struct unix_socket *s, size_t *skip)
 static struct unix_message *await_message(struct unix_socket *s, unsigned flags, size_t *skip)
 {
     struct unix_message *m;
+    ktime_t deadline = 0;
     u32 seen;
     int r;
 
@@ -290,7 +291,7 @@ static struct unix_message *await_message(struct unix_socket *s, unsigned flags,
         spin_unlock(&s->lock);
         if (m)
             return m;
-        r = unix_await_message(s, flags, flags & MSG_PEEK ? &seen : NULL);
+        r = unix_await_message(s, flags, flags & MSG_PEEK ? &seen : NULL, &deadline);
         if (r == 0)
             return s->type == SOCK_DGRAM && (flags & MSG_DONTWAIT) ? err_ptr(-EAGAIN) : NULL;
         if (r < 0)

@@ -31,17 +31,19 @@ static bool may_send(const struct unix_socket *s)
            (READ_ONCE(s->shutdown) & SEND_SHUT) || READ_ONCE(s->error);
 }
 
-/* Wait until what s has sent is below its limit. */
-static __noinline int wait_sendable(struct unix_socket *s, unsigned flags)
+/* Wait until what s has sent is below its limit. *deadline: 0 the first time */
+static __noinline int wait_sendable(struct unix_socket *s, unsigned flags, ktime_t *deadline)
 {
     u64 timeout = s->send_timeout;
 
     WRITE_ONCE(s->short_of_room, 1);
     if (flags & MSG_DONTWAIT)
         return -EAGAIN;
-    return wait_result(wait_event_state(&s->write_wait, may_send(s), TASK_INTERRUPTIBLE,
-                                        wait_deadline(timeout), false),
-                       timeout);
+    if (!*deadline)
+        *deadline = wait_deadline(timeout);
+    return wait_result(
+        wait_event_state(&s->write_wait, may_send(s), TASK_INTERRUPTIBLE, *deadline, false),
+        timeout);
 }
 
 /* Room for n bytes: after the header, or in pages of their own. */
@@ -81,10 +83,11 @@ static void message_release(struct unix_message *m)
 struct unix_message *unix_message_make(struct unix_socket *s, struct unix_send *send, size_t n)
 {
     struct unix_message *m;
+    ktime_t deadline = 0;
     int error;
 
     while (unlikely((u32)atomic_read(&s->charged) >= s->send_limit)) {
-        error = wait_sendable(s, send->flags);
+        error = wait_sendable(s, send->flags, &deadline);
         if (!error)
             error = -unix_take_error(s);
         if (!error && (s->shutdown & SEND_SHUT))
@@ -138,16 +141,18 @@ static bool readable_more(struct unix_socket *s, u32 seen)
 }
 
 /* Sleep until there is something to find. */
-static int wait_readable(struct unix_socket *s, unsigned flags, const u32 *seen)
+static int wait_readable(struct unix_socket *s, unsigned flags, const u32 *seen, ktime_t *deadline)
 {
     u64 timeout = s->receive_timeout;
     int r;
 
     if (flags & MSG_DONTWAIT)
         return -EAGAIN;
+    if (!*deadline)
+        *deadline = wait_deadline(timeout);
     mutex_unlock(&s->reading);
     r = wait_event_state(&s->read_wait, unlikely(seen) ? readable_more(s, *seen) : readable(s),
-                         TASK_INTERRUPTIBLE, wait_deadline(timeout), !seen);
+                         TASK_INTERRUPTIBLE, *deadline, !seen);
     if (unlikely(r) && !list_empty(&s->queue)) /* the wake-up that came with it is another's */
         wake_up_poll(&s->read_wait, EPOLLIN | EPOLLRDNORM);
     mutex_lock(&s->reading);
@@ -156,7 +161,7 @@ static int wait_readable(struct unix_socket *s, unsigned flags, const u32 *seen)
 
 /* The queue, the error and the shutdown are looked at in one go under the lock: the peer may send his
  * last message and close between two looks, and the end must not be seen before that message. */
-int unix_await_message(struct unix_socket *s, unsigned flags, const u32 *seen)
+int unix_await_message(struct unix_socket *s, unsigned flags, const u32 *seen, ktime_t *deadline)
 {
     bool empty, shut;
     int error = 0;
@@ -173,7 +178,7 @@ int unix_await_message(struct unix_socket *s, unsigned flags, const u32 *seen)
         return -error;
     if (shut)
         return 0;
-    error = wait_readable(s, flags, seen);
+    error = wait_readable(s, flags, seen, deadline);
     return error ? error : 1;
 }
 
@@ -267,7 +272,7 @@ ssize_t unix_stream_send(struct unix_socket *s, struct unix_send *send)
         return -EOPNOTSUPP;
     if (unlikely(send->to))
         return s->state == UNIX_CONNECTED ? -EISCONN : -EOPNOTSUPP;
-    if (unlikely(READ_ONCE(s->state) != UNIX_CONNECTED))
+    if (unlikely(smp_load_acquire(&s->state) != UNIX_CONNECTED))
         return s->shutdown & SEND_SHUT ? -EPIPE : -ENOTCONN;
     while (send->iter->count > urgent && !error) {
         if (unlikely(s->shutdown & SEND_SHUT)) {
@@ -417,6 +422,7 @@ ssize_t unix_stream_receive(struct unix_socket *s, struct unix_receive *r)
 {
     size_t want = r->iter->count, target = r->flags & MSG_WAITALL ? want : s->low_water;
     ssize_t done = 0, n = 0;
+    ktime_t deadline = 0;
     bool end = false;
     u32 seen;
 
@@ -434,7 +440,7 @@ ssize_t unix_stream_receive(struct unix_socket *s, struct unix_receive *r)
         done += n;
         if (end || (size_t)done >= target || (done && (r->flags & MSG_PEEK)))
             break;
-        n = unix_await_message(s, r->flags, r->flags & MSG_PEEK ? &seen : NULL);
+        n = unix_await_message(s, r->flags, r->flags & MSG_PEEK ? &seen : NULL, &deadline);
         if (n <= 0)
             break;
     }

@@ -394,6 +394,24 @@ static void crowd(void)
     CHECK(good, "each gets its own answers");
 }
 
+/* What comes in drops does not make a time-out begin anew. */
+static void in_drops(void)
+{
+    struct timeval tv = {.tv_usec = 300000};
+    int p[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0);
+    setsockopt(p[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+    pid_t pid = CHILD({
+        close(p[0]);
+        for (int i = 0; i < 100 && send(p[1], "x", 1, MSG_NOSIGNAL) == 1; i++)
+            usleep(50000);
+    });
+    close(p[1]);
+    CHECK(recv(p[0], got, 100, MSG_WAITALL) < 100, "SO_RCVTIMEO is for the whole of a call");
+    close(p[0]);
+    end_of(pid);
+}
+
 /* The peer sends and closes while we look: what was sent comes before the end. */
 static void last_words(void)
 {
@@ -429,4 +447,5 @@ static void last_words(void)
 }
 
 CHECK_MAIN_BUT_QEMU_USER(CASE(making), CASE(pairs), CASE(names), CASE(abstract), CASE(waiting),
-                         CASE(shutting), CASE(options), CASE(events), CASE(crowd), CASE(last_words))
+                         CASE(shutting), CASE(options), CASE(events), CASE(crowd), CASE(last_words),
+                         CASE(in_drops))
