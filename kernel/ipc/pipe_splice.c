@@ -379,11 +379,15 @@ SYSCALL_DEFINE4(vmsplice, unsigned, fd, const struct iovec __user *, uiov, unsig
         goto out;
     write = ref.file->mode & FILE_WRITE;
     result = iov_import(&it, uiov, n, fast, &iov);
-    if (!result && it.count && (flags & SPLICE_F_NONBLOCK)) {
+    if (!result && it.count) {
         struct pipe *p = pipe_of_file(ref.file);
+        u64 space = pipe_space(p);
 
-        if (write ? !pipe_space(p) && p->readers : !pipe_used(p) && p->writers)
+        if ((flags & SPLICE_F_NONBLOCK) &&
+            (write ? !space && p->readers : !pipe_used(p) && p->writers))
             result = -EAGAIN;
+        if (write) /* it waits for some room, but not for the reader of all */
+            it.count = min_t(size_t, it.count, space ? space : PAGE_SIZE);
     }
     if (!result && it.count)
         result = write ? ref.file->ops->write(ref.file, &it, NULL)

@@ -153,6 +153,9 @@ static void memory(void)
     CHECK_FAIL(vmsplice(p[1], &w, 1, 0x80), EINVAL, "unknown flags");
     v[0].iov_base = unmapped_page();
     CHECK_FAIL(vmsplice(p[1], v, 1, 0), EFAULT, "a bad address");
+    struct iovec big = {private_pages(100000), 100000};
+    CHECK_EQ(vmsplice(p[1], &big, 1, 0), 65536, "as much as there is room for");
+    CHECK_FAIL(vmsplice(p[1], &big, 1, SPLICE_F_NONBLOCK), EAGAIN, "and then nothing");
 }
 
 static volatile sig_atomic_t ticks;
