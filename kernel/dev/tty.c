@@ -57,7 +57,7 @@ void tty_receive(struct tty *tty, const u8 *bytes, size_t n)
 {
     unsigned long flags = spin_lock_irqsave(&tty->lock);
     u64 signals = 0;
-    bool readable;
+    bool readable, flushed;
 
     for (size_t i = 0; i < n; i++) {
         int signo = line_input(tty, bytes[i]);
@@ -69,9 +69,12 @@ void tty_receive(struct tty *tty, const u8 *bytes, size_t n)
     readable = line_readable(tty, 1);
     spin_unlock_irqrestore(&tty->lock, flags);
 
+    flushed = signals != 0;
     for (; signals; signals &= signals - 1)
         if (tty->pgrp)
             signal_send_group(tty->pgrp, __builtin_ctzll(signals) + 1, NULL);
+    if (flushed) /* the output too, perhaps: there is room, and nobody will take any to tell so */
+        wake_up_poll(&tty->write_wait, EPOLLOUT | EPOLLWRNORM);
     if (readable)
         wake_up_poll(&tty->read_wait, EPOLLIN | EPOLLRDNORM);
 }
