@@ -269,12 +269,13 @@ static void destroy(struct mm *mm)
 
     evict_borrowers(mm);
     unmap_all(mm);
+    family_leave(
+        mm); /* reclaim, which found it there, has noted it among those with swap entries */
     mm_forget_swapped(mm);
     khugepaged_leave(mm);
     assert(mm->vma_count == 0 && mm_resident(mm) == 0 && atomic_read(&mm->table_pages) == 0);
     if (mm->exe)
         mm_file_ops.put(mm->exe);
-    family_leave(mm);
     root->flags = 0;
     atomic_dec(&count_tables);
     page_put(root);
