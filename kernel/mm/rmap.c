@@ -114,7 +114,7 @@ int rmap_walk(struct page *page, unsigned flags, rmap_fn *fn, void *arg)
     struct walk w = {page, flags, fn, arg};
 
     assert(atomic_read(&page->refs) > 0);
-    if (page->flags & PG_ANON)
+    if (smp_load_acquire(&page->flags) & PG_ANON) /* then it has a family: swap_in.c, claim() */
         return walk_family(&w);
     return page->flags & PG_FILE ? walk_file(&w) : 0; /* neither: read ahead, nobody's yet */
 }
