@@ -33,6 +33,37 @@ static inline bool pte_replace(pte_t *entry, pte_t old, pte_t new)
                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
+/* Let an entry, seen as `pte`, allow no more than prot, and not more than before. As long as it is clean
+ * and writable (MADV_FREE) the processor may mark it dirty at any moment: that must not be lost. Returns
+ * what it is now. => the lock that guards it */
+static inline pte_t pte_tighten(pte_t *entry, pte_t pte, unsigned prot)
+{
+    for (;;) {
+        pte_t new = pte_set_prot(pte, pte_write(pte) ? prot : prot & ~PTE_WRITE);
+
+        if (likely(pte_dirty(pte) || !pte_write(pte))) {
+            pte_store(entry, new);
+            return new;
+        }
+        if (pte_replace(entry, pte, new))
+            return new;
+        pte = pte_load(entry);
+    }
+}
+
+/* The same: it is not writable any more. */
+static inline pte_t pte_protect(pte_t *entry, pte_t pte)
+{
+    while (unlikely(!pte_dirty(pte) && pte_write(pte))) {
+        if (pte_replace(entry, pte, pte_clear_write(pte)))
+            return pte_clear_write(pte);
+        pte = pte_load(entry);
+    }
+    pte = pte_clear_write(pte);
+    pte_store(entry, pte);
+    return pte;
+}
+
 static inline unsigned pte_index(vaddr_t va, unsigned level)
 {
     return (va >> PT_SHIFT(level)) % PT_ENTRIES;

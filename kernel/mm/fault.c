@@ -366,6 +366,7 @@ static int refresh(struct vm_fault *fault)
 {
     unsigned prot = vma_prot(fault->vma);
     pte_t pte = fault->seen;
+    bool changed;
 
     if (!lock_entry(fault))
         return FAULT_RETRY;
@@ -374,10 +375,11 @@ static int refresh(struct vm_fault *fault)
     pte = pte_set_young(pte_set_prot(pte, prot));
     if (fault->access & ACCESS_WRITE)
         pte = pte_set_dirty(pte);
-    pte_publish(fault->pte, pte);
+    changed =
+        pte_replace(fault->pte, fault->seen, pte); /* unless the processor marks it just now */
     unlock_entry(fault);
     arch_tlb_flush_page(fault->address);
-    return FAULT_OK;
+    return changed ? FAULT_OK : FAULT_RETRY;
 }
 
 /* ---- the hops ------------------------------------------------------------------------------------ */

@@ -60,8 +60,7 @@ int copy_entries(pte_t *to, pte_t *from, unsigned n, struct copied *copied)
             page_get(page);
             copied->pages++;
             if (pte_write(pte)) {
-                pte = pte_clear_write(pte);
-                pte_store(from, pte);
+                pte = pte_protect(from, pte);
                 copied->protected = true;
             }
         }

@@ -57,7 +57,7 @@ bool huge_protect_range(struct mm *mm, vaddr_t start, vaddr_t stop, unsigned pro
     if (!entry)
         return false;
     pte = pte_load(entry);
-    pte_store(entry, pte_set_prot(pte, pte_write(pte) ? prot : prot & ~PTE_WRITE));
+    pte_tighten(entry, pte, prot);
     spin_unlock(&mm->table_lock);
     return true;
 }
@@ -69,8 +69,7 @@ static void share_leaf(struct mm *child, pte_t *to, pte_t *from, struct page *ta
 
     page_get(pfn_to_page(pte_pfn(pte)));
     if (pte_write(pte)) {
-        pte = pte_clear_write(pte);
-        pte_store(from, pte);
+        pte = pte_protect(from, pte);
         *flush = true;
     }
     huge_map(child, to, pte, table);

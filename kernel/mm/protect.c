@@ -36,7 +36,7 @@ static void tighten_entries(struct mm *mm, vaddr_t start, vaddr_t end, unsigned 
 
             if (!pte_present(pte))
                 continue; /* nothing, or swapped out: it comes back as the VMA says */
-            pte_store(entry, pte_set_prot(pte, pte_write(pte) ? prot : prot & ~PTE_WRITE));
+            pte_tighten(entry, pte, prot);
         }
         spin_unlock(&table->table_lock);
     }
