@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Races: two parties at the same thing in the same moment, again and again. Each of these cases has shown
+ * a mistake once, or could have.
+ */
+#include "thread.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+
+/* For a while, different each time: so the others are met at different points. */
+static void dawdle(int i)
+{
+    for (volatile int k = i * 37 % 800; k > 0; k--)
+        ;
+}
+
+/* Both sides come here before either goes on. */
+static void meet(_Atomic int *counter, int round)
+{
+    ++*counter;
+    while (*counter < 2 * (round + 1))
+        sched_yield();
+}
+
+/* ---- timers ---------------------------------------------------------------------------------------- */
+
+static void *set_timers(void *unused)
+{
+    for (int i = 0; i < 3000; i++) {
+        struct itimerval t = {.it_value = {0, i % 7 ? 50 + i % 300 : 0},
+                              .it_interval = {0, i % 3 * 100}};
+        setitimer(ITIMER_REAL, &t, NULL);
+    }
+    return unused;
+}
+
+/* The threads of a process have one interval timer. */
+static void one_timer(void)
+{
+    pthread_t threads[4];
+    handle_flags(SIGALRM, SIG_IGN, 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
+        threads[i] = thread_start(set_timers, NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(threads); i++)
+        thread_end(threads[i]);
+    CHECK(1, "four threads set the same timer at once");
+}
+
+/* A process ends in the moment in which its timer expires. */
+static void last_alarm(void)
+{
+    int ended = 0;
+    for (int i = 0; i < 400; i++)
+        ended += IN_CHILD({
+                     struct itimerval t = {.it_value = {0, 100}, .it_interval = {0, 50}};
+                     handle_flags(SIGALRM, SIG_IGN, 0);
+                     setitimer(ITIMER_REAL, &t, NULL);
+                     dawdle(i * 11);
+                 }) == 0;
+    CHECK_EQ(ended, 400, "processes end while their timers expire");
+}
+
+/* ---- signals --------------------------------------------------------------------------------------- */
+
+static void ignore_it(int unused)
+{
+    (void)unused;
+}
+
+/* SIGCONT that comes after a stop signal continues the process, whatever it is just doing about that. */
+static void stop_and_go(void)
+{
+    _Atomic unsigned *steps = share_pages(4096);
+    int signals[] = {SIGTSTP, SIGSTOP}, alive = 1;
+    pid_t runner = CHILD({
+        setpgid(0, 0);
+        for (;;)
+            ++*steps;
+    });
+    setpgid(runner, runner);
+    for (int i = 0; i < 4000 && alive; i++) {
+        kill(runner, signals[i % 2]);
+        dawdle(i);
+        kill(runner, SIGCONT);
+        if (i % 10)
+            continue;
+        unsigned before = *steps;
+        for (int k = 0; k < 5000 && *steps == before; k++)
+            usleep(1000);
+        alive = *steps != before;
+    }
+    CHECK(alive, "who is continued after a stop runs");
+    kill(runner, SIGKILL);
+    end_of(runner);
+}
+
+/* Signals are charged to a user who is somebody else in the next moment. */
+static void changing_user(void)
+{
+    pid_t changer;
+    if (geteuid() != 0) {
+        SKIP("a process changes its user while signals are sent to it", "needs root");
+        return;
+    }
+    handle_flags(SIGUSR1, ignore_it, 0);
+    changer = CHILD({
+        for (;;) {
+            setresuid(0, 1234, 0);
+            setresuid(0, 0, 0);
+        }
+    });
+    for (int i = 0; i < 20000; i++) {
+        kill(changer, SIGUSR1);
+        getpriority(PRIO_USER, 1234);
+    }
+    kill(changer, SIGKILL);
+    CHECK_EQ(end_of(changer), 128 + SIGKILL,
+             "a process changes its user while signals are sent to it");
+}
+
+/* ---- waiting for events ---------------------------------------------------------------------------- */
+
+struct ball {
+    _Atomic int met;
+    int fds[2];
+};
+
+static void *serve_balls(void *arg)
+{
+    struct ball *b = arg;
+    for (int i = 0; i < 3000; i++) {
+        meet(&b->met, i);
+        dawdle(i);
+        write(b->fds[1], "x", 1);
+    }
+    return NULL;
+}
+
+/* What becomes readable while poll(2) begins to wait for it ends the wait. */
+static void just_then(void)
+{
+    struct ball b = {0};
+    int woken = 0;
+    char c;
+    REQUIRE(pipe(b.fds) == 0);
+    pthread_t server = thread_start(serve_balls, &b);
+    for (int i = 0; i < 3000; i++) {
+        struct pollfd p = {.fd = b.fds[0], .events = POLLIN};
+        meet(&b.met, i);
+        woken += poll(&p, 1, 10000) == 1;
+        read(b.fds[0], &c, 1);
+    }
+    CHECK_EQ(woken, 3000, "a write ends each poll");
+    thread_end(server);
+}
+
+struct busy {
+    _Atomic int stop;
+    int fds[4];
+};
+
+static void *keep_busy(void *arg)
+{
+    struct busy *b = arg;
+    for (int i = 0; !b->stop; i++)
+        eventfd_write(b->fds[i % 4], 1);
+    return NULL;
+}
+
+/* However fast events come, one epoll_wait(2) tells of a file once. */
+static void told_once(void)
+{
+    struct busy b = {0};
+    int ep = epoll_create1(0), twice = 0;
+    REQUIRE(ep >= 0);
+    for (int i = 0; i < 4; i++) {
+        struct epoll_event e = {.events = EPOLLIN | EPOLLET, .data.u32 = i};
+        b.fds[i] = eventfd(0, EFD_NONBLOCK);
+        REQUIRE(epoll_ctl(ep, EPOLL_CTL_ADD, b.fds[i], &e) == 0);
+    }
+    pthread_t thread = thread_start(keep_busy, &b);
+    for (int i = 0; i < 5000; i++) {
+        struct epoll_event events[64];
+        unsigned seen = 0;
+        int n = epoll_wait(ep, events, 64, 1000);
+        for (int k = 0; k < n; k++) {
+            twice += seen >> events[k].data.u32 & 1;
+            seen |= 1U << events[k].data.u32;
+        }
+    }
+    b.stop = 1;
+    thread_end(thread);
+    CHECK_EQ(twice, 0, "no file is told of twice");
+}
+
+/* ---- memory ---------------------------------------------------------------------------------------- */
+
+struct lazy {
+    _Atomic int met;
+    volatile char *page;
+};
+
+static void *write_lazy(void *arg)
+{
+    struct lazy *l = arg;
+    for (int i = 0; i < 150; i++) {
+        meet(&l->met, 2 * i);
+        dawdle(i);
+        *l->page = i % 100 + 1;
+        meet(&l->met, 2 * i + 1);
+    }
+    return NULL;
+}
+
+/* What is written after MADV_FREE stays, though a fork protects the page in that moment. */
+static void written_again(void)
+{
+    struct lazy l = {.page = private_pages(4096)};
+    int kept = 0;
+    pthread_t writer = thread_start(write_lazy, &l);
+    for (int i = 0; i < 150; i++) {
+        *l.page = 0;
+        madvise((void *)l.page, 4096, MADV_FREE);
+        meet(&l.met, 2 * i);
+        pid_t child = fork();
+        if (child == 0)
+            _exit(0);
+        meet(&l.met, 2 * i + 1);
+        end_of(child);
+        madvise((void *)l.page, 4096, MADV_PAGEOUT);
+        kept += *l.page == i % 100 + 1;
+    }
+    CHECK_EQ(kept, 150, "what is written after MADV_FREE stays");
+    thread_end(writer);
+}
+
+/* ---- threads --------------------------------------------------------------------------------------- */
+
+static _Atomic int word;
+
+static void *wait_and_end(void *unused)
+{
+    futex(&word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+    return unused;
+}
+
+/* A thread is woken that has seen already that it need not sleep, and ends. */
+static void woken_to_end(void)
+{
+    for (int i = 0; i < 500; i++) {
+        pthread_t threads[3];
+        word = 0;
+        for (unsigned k = 0; k < ARRAY_SIZE(threads); k++)
+            threads[k] = thread_start(wait_and_end, NULL);
+        dawdle(i);
+        word = 1;
+        futex(&word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+        for (unsigned k = 0; k < ARRAY_SIZE(threads); k++)
+            thread_end(threads[k]);
+    }
+    CHECK(1, "threads end as soon as they are woken");
+}
+
+static volatile int moving;
+
+static void *move_about(void *arg)
+{
+    pid_t tid = *(pid_t *)arg;
+    for (unsigned i = 0; moving; i++) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(i % sysconf(_SC_NPROCESSORS_ONLN), &set);
+        sched_setaffinity(tid, sizeof(set), &set);
+    }
+    return NULL;
+}
+
+static void *echo(void *arg)
+{
+    int *fds = arg;
+    char c;
+    while (read(fds[0], &c, 1) == 1 && c)
+        write(fds[3], &c, 1);
+    return NULL;
+}
+
+/* A thread sleeps and is woken while it is sent from one processor to the other. */
+static void on_the_move(void)
+{
+    int fds[4];
+    char c = 'x';
+    pid_t self = gettid();
+    REQUIRE(pipe(fds) == 0 && pipe(fds + 2) == 0);
+    moving = 1;
+    pthread_t mover = thread_start(move_about, &self), partner = thread_start(echo, fds);
+    for (int i = 0; i < 3000; i++) {
+        write(fds[1], &c, 1);
+        read(fds[2], &c, 1);
+    }
+    moving = c = 0;
+    write(fds[1], &c, 1);
+    thread_end(mover);
+    thread_end(partner);
+    CHECK(1, "a thread that is moved about sleeps and wakes");
+}
+
+CHECK_MAIN(CASE(one_timer), CASE(last_alarm), CASE(stop_and_go), CASE(changing_user),
+           CASE(just_then), CASE(told_once), CASE(written_again), CASE(woken_to_end),
+           CASE(on_the_move))
