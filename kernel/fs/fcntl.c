@@ -68,7 +68,7 @@ static long do_fcntl(unsigned fd, struct file *file, unsigned command, unsigned 
     case F_OFD_GETLK:
     case F_OFD_SETLK:
     case F_OFD_SETLKW:
-        return locks_fcntl(file, command, (struct flock __user *)arg);
+        return locks_fcntl(fd, file, command, (struct flock __user *)arg);
     case F_GETOWN:
     case F_SETOWN:
     case F_GETOWN_EX:

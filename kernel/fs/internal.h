@@ -247,7 +247,7 @@ void dentry_created(struct dentry *d); /* it has its inode now: let lookups find
 extern const struct file_ops bad_file_ops;
 extern const struct file_ops no_device_file_ops; /* opening it: -ENXIO */
 void tmpfs_init(void);
-long locks_fcntl(struct file *file, unsigned command, struct flock __user *ufl);
+long locks_fcntl(unsigned fd, struct file *file, unsigned command, struct flock __user *ufl);
 void locks_release(struct file *file); /* flock of a file that goes */
 void locks_close(struct file *file,
                  struct files *files); /* POSIX locks of a table that closes it */

@@ -27,6 +27,8 @@ struct file_locks {
     struct wait_queue wait;
 };
 
+#define STEPS_MAX 32 /* of those who sleep for one who sleeps for one ... that are looked at */
+
 /* Who sleeps for whom; to find circles. */
 struct lock_waiter {
     struct list link; /* [waiters_lock] */
@@ -141,13 +143,14 @@ static void record_apply(struct file_locks *locks, const struct file_lock *want,
     list_add_tail(&piece->link, &locks->records);
 }
 
-/* Would `owner`, sleeping for `blocker`, close a circle? => waiters_lock */
+/* Would `owner`, sleeping for `blocker`, close a circle? Open files, which nobody keeps from waiting for
+ * each other, may stand in one already: so only so many steps are taken. => waiters_lock */
 static bool would_deadlock(const void *owner, const void *blocker)
 {
     struct lock_waiter *w;
-    bool found;
+    bool found = true;
 
-    do {
+    for (unsigned steps = 0; found && steps < STEPS_MAX; steps++) {
         if (blocker == owner)
             return true;
         found = false;
@@ -157,7 +160,7 @@ static bool would_deadlock(const void *owner, const void *blocker)
                 found = true;
                 break;
             }
-    } while (found);
+    }
     return false;
 }
 
@@ -280,7 +283,23 @@ static int record_get(struct file *file, struct file_lock *want, struct flock *f
     return 0;
 }
 
-long locks_fcntl(struct file *file, unsigned command, struct flock __user *ufl)
+/* A process's lock, just set, while another of its threads was closing the descriptor: that may have taken
+ * all locks away before ours was there, and nobody else would. 0 or -EBADF */
+static int check_still_open(unsigned fd, struct file *file, struct file_lock *want)
+{
+    struct file *now = files_lookup(current->files, fd);
+
+    if (now)
+        file_put(now);
+    if (likely(now == file))
+        return 0;
+    want->type = F_UNLCK;
+    if (record_set(file->inode, want, false)) /* no memory to cut a range in two */
+        locks_close(file, current->files);
+    return -EBADF;
+}
+
+long locks_fcntl(unsigned fd, struct file *file, unsigned command, struct flock __user *ufl)
 {
     bool ofd = command == F_OFD_GETLK || command == F_OFD_SETLK || command == F_OFD_SETLKW;
     bool get = command == F_GETLK || command == F_OFD_GETLK;
@@ -306,7 +325,8 @@ long locks_fcntl(struct file *file, unsigned command, struct flock __user *ufl)
     if ((fl.l_type == F_RDLCK && !(file->mode & FILE_READ)) ||
         (fl.l_type == F_WRLCK && !(file->mode & FILE_WRITE)))
         return -EBADF;
-    return record_set(file->inode, &want, command == F_SETLKW || command == F_OFD_SETLKW);
+    error = record_set(file->inode, &want, command == F_SETLKW || command == F_OFD_SETLKW);
+    return error || ofd || want.type == F_UNLCK ? error : check_still_open(fd, file, &want);
 }
 
 /* Everything of an owner's in a list goes. */

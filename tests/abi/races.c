@@ -196,6 +196,91 @@ static void told_once(void)
     CHECK_EQ(twice, 0, "no file is told of twice");
 }
 
+/* ---- locks of files -------------------------------------------------------------------------------- */
+
+struct locked {
+    _Atomic int met;
+    _Atomic int fd;
+};
+
+static struct flock lock_at(int type, int start)
+{
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = 1};
+}
+
+static void *close_locked(void *arg)
+{
+    struct locked *l = arg;
+    for (int i = 0; i < 300; i++) {
+        meet(&l->met, 2 * i);
+        dawdle(i);
+        close(l->fd);
+        meet(&l->met, 2 * i + 1);
+    }
+    return NULL;
+}
+
+/* One thread locks a part of a file while another closes it: the lock goes with the file. */
+static void locked_and_closed(void)
+{
+    struct locked l = {0};
+    int other = 0, left = 0;
+    pthread_t thread = thread_start(close_locked, &l);
+    for (int i = 0; i < 300; i++) {
+        struct flock set = lock_at(F_WRLCK, 0), seen = lock_at(F_WRLCK, 0);
+        l.fd = open("f", O_CREAT | O_RDWR, 0600);
+        other = open("f", O_RDWR);
+        unlink("f");
+        meet(&l.met, 2 * i);
+        fcntl(l.fd, F_SETLK, &set);
+        meet(&l.met, 2 * i + 1);
+        seen.l_pid = 0;
+        left += fcntl(other, F_OFD_GETLK, &seen) < 0 || seen.l_type != F_UNLCK;
+        close(other);
+    }
+    thread_end(thread);
+    CHECK_EQ(left, 0, "no lock is left of a file that was closed");
+}
+
+struct wanted {
+    int fd, start;
+};
+
+static void *wait_for_lock(void *arg)
+{
+    struct wanted *w = arg;
+    struct flock set = lock_at(F_WRLCK, w->start);
+    fcntl(w->fd, F_OFD_SETLKW, &set);
+    return NULL;
+}
+
+/* Two open files wait for each other, which is their business; a process waits for one of them. */
+static void in_a_circle(void)
+{
+    int a = open("f", O_CREAT | O_RDWR, 0600), b = open("f", O_RDWR), c = open("f", O_RDWR);
+    struct flock first = lock_at(F_WRLCK, 0), second = lock_at(F_WRLCK, 1);
+    struct wanted wants[2] = {{a, 1}, {b, 0}};
+    handle_flags(SIGALRM, ignore_it, 0);
+    REQUIRE(fcntl(a, F_OFD_SETLK, &first) == 0 && fcntl(b, F_OFD_SETLK, &second) == 0);
+    pid_t pid = CHILD({
+        pthread_t one = thread_start(wait_for_lock, &wants[0]);
+        thread_start(wait_for_lock, &wants[1]);
+        pthread_join(one, NULL);
+    });
+    while (process_state(pid) != 'S')
+        usleep(1000);
+    usleep(50000);
+    pid_t waiter = CHILD({
+        struct itimerval t = {.it_value = {0, 100000}, .it_interval = {0, 100000}};
+        setitimer(ITIMER_REAL, &t, NULL);
+        if (fcntl(c, F_SETLKW, &first) != -1 || errno != EINTR)
+            _exit(1);
+    });
+    CHECK_EQ(end_of(waiter), 0, "who waits for one of a circle waits until a signal comes");
+    kill(pid, SIGKILL);
+    end_of(pid);
+}
+
 /* ---- memory ---------------------------------------------------------------------------------------- */
 
 struct lazy {
@@ -308,5 +393,5 @@ static void on_the_move(void)
 }
 
 CHECK_MAIN(CASE(one_timer), CASE(last_alarm), CASE(stop_and_go), CASE(changing_user),
-           CASE(just_then), CASE(told_once), CASE(written_again), CASE(woken_to_end),
-           CASE(on_the_move))
+           CASE(just_then), CASE(told_once), CASE(locked_and_closed), CASE(in_a_circle),
+           CASE(written_again), CASE(woken_to_end), CASE(on_the_move))
