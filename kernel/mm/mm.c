@@ -270,7 +270,7 @@ static void destroy(struct mm *mm)
     evict_borrowers(mm);
     unmap_all(mm);
     family_leave(
-        mm); /* reclaim, which found it there, has noted it among those with swap entries */
+        mm); /* first: reclaim, which finds it there, may note it as one with swap entries */
     mm_forget_swapped(mm);
     khugepaged_leave(mm);
     assert(mm->vma_count == 0 && mm_resident(mm) == 0 && atomic_read(&mm->table_pages) == 0);
