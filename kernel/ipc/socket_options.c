@@ -23,7 +23,7 @@ struct linger {
 static const u8 bit_options[] = {SO_DEBUG,     SO_REUSEADDR, SO_DONTROUTE, SO_BROADCAST,
                                  SO_KEEPALIVE, SO_OOBINLINE, SO_NO_CHECK,  SO_REUSEPORT};
 
-static_assert(UNIX_OOB_INLINE == BIT(5)); /* where SO_OOBINLINE stands */
+static_assert(UNIX_OOB_INLINE == BIT(5), "where SO_OOBINLINE stands");
 
 static int bit_of(int option)
 {
