@@ -156,7 +156,7 @@ void arch_tlb_flush_remote(const cpumask_t *mask, vaddr_t start, vaddr_t end)
     }
     while (__atomic_load_n(&request->waiting_for, __ATOMIC_ACQUIRE)) {
         tlb_serve();
-        ipi_handle(IPI_CALL);
+        smp_serve_calls();
         cpu_relax();
     }
     irq_restore(flags);

@@ -15,6 +15,8 @@ void smp_stop_others(void); /* for panic */
 
 /* Called by the machine's IPI vector. => interrupts off */
 void ipi_handle(enum ipi kind);
+/* Make the calls that other processors have asked this one for; for who waits with interrupts off. */
+void smp_serve_calls(void);
 
 /* Where a secondary processor enters the kernel, on cpu->idle's stack. */
 void secondary_main(struct cpu *cpu) __noreturn;

@@ -21,7 +21,7 @@ struct call_request {
 
 static struct call_request *pending[MAX_CPUS]; /* [a] */
 
-static void serve_calls(void)
+void smp_serve_calls(void)
 {
     struct call_request *r = __atomic_exchange_n(&pending[this_cpu()->id], NULL, __ATOMIC_ACQUIRE);
 
@@ -62,7 +62,7 @@ void smp_call(const cpumask_t *mask, void (*fn)(void *), void *arg)
     while (__atomic_load_n(&call.left.value, __ATOMIC_ACQUIRE) > 0) {
         unsigned long flags = irq_save();
 
-        serve_calls();
+        smp_serve_calls();
         irq_restore(flags);
         cpu_relax();
     }
@@ -86,7 +86,7 @@ void ipi_handle(enum ipi kind)
     case IPI_RESCHEDULE: /* WORK_RESCHEDULE is set already; an idle CPU looks around */
         break;
     case IPI_CALL:
-        serve_calls();
+        smp_serve_calls();
         break;
     case IPI_STOP:
         arch_halt();
