@@ -165,8 +165,11 @@ struct busy {
 static void *keep_busy(void *arg)
 {
     struct busy *b = arg;
-    for (int i = 0; !b->stop; i++)
+    for (int i = 0; !b->stop; i++) {
         eventfd_write(b->fds[i % 4], 1);
+        if (i % 16 == 0)
+            sched_yield(); /* there may be one processor only */
+    }
     return NULL;
 }
 
@@ -359,6 +362,7 @@ static void *move_about(void *arg)
         CPU_ZERO(&set);
         CPU_SET(i % sysconf(_SC_NPROCESSORS_ONLN), &set);
         sched_setaffinity(tid, sizeof(set), &set);
+        sched_yield();
     }
     return NULL;
 }
