@@ -244,10 +244,10 @@ static void advise(struct region *r, unsigned first, unsigned n, int advice)
     }
 }
 
-/* Huge pages wherever there can be one. It changes nothing that can be seen, whatever it returns. */
+/* Huge pages wherever there can be one. It changes nothing that can be seen, whatever it returns.
+ * (Not MADV_HUGEPAGE: what is mapped later would be an area apart.) */
 static void collapse(struct region *r)
 {
-    madvise(r->memory, pages * PAGE, MADV_HUGEPAGE);
     for (char *p = r->memory; p + HUGE <= r->memory + pages * PAGE; p += HUGE)
         madvise(p, HUGE, MADV_COLLAPSE);
 }
