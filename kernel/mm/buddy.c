@@ -283,8 +283,10 @@ unsigned frames_take_free(pfn_t *next, pfn_t end, unsigned n, struct list *taken
 
 struct page *frames_use_taken(struct list *taken)
 {
-    struct page *page = list_first_entry(taken, struct page, link);
+    struct page *page;
 
+    assert(!list_empty(taken));
+    page = list_first_entry(taken, struct page, link);
     list_del(&page->link);
     assert(atomic_read(&page->refs) == 0 && page->flags == 0);
     frame_debug_allocate(page);

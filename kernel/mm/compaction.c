@@ -243,6 +243,8 @@ static bool compact(struct compaction *c)
     bool more = true;
 
     list_init(&c->taken);
+    c->n_taken = c->n_pages = 0;
+    c->free_next = c->free_end = 0;
     lru_empty_all_batches();
     frames_drain_all();
     for (; more && c->migrate + BLOCK < c->free; c->migrate += BLOCK) {
