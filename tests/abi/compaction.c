@@ -468,11 +468,11 @@ static void huge_faults(void)
     p = fragment(&bytes);
     q = mmap(NULL, 24 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     REQUIRE(q != MAP_FAILED && madvise(q, 24 * MIB, MADV_HUGEPAGE) == 0);
+    huge = counted("thp_fault_alloc ");
     set_knob(defrag, "never");
     for (size_t i = 0; i < 16 * MIB; i += 2 * MIB)
         q[i] = 1;
     stalls = counted("compact_stall "); /* whoever needs two frames side by side may stall, too */
-    huge = counted("thp_fault_alloc ");
     REQUIRE(madvise(q, 24 * MIB, MADV_DONTNEED) == 0);
     set_knob(defrag, "always");
     for (size_t i = 0; i < 24 * MIB; i += 2 * MIB)
