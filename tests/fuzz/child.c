@@ -371,8 +371,12 @@ static unsigned long strings(void)
 
     if (below(6) == 0)
         return buffer();
-    for (unsigned i = 0; i < n; i++)
+    for (unsigned i = 0; i < n; i++) {
         at[i] = path();
+        /* A hostile one that a call overwrote in part ("/", a count) would look like a leak. */
+        if (looks_for_leaks && (at[i] & 0xfff) == 0xbad)
+            at[i] = arena_address();
+    }
     at[n] = 0;
     return (unsigned long)at;
 }
