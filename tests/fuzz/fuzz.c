@@ -232,7 +232,7 @@ static void make_world(void)
     close(self);
 }
 
-/* What root's children have mounted on each other, the last one first. */
+/* What root's children have mounted on each other and on their root, the last one first. */
 static void unmount_all(const char *folder)
 {
     static char text[1 << 20];
@@ -247,7 +247,7 @@ static void unmount_all(const char *folder)
                 line--;
             while (line > text && line[-1] != '\n');
             if (sscanf(line, "%*s %4095s", point) == 1 && !strncmp(point, folder, length) &&
-                point[length] == '/')
+                (point[length] == '/' || point[length] == 0))
                 left |= umount2(point, MNT_DETACH) == 0;
         }
     }
