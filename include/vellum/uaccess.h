@@ -49,6 +49,13 @@ static inline ssize_t copy_user_string(char *to, const char __user *from, size_t
     return len == (ssize_t)room && room < n ? -EFAULT : len;
 }
 
+/*
+ * A structure of which the kernel knows `known` bytes and the program passes `size`: what is missing
+ * becomes zero, what is unknown must be zero. 0, -E2BIG (more than a page, or unknown bytes are set),
+ * or -EFAULT. (openat2(2), "Extensibility")
+ */
+int copy_struct_from_user(void *to, size_t known, const void __user *from, size_t size);
+
 /* get_user(x, p): x = *p. put_user(x, p): *p = x. 0 or -EFAULT. Sizes 1, 2, 4, 8. */
 #define get_user(x, p)                                                                             \
     ({                                                                                             \

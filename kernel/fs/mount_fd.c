@@ -220,24 +220,6 @@ static int change_mounts(const struct path *path, const struct change *c, bool r
     return 0;
 }
 
-/* A structure that may be longer than we know, if what we do not know is zero. */
-static int attr_from_user(struct mount_attr *a, const void __user *user, size_t size)
-{
-    u8 byte;
-
-    if (size > PAGE_SIZE)
-        return -E2BIG;
-    if (size < MOUNT_ATTR_SIZE_VER0)
-        return -EINVAL;
-    for (size_t i = sizeof(*a); i < size; i++) {
-        if (get_user(byte, (const u8 __user *)user + i))
-            return -EFAULT;
-        if (byte)
-            return -E2BIG;
-    }
-    return copy_from_user(a, user, sizeof(*a)) ? -EFAULT : 0;
-}
-
 #define SETATTR_FLAGS (AT_EMPTY_PATH | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT)
 
 SYSCALL_DEFINE5(mount_setattr, int, dirfd, const char __user *, name, unsigned, flags,
@@ -252,7 +234,9 @@ SYSCALL_DEFINE5(mount_setattr, int, dirfd, const char __user *, name, unsigned, 
 
     if (flags & ~(unsigned)SETATTR_FLAGS)
         return -EINVAL;
-    error = attr_from_user(&attr, user, size);
+    if (size < MOUNT_ATTR_SIZE_VER0)
+        return -EINVAL;
+    error = copy_struct_from_user(&attr, sizeof(attr), user, size);
     if (error)
         return error;
     if (!capable(CAP_SYS_ADMIN))

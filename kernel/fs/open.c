@@ -99,9 +99,21 @@ fail:
     return err_ptr(error);
 }
 
-static struct file *open_checked(struct walk *w, const struct open_request *r, bool created)
+/* O_TRUNC, which is a write even where the file is opened for reading only. */
+static int open_truncate(struct file *file)
 {
     struct attributes attr = {.valid = ATTR_SIZE};
+    int error = inode_begin_write(file->inode);
+
+    if (error)
+        return error;
+    error = path_change(&file->path, &attr);
+    inode_end_write(file->inode);
+    return error;
+}
+
+static struct file *open_checked(struct walk *w, const struct open_request *r, bool created)
+{
     struct file *file;
     int error;
 
@@ -115,7 +127,7 @@ static struct file *open_checked(struct walk *w, const struct open_request *r, b
     file = open_result(w, r);
     if (is_err(file) || created || !(r->flags & O_TRUNC) || !IS_REGULAR(file->inode))
         return file;
-    error = path_change(&file->path, &attr);
+    error = open_truncate(file);
     if (!error)
         return file;
     file_put(file);
@@ -367,33 +379,16 @@ static int how_check(const struct open_how *how)
     return 0;
 }
 
-/* A structure that may be longer than the one we know, if the rest is zeros. */
-static int how_get(struct open_how *how, const struct open_how __user *user, size_t size)
-{
-    char byte;
-
-    if (size < sizeof(*how))
-        return -EINVAL;
-    if (size > PAGE_SIZE)
-        return -E2BIG;
-    if (copy_from_user(how, user, sizeof(*how)))
-        return -EFAULT;
-    for (size_t i = sizeof(*how); i < size; i++) {
-        if (get_user(byte, (const char __user *)user + i))
-            return -EFAULT;
-        if (byte)
-            return -E2BIG;
-    }
-    return 0;
-}
-
 SYSCALL_DEFINE4(openat2, int, dirfd, const char __user *, name, const struct open_how __user *,
                 user, size_t, size)
 {
     struct open_request r;
     struct open_how how;
-    int error = how_get(&how, user, size);
+    int error;
 
+    if (size < sizeof(how))
+        return -EINVAL;
+    error = copy_struct_from_user(&how, sizeof(how), user, size);
     if (!error)
         error = how_check(&how);
     if (!error)

@@ -414,31 +414,15 @@ SYSCALL_DEFINE0(vfork)
     return clone_legacy(CLONE_VFORK | CLONE_VM | SIGCHLD, 0, 0, 0, 0);
 }
 
-/* A structure that may be longer than we know, if what we do not know is zero. */
-static int clone_args_from_user(struct clone_args *args, const void __user *uargs, size_t size)
-{
-    memset(args, 0, sizeof(*args));
-    if (size < CLONE_ARGS_SIZE_VER0)
-        return -EINVAL;
-    if (size > PAGE_SIZE)
-        return -E2BIG;
-    for (size_t i = sizeof(*args); i < size; i++) {
-        u8 byte;
-
-        if (get_user(byte, (const u8 __user *)uargs + i))
-            return -EFAULT;
-        if (byte)
-            return -E2BIG;
-    }
-    return copy_from_user(args, uargs, min(size, sizeof(*args))) ? -EFAULT : 0;
-}
-
 SYSCALL_DEFINE2(clone3, const struct clone_args __user *, uargs, size_t, size)
 {
     struct clone_args a;
     struct clone_args_k args;
-    int error = clone_args_from_user(&a, uargs, size);
+    int error;
 
+    if (size < CLONE_ARGS_SIZE_VER0)
+        return -EINVAL;
+    error = copy_struct_from_user(&a, sizeof(a), uargs, size);
     if (error)
         return error;
     if ((a.flags & (CSIGNAL | CLONE_DETACHED | CLONE_INTO_CGROUP)) || a.set_tid_size ||

@@ -219,31 +219,20 @@ SYSCALL_DEFINE2(sched_getparam, pid_t, tid, struct sched_param __user *, uparam)
     return put_user(priority, (int __user *)uparam);
 }
 
-/* A structure that may be longer than we know, if what we do not know is zero. */
 static int attr_from_user(struct sched_attr *attr, struct sched_attr __user *uattr)
 {
+    int error = -E2BIG;
     u32 size;
 
-    memset(attr, 0, sizeof(*attr));
     if (get_user(size, &uattr->size))
         return -EFAULT;
     if (size == 0)
         size = SCHED_ATTR_SIZE_VER0;
-    if (size < SCHED_ATTR_SIZE_VER0 || size > PAGE_SIZE)
-        goto bad_size;
-    for (u32 i = sizeof(*attr); i < size; i++) {
-        u8 byte;
-
-        if (get_user(byte, (const u8 __user *)uattr + i))
-            return -EFAULT;
-        if (byte)
-            goto bad_size;
-    }
-    return copy_from_user(attr, uattr, min_t(size_t, size, sizeof(*attr))) ? -EFAULT : 0;
-
-bad_size:
-    (void)put_user((u32)sizeof(*attr), &uattr->size);
-    return -E2BIG;
+    if (size >= SCHED_ATTR_SIZE_VER0)
+        error = copy_struct_from_user(attr, sizeof(*attr), uattr, size);
+    if (error == -E2BIG)
+        (void)put_user((u32)sizeof(*attr), &uattr->size);
+    return error;
 }
 
 #define SETATTR_FLAGS (SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_KEEP_POLICY | SCHED_FLAG_KEEP_PARAMS)

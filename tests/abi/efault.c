@@ -168,6 +168,37 @@ static void kernel_pointers(void)
     (void)st;
 }
 
+/* Structures that can grow: the kernel looks at more than it knows. */
+static long sized_call(long n, const void *p, unsigned long size)
+{
+    if (n == SYS_clone3)
+        return syscall(n, p, size);
+    if (n == SYS_openat2)
+        return syscall(n, AT_FDCWD, "missing", p, size);
+    return syscall(n, AT_FDCWD, "missing", 0, p, size);
+}
+
+static void long_structures(void)
+{
+    static const long calls[] = {SYS_clone3, SYS_openat2, SYS_mount_setattr};
+    unsigned long long words[40] = {};
+    char *edge;
+
+    if (qemu_user_lacks("structures of any size"))
+        return;
+    edge = private_pages(2 * 4096) + 4096;
+    REQUIRE(mprotect(edge, 4096, PROT_NONE) == 0);
+    for (int i = 0; i < 3; i++) {
+        words[39] = 0;
+        CHECK_FAIL(sized_call(calls[i], (void *)-1, 200), EFAULT, "at the last address of all");
+        CHECK_FAIL(sized_call(calls[i], edge - 128, 200), EFAULT, "the unknown rest not readable");
+        CHECK_FAIL(sized_call(calls[i], words, 4097), E2BIG, "more than a page");
+        CHECK_FAIL(sized_call(calls[i], words, 4), EINVAL, "less than there ever was");
+        words[39] = 1;
+        CHECK_FAIL(sized_call(calls[i], words, sizeof(words)), E2BIG, "something unknown is set");
+    }
+}
+
 /* Buffers that are not there yet but can be: the kernel faults them in. */
 static void lazily_mapped(void)
 {
@@ -187,4 +218,4 @@ static void lazily_mapped(void)
 }
 
 CHECK_MAIN(CASE(reading_and_writing), CASE(partly_valid), CASE(paths), CASE(others),
-           CASE(kernel_pointers), CASE(lazily_mapped))
+           CASE(kernel_pointers), CASE(long_structures), CASE(lazily_mapped))

@@ -428,6 +428,7 @@ static void text_busy(void)
     CHECK_EQ(IN_CHILD(_exit(open(check_state->self, O_WRONLY) < 0 ? errno : 0)), ETXTBSY,
              "a running program cannot be opened for writing");
     CHECK_FAIL(truncate(check_state->self, 0), ETXTBSY, "nor truncated");
+    CHECK_FAIL(open(check_state->self, O_RDONLY | O_TRUNC), ETXTBSY, "nor opened with O_TRUNC");
     REQUIRE(unlink("copy") == 0);
     CHECK_EQ(access(check_state->self, X_OK), 0, "the program's file is intact");
 }
