@@ -27,36 +27,17 @@
  * Locks, outermost first: rename_mutex, rename_lock, parent->lock, d->lock, buckets (lower address
  * first), lru_lock.
  */
-#include "internal.h"
+#include "dentry.h"
 #include <vellum/notify.h>
 
-struct bucket {
-    spinlock_t lock;
-    struct hlist_head head; /* [lock] */
-};
-
-/* A name that does not fit into its dentry. */
-struct long_name {
-    refcount_t refs;
-    char text[];
-};
-
 static struct object_cache *dentry_cache;
-static struct bucket *buckets;
-static u32 bucket_mask;
-
-DEFINE_MUTEX(rename_mutex);
-DEFINE_SPINLOCK(rename_lock);
+struct bucket *dentry_buckets;
+u32 dentry_bucket_mask;
 
 static DEFINE_SPINLOCK(lru_lock);
 static struct list lru = LIST_INIT(lru); /* [lru_lock] longest unused first */
 static u64 lru_count;                    /* [lru_lock] */
 static DEFINE_MUTEX(shrink_mutex);       /* one shrinker, and none while a tree is destroyed */
-
-static inline struct bucket *bucket_of(u32 hash)
-{
-    return &buckets[hash & bucket_mask];
-}
 
 static inline u64 load_word(const char *p)
 {
@@ -94,16 +75,6 @@ struct dentry *dentry_find(struct dentry *parent, const struct name *name)
 
 /* ---- names -------------------------------------------------------------------------------------- */
 
-static struct long_name *long_name_of(const struct dentry *d)
-{
-    return (struct long_name *)(d->name.text - offsetof(struct long_name, text));
-}
-
-static bool name_is_inline(const struct dentry *d)
-{
-    return d->name.text == d->inline_name;
-}
-
 /* Copy a name, padded with zeros to whole words. */
 static int dentry_set_name(struct dentry *d, const struct name *name)
 {
@@ -124,7 +95,7 @@ static int dentry_set_name(struct dentry *d, const struct name *name)
     return 0;
 }
 
-static void dentry_drop_name(struct dentry *d)
+void dentry_drop_name(struct dentry *d)
 {
     if (!name_is_inline(d) && ref_put(&long_name_of(d)->refs))
         kfree(long_name_of(d));
@@ -180,7 +151,7 @@ void dentry_instantiate(struct dentry *d, struct inode *inode)
     smp_store_release(&d->inode, inode);
 }
 
-static void dentry_link_to_parent(struct dentry *d)
+void dentry_link_to_parent(struct dentry *d)
 {
     struct dentry *parent = d->parent;
 
@@ -331,7 +302,7 @@ void dentry_put(struct dentry *d)
     dentry_put_last(d);
 }
 
-/* ---- removing and moving ------------------------------------------------------------------------ */
+/* ---- removing ------------------------------------------------------------------------ */
 
 void dentry_unlink(struct dentry *d)
 {
@@ -349,122 +320,6 @@ void dentry_unlink(struct dentry *d)
     spin_unlock(&parent->lock);
     if (pinned)
         dentry_put(d);
-}
-
-static void buckets_lock(struct bucket *a, struct bucket *b)
-{
-    if (a > b)
-        SWAP(a, b);
-    spin_lock(&a->lock);
-    if (a != b)
-        spin_lock_raw_nested(&b->lock, 1);
-}
-
-static void buckets_unlock(struct bucket *a, struct bucket *b)
-{
-    if (a != b)
-        spin_unlock_raw(&b->lock);
-    spin_unlock(&a->lock);
-}
-
-/* Give d the name of `like`, which keeps it. */
-static void dentry_share_name(struct dentry *d, const struct dentry *like)
-{
-    dentry_drop_name(d);
-    d->name = like->name;
-    if (!name_is_inline(like)) {
-        ref_get(&long_name_of(like)->refs);
-        return;
-    }
-    memcpy(d->inline_name, like->inline_name, DENTRY_INLINE_NAME);
-    d->name.text = d->inline_name;
-}
-
-static void dentry_leave_parent(struct dentry *d)
-{
-    spin_lock(&d->parent->lock);
-    list_del_init(&d->sibling);
-    spin_unlock(&d->parent->lock);
-}
-
-/* Both directories' mutexes are held: that the dentry is on no list of children for a moment is seen
- * by nobody. Lookups see the old name or the new one, since both buckets are locked. */
-void dentry_move(struct dentry *from, struct dentry *to)
-{
-    struct dentry *old_parent = from->parent;
-    struct bucket *a, *b;
-
-    dentry_leave_parent(from);
-    spin_lock(&rename_lock);
-    spin_lock_raw(&from->lock);
-    spin_lock_raw_nested(&to->lock, 1);
-    a = bucket_of(from->name.hash);
-    b = bucket_of(to->name.hash);
-    buckets_lock(a, b);
-    hlist_del(&from->hash);
-    dentry_share_name(from, to);
-    from->parent = dentry_get(to->parent);
-    hlist_add_head(&from->hash, &b->head);
-    if (to->flags & DENTRY_HASHED) {
-        hlist_del(&to->hash);
-        to->flags &= ~DENTRY_HASHED;
-    }
-    buckets_unlock(a, b);
-    spin_unlock_raw(&to->lock);
-    spin_unlock_raw(&from->lock);
-    spin_unlock(&rename_lock);
-    dentry_link_to_parent(from);
-    dentry_unlink(to);
-    dentry_put(old_parent);
-}
-
-static void dentry_swap_names(struct dentry *x, struct dentry *y)
-{
-    bool x_inline = name_is_inline(x), y_inline = name_is_inline(y);
-    char text[DENTRY_INLINE_NAME];
-
-    memcpy(text, x->inline_name, DENTRY_INLINE_NAME);
-    memcpy(x->inline_name, y->inline_name, DENTRY_INLINE_NAME);
-    memcpy(y->inline_name, text, DENTRY_INLINE_NAME);
-    SWAP(x->name, y->name);
-    if (y_inline)
-        x->name.text = x->inline_name;
-    if (x_inline)
-        y->name.text = y->inline_name;
-}
-
-void dentry_exchange(struct dentry *x, struct dentry *y)
-{
-    struct bucket *a = bucket_of(x->name.hash), *b = bucket_of(y->name.hash);
-
-    dentry_leave_parent(x);
-    dentry_leave_parent(y);
-    spin_lock(&rename_lock);
-    spin_lock_raw(&x->lock);
-    spin_lock_raw_nested(&y->lock, 1);
-    buckets_lock(a, b);
-    hlist_del(&x->hash);
-    hlist_del(&y->hash);
-    dentry_swap_names(x, y);
-    SWAP(x->parent, y->parent); /* and the references to them */
-    hlist_add_head(&x->hash, &b->head);
-    hlist_add_head(&y->hash, &a->head);
-    buckets_unlock(a, b);
-    spin_unlock_raw(&y->lock);
-    spin_unlock_raw(&x->lock);
-    spin_unlock(&rename_lock);
-    dentry_link_to_parent(x);
-    dentry_link_to_parent(y);
-}
-
-bool dentry_is_below(const struct dentry *d, const struct dentry *above)
-{
-    for (;; d = d->parent) {
-        if (d == above)
-            return true;
-        if (d == d->parent)
-            return false;
-    }
 }
 
 /* The next child of d behind `after` (NULL: the first) that can still be found, with a reference. */
@@ -601,12 +456,12 @@ void __init dentry_cache_init(void)
     u64 n = 1UL << clamp(log2_floor(boot_memory_total() >> 14), 8u, 20u);
 
     dentry_cache = object_cache_create("dentry", sizeof(struct dentry), CACHE_LINE);
-    buckets = vmap_alloc(n * sizeof(*buckets), ALLOC_ZERO);
-    if (!dentry_cache || !buckets)
+    dentry_buckets = vmap_alloc(n * sizeof(*dentry_buckets), ALLOC_ZERO);
+    if (!dentry_cache || !dentry_buckets)
         panic("no memory for the dentry cache");
     object_cache_set_reclaimable(dentry_cache);
-    bucket_mask = n - 1;
+    dentry_bucket_mask = n - 1;
     for (u64 i = 0; i < n; i++)
-        spin_init(&buckets[i].lock);
+        spin_init(&dentry_buckets[i].lock);
     shrinker_register(&dentry_shrinker);
 }

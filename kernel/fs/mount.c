@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mounts: the tree of file systems (mount(2), umount2(2)).
+ * Mounts: the tree of file systems.
  *
  * A mount shows a file system, from one of its directories on, at a directory of another mount. A
  * walk that comes to a dentry with DENTRY_MOUNTED looks here for (mount, dentry) in a hash table
@@ -8,17 +8,14 @@
  * mount_lock as well, for those who only follow them.
  *
  * What is mounted below a shared mount is mounted below its peers and slaves as well: propagate.c.
+ * The calls are in mount_calls.c, and in mount_context.c and mount_fd.c.
  *
  * References: the tree holds one, each child mount one, each path one. A mount without children of
  * which only the tree's is left can be unmounted; a detached one goes with its last user.
  */
 #include "mount.h"
-#include <vellum/syscall.h>
 
 #define MOUNT_BITS 7
-
-/* umount(2); the UAPI headers leave these to the C library. */
-enum { MNT_FORCE = 1, MNT_DETACH = 2, MNT_EXPIRE = 4, UMOUNT_NOFOLLOW = 8 };
 
 struct mount_bucket {
     spinlock_t lock;
@@ -31,11 +28,6 @@ static struct mount_bucket buckets[1 << MOUNT_BITS];
 struct list all_mounts = LIST_INIT(all_mounts);
 static int next_id = 1; /* [mount_mutex] */
 struct mount *root_mount;
-
-#define MOUNT_ACTIONS                                                                              \
-    (MS_REMOUNT | MS_BIND | MS_REC | MS_MOVE | MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
-#define MOUNT_IGNORED                                                                              \
-    (MS_SILENT | MS_SYNCHRONOUS | MS_DIRSYNC | MS_LAZYTIME | MS_I_VERSION | MS_POSIXACL)
 
 static struct mount_bucket *bucket_of(const struct mount *m, const struct dentry *d)
 {
@@ -212,35 +204,7 @@ bool mount_is_below(const struct mount *m, const struct mount *above)
     return false;
 }
 
-/* ---- what mount(2) does -------------------------------------------------------------------------------- */
-
-static int mount_new(const struct path *where, const char *source, const char *type_name,
-                     unsigned long flags, const char *data)
-{
-    struct fs_type *type = fs_type_find(type_name);
-    struct super_block *sb;
-    struct mount *m;
-    int error;
-
-    if (!type)
-        return -ENODEV;
-    sb = type->mount(type, flags & (MS_RDONLY | MS_SILENT), source, data);
-    if (is_err(sb))
-        return ptr_err(sb);
-    m = mount_alloc(sb, sb->root, flags & MOUNT_FLAGS & ~MS_RDONLY, source);
-    if (!m)
-        return -ENOMEM;
-    mutex_lock(&mount_mutex);
-    error = mount_may_attach(where, m->root);
-    if (!error && where->mount->sb == sb && where->mount->root == where->dentry)
-        error = -EBUSY; /* the same once more on top of itself */
-    if (!error)
-        error = mount_attach_tree(m, where);
-    if (error)
-        mount_remove(m);
-    mutex_unlock(&mount_mutex);
-    return error;
-}
+/* ---- trees of mounts => mount_mutex ------------------------------------------------------------------ */
 
 static struct mount *mount_clone(struct mount *m, struct dentry *root)
 {
@@ -285,12 +249,11 @@ struct mount *mount_copy(struct mount *m, struct dentry *root, bool recursive)
     error = recursive ? mount_clone_children(m, root, copy) : 0;
     if (!error)
         return copy;
-    mount_remove_tree(copy);
+    mount_remove_tree(copy, false);
     return err_ptr(error);
 }
 
-/* From the leaves up; told: where it was propagated to it goes as well. */
-static void remove_tree(struct mount *m, bool told)
+void mount_remove_tree(struct mount *m, bool told)
 {
     struct mount *at = m, *parent;
 
@@ -307,11 +270,6 @@ static void remove_tree(struct mount *m, bool told)
     }
 }
 
-void mount_remove_tree(struct mount *m)
-{
-    remove_tree(m, false);
-}
-
 int mount_attach_tree(struct mount *m, const struct path *where)
 {
     m->floating = false;
@@ -319,27 +277,6 @@ int mount_attach_tree(struct mount *m, const struct path *where)
         return mount_propagate(m, where);
     mount_attach(m, where);
     return 0;
-}
-
-static int mount_bind(const struct path *where, const char __user *source, bool recursive)
-{
-    struct path from;
-    struct mount *m = NULL;
-    int error = path_lookup_user(AT_FDCWD, source, LOOKUP_FOLLOW, &from);
-
-    if (error)
-        return error;
-    mutex_lock(&mount_mutex);
-    error = from.mount->unbindable ? -EINVAL : mount_may_attach(where, from.dentry);
-    if (!error) {
-        m = mount_copy(from.mount, from.dentry, recursive);
-        error = is_err(m) ? (int)ptr_err(m) : mount_attach_tree(m, where);
-        if (error && !is_err(m))
-            mount_remove_tree(m);
-    }
-    mutex_unlock(&mount_mutex);
-    path_put(&from);
-    return error;
 }
 
 static bool has_unbindable(struct mount *m)
@@ -379,218 +316,7 @@ int mount_move_tree(struct mount *m, const struct path *where)
     return error;
 }
 
-static int mount_move(const struct path *where, const char __user *source)
-{
-    struct path from;
-    int error = path_lookup_user(AT_FDCWD, source, LOOKUP_FOLLOW, &from);
-
-    if (error)
-        return error;
-    mutex_lock(&mount_mutex);
-    error = from.dentry == from.mount->root ? mount_move_tree(from.mount, where) : -EINVAL;
-    mutex_unlock(&mount_mutex);
-    path_put(&from);
-    return error;
-}
-
-int super_reconfigure(struct super_block *sb, unsigned long flags, const char *data)
-{
-    int error = 0;
-
-    if ((flags & ~sb->flags & MS_RDONLY) && atomic_read(&sb->writers))
-        return -EBUSY;
-    if (sb->ops->remount)
-        error = sb->ops->remount(sb, flags & MS_RDONLY, data);
-    if (!error)
-        WRITE_ONCE(sb->flags, (sb->flags & ~(unsigned long)MS_RDONLY) | (flags & MS_RDONLY));
-    return error;
-}
-
-static int mount_remount(const struct path *where, unsigned long flags, const char *data)
-{
-    struct mount *m = where->mount;
-    int error = 0;
-
-    if (where->dentry != m->root)
-        return -EINVAL;
-    mutex_lock(&mount_mutex);
-    if (flags & MS_BIND) {
-        WRITE_ONCE(m->flags, flags & MOUNT_FLAGS);
-    } else {
-        error = super_reconfigure(m->sb, flags, data);
-        if (!error)
-            WRITE_ONCE(m->flags, flags & MOUNT_FLAGS & ~MS_RDONLY);
-    }
-    mutex_unlock(&mount_mutex);
-    return error;
-}
-
-static int mount_propagation(const struct path *where, unsigned long type, bool recursive)
-{
-    if ((type & ~(unsigned long)MOUNT_PROPAGATION) || !IS_POWER_OF_2(type))
-        return -EINVAL;
-    if (where->dentry != where->mount->root)
-        return -EINVAL;
-    mutex_lock(&mount_mutex);
-    mount_set_propagation(where->mount, type, recursive);
-    mutex_unlock(&mount_mutex);
-    return 0;
-}
-
-char *mount_string(const char __user *text, size_t max)
-{
-    char *copy;
-    ssize_t n;
-
-    if (!text)
-        return NULL;
-    copy = kmalloc(max, ALLOC_KERNEL);
-    if (!copy)
-        return err_ptr(-ENOMEM);
-    n = copy_user_string(copy, text, max);
-    if (n >= 0 && n < (ssize_t)max)
-        return copy;
-    kfree(copy);
-    return err_ptr(n < 0 ? n : -EINVAL);
-}
-
-static int mount_do(const char __user *source, const struct path *where, const char *type,
-                    unsigned long flags, const char *data)
-{
-    char *name;
-    int error;
-
-    if (!capable(CAP_SYS_ADMIN))
-        return -EPERM;
-    if (flags & ~(unsigned long)(MOUNT_FLAGS | MOUNT_ACTIONS | MOUNT_IGNORED))
-        return -EINVAL;
-    if (flags & MS_REMOUNT)
-        return mount_remount(where, flags, data);
-    if (flags & MS_BIND)
-        return mount_bind(where, source, flags & MS_REC);
-    if (flags & MOUNT_PROPAGATION)
-        return mount_propagation(where, flags & ~(unsigned long)(MS_REC | MS_SILENT),
-                                 flags & MS_REC);
-    if (flags & MS_MOVE)
-        return mount_move(where, source);
-    if (!type)
-        return -EINVAL;
-    name = mount_string(source, PATH_MAX);
-    if (is_err(name))
-        return ptr_err(name);
-    error = mount_new(where, name ? name : "none", type, flags, data);
-    kfree(name);
-    return error;
-}
-
-/* Options are text, ended by a zero or by the page. */
-static char *options_from_user(const char __user *data)
-{
-    char *page;
-    ssize_t n;
-
-    if (!data)
-        return NULL;
-    page = kmalloc(PAGE_SIZE, ALLOC_KERNEL);
-    if (!page)
-        return err_ptr(-ENOMEM);
-    n = copy_user_string(page, data, PAGE_SIZE);
-    if (n < 0) {
-        kfree(page);
-        return err_ptr(-EFAULT);
-    }
-    page[min_t(size_t, n, PAGE_SIZE - 1)] = 0;
-    return page;
-}
-
-SYSCALL_DEFINE5(mount, const char __user *, source, const char __user *, target,
-                const char __user *, type, unsigned long, flags, const char __user *, data)
-{
-    char *type_name, *options;
-    struct path where;
-    int error;
-
-    if ((flags & MS_MGC_MSK) == MS_MGC_VAL)
-        flags &= ~(unsigned long)MS_MGC_MSK;
-    type_name = mount_string(type, PAGE_SIZE);
-    if (is_err(type_name))
-        return ptr_err(type_name);
-    options = options_from_user(data);
-    error = is_err(options) ? ptr_err(options) : 0;
-    if (error)
-        goto out_type;
-    error = path_lookup_user(AT_FDCWD, target, LOOKUP_FOLLOW, &where);
-    if (error)
-        goto out_options;
-    error = mount_do(source, &where, type_name, flags, options);
-    path_put(&where);
-out_options:
-    kfree(options);
-out_type:
-    kfree(type_name);
-    return error;
-}
-
-int mount_at(const char *source, const char *directory, const char *type, unsigned long flags,
-             const char *data)
-{
-    struct path where;
-    int error = path_lookup(AT_FDCWD, directory, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &where);
-
-    if (error)
-        return error;
-    error = mount_new(&where, source, type, flags, data);
-    path_put(&where);
-    return error;
-}
-
-/* ---- umount2(2) ------------------------------------------------------------------------------------------ */
-
-static int umount_do(const struct path *path, int flags)
-{
-    struct mount *m = path->mount;
-
-    if (path->dentry != m->root)
-        return -EINVAL;
-    if (!m->parent) /* the root, or detached already */
-        return m == root_mount ? -EBUSY : -EINVAL;
-    if (flags & MNT_DETACH) {
-        remove_tree(m, true);
-        return 0;
-    }
-    if (!list_empty(&m->children) || atomic_read(&m->refs) > 2) /* the tree's and the path's */
-        return -EBUSY;
-    if ((flags & MNT_EXPIRE) && !m->expiring) {
-        m->expiring = true;
-        return -EAGAIN;
-    }
-    if (mount_copies_busy(m))
-        return -EBUSY;
-    mount_remove_copies(m);
-    mount_remove(m);
-    return 0;
-}
-
-SYSCALL_DEFINE2(umount2, const char __user *, name, int, flags)
-{
-    struct path path;
-    int error;
-
-    if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW))
-        return -EINVAL;
-    if ((flags & MNT_EXPIRE) && (flags & (MNT_FORCE | MNT_DETACH)))
-        return -EINVAL;
-    if (!capable(CAP_SYS_ADMIN))
-        return -EPERM;
-    error = path_lookup_user(AT_FDCWD, name, flags & UMOUNT_NOFOLLOW ? 0 : LOOKUP_FOLLOW, &path);
-    if (error)
-        return error;
-    mutex_lock(&mount_mutex);
-    error = umount_do(&path, flags);
-    mutex_unlock(&mount_mutex);
-    path_put(&path);
-    return error;
-}
+/* ---- start ------------------------------------------------------------------------------------------- */
 
 /* The root: a tmpfs. */
 void __init mount_init(void)

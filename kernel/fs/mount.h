@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the mounts share: mount.c (the tree, mount(2), umount2(2)), propagate.c (peers and
- * slaves), mount_fd.c and mount_context.c (mounts as descriptors), mount_show.c.
+ * What the files of the mounts share: mount.c (the tree), mount_calls.c (mount(2), umount2(2)),
+ * propagate.c (peers and slaves), mount_fd.c and mount_context.c (mounts as descriptors), mount_show.c.
  */
 #ifndef VELLUM_FS_MOUNT_H
 #define VELLUM_FS_MOUNT_H
@@ -22,10 +22,10 @@ struct mount *mount_alloc(struct super_block *sb, struct dentry *root, unsigned 
 /* m's tree with `root` for its top, or (not recursive) that mount alone: detached, with the same peers and
  * masters. Mounts that cannot be bound are left out. err_ptr(-ENOMEM). => mount_mutex */
 struct mount *mount_copy(struct mount *m, struct dentry *root, bool recursive);
-/* Take m, or m and all below it, out of the tree and out of its peer group; the tree's references go. m may
- * stand nowhere. => mount_mutex */
+/* Take m, or m and all below it from the leaves up, out of the tree and out of its peer group; the tree's
+ * references go. m may stand nowhere. told: what was propagated from it goes as well. => mount_mutex */
 void mount_remove(struct mount *m);
-void mount_remove_tree(struct mount *m);
+void mount_remove_tree(struct mount *m, bool told);
 bool mount_is_below(const struct mount *m, const struct mount *above); /* or is it */
 /* The mount after m in the tree below `top`, in order from above; NULL: no more. */
 struct mount *mount_next_below(const struct mount *m, const struct mount *top);

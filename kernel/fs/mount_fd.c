@@ -18,7 +18,7 @@ int mount_descriptor(struct mount *m, bool close_on_exec)
     file = fd < 0 ? err_ptr(fd) : path_open(&path, O_PATH);
     mutex_lock(&mount_mutex);
     if (is_err(file))
-        mount_remove_tree(m);
+        mount_remove_tree(m, false);
     else
         m->floating = true;
     mutex_unlock(&mount_mutex);
@@ -37,7 +37,7 @@ void mount_tree_forget(struct mount *m)
     mutex_lock(&mount_mutex);
     if (m->floating) {
         m->floating = false;
-        mount_remove_tree(m);
+        mount_remove_tree(m, false);
     }
     mutex_unlock(&mount_mutex);
 }

@@ -195,7 +195,7 @@ int mount_propagate(struct mount *m, const struct path *where)
         at = (struct path){.mount = copy->parent, .dentry = where->dentry};
         copy->parent = NULL;
         if (error)
-            mount_remove_tree(copy);
+            mount_remove_tree(copy, false);
         else
             attach_below(copy, &at);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of futexes share: futex.c (waiting and waking, the call), futex_requeue.c,
- * futex_pi.c, futex_waitv.c, futex_robust.c.
+ * futex_pi.c, futex_pi_requeue.c, futex_waitv.c, futex_robust.c.
  */
 #ifndef KERNEL_IPC_FUTEX_H
 #define KERNEL_IPC_FUTEX_H
@@ -99,10 +99,12 @@ long futex_wake_op(vaddr_t address1, bool private, int wake1, int wake2, vaddr_t
 /* futex_pi.c */
 long futex_lock_pi(vaddr_t address, bool private, const struct futex_deadline *d, bool try);
 long futex_unlock_pi(vaddr_t address, bool private);
+void futex_exit_pi(struct thread *t);
+
+/* futex_pi_requeue.c */
 long futex_wait_requeue_pi(vaddr_t address, bool private, u32 value, const struct futex_deadline *d,
                            u32 bits, vaddr_t address2);
 long futex_cmp_requeue_pi(vaddr_t address1, bool private, int wake, int move, vaddr_t address2,
                           u32 compare);
-void futex_exit_pi(struct thread *t);
 
 #endif

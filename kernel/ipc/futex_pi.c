@@ -14,21 +14,13 @@
  * when it wakes up. Until it has, the lock is `stale`, and the new owner stays in the bucket so that
  * nobody takes the word at its face value.
  *
- *     FUTEX_WAIT_REQUEUE_PI   waits for a condition, at another word; ends as owner of the lock
- *     FUTEX_CMP_REQUEUE_PI    moves such waiters to the lock, the first of them as its owner if it
- *                             is free
+ * Conditions whose waiters end as owners of such a lock: futex_pi_requeue.c.
  */
-#include "futex.h"
+#include "futex_pi.h"
 #include <vellum/alloc.h>
 #include <vellum/process.h>
 #include <vellum/time.h>
 #include <vellum/uaccess.h>
-
-struct futex_pi {
-    struct pi_lock lock;  /* [pi_guard] */
-    struct futex_key key; /* [i] */
-    bool stale;           /* [b] the word does not show the owner yet */
-};
 
 static struct futex_pi *pi_of(struct pi_lock *lock)
 {
@@ -47,8 +39,7 @@ static struct futex_pi *pi_alloc(const struct futex_key *key)
     return pi;
 }
 
-/* The first one who waits at a word, whatever for; or NULL. => the bucket's lock */
-static struct futex_waiter *first_waiter(struct futex_bucket *b, const struct futex_key *key)
+struct futex_waiter *futex_pi_first_waiter(struct futex_bucket *b, const struct futex_key *key)
 {
     struct futex_waiter *w;
 
@@ -67,8 +58,7 @@ static void drop_if_unused_locked(struct futex_pi *pi)
     kfree(pi);
 }
 
-/* => the bucket's lock */
-static void drop_if_unused(struct futex_pi *pi)
+void futex_pi_drop_if_unused(struct futex_pi *pi)
 {
     spin_lock(&pi_guard);
     drop_if_unused_locked(pi);
@@ -102,8 +92,7 @@ static bool attach_owner(struct futex_pi *pi, struct thread *owner)
     return !closed;
 }
 
-/* w waits for the lock. => the bucket's lock. 0, -EDEADLK (the lock may be unused then) */
-static int join(struct futex_bucket *b, struct futex_waiter *w, struct futex_pi *pi)
+int futex_pi_join(struct futex_bucket *b, struct futex_waiter *w, struct futex_pi *pi)
 {
     int error;
 
@@ -118,20 +107,7 @@ static int join(struct futex_bucket *b, struct futex_waiter *w, struct futex_pi 
     return 0;
 }
 
-/* What one step of acquiring has come to, besides errors. */
-enum { ACQUIRED = 1, WAITS = 2, AGAIN = 3 };
-
-struct attempt {
-    vaddr_t address;
-    struct futex_key key;
-    struct futex_bucket *bucket;
-    u32 word;             /* as it was before the locks were taken */
-    struct thread *owner; /* the thread with the number in the word, with a reference; or NULL */
-    struct futex_pi *spare;
-};
-
-/* What has to be found where locks must not be held. */
-static int attempt_prepare(struct attempt *a)
+int pi_attempt_prepare(struct pi_attempt *a)
 {
     pid_t tid;
 
@@ -147,18 +123,16 @@ static int attempt_prepare(struct attempt *a)
     return 0;
 }
 
-static void attempt_end(struct attempt *a)
+void pi_attempt_end(struct pi_attempt *a)
 {
     if (a->owner)
         thread_put(a->owner);
     kfree(a->spare);
 }
 
-/* The lock at a->key if it has waiters, else made of a->spare for the owner that the word names, which
- * is marked as waited for. => bucket lock. -EAGAIN: prepare again. -EFAULT: fault in first */
-static int find_lock(struct attempt *a, struct futex_pi **found)
+int pi_attempt_find(struct pi_attempt *a, struct futex_pi **found)
 {
-    struct futex_waiter *first = first_waiter(a->bucket, &a->key);
+    struct futex_waiter *first = futex_pi_first_waiter(a->bucket, &a->key);
     u32 word = a->word;
     int error;
 
@@ -183,8 +157,7 @@ static int find_lock(struct attempt *a, struct futex_pi **found)
     return 0;
 }
 
-/* The word is nobody's: make it tid's. => bucket lock */
-static int take_word(struct attempt *a, pid_t tid, bool waiters)
+int pi_attempt_take(struct pi_attempt *a, pid_t tid, bool waiters)
 {
     u32 word = a->word;
 
@@ -193,7 +166,7 @@ static int take_word(struct attempt *a, pid_t tid, bool waiters)
 }
 
 /* => bucket lock. ACQUIRED, WAITS (w is queued), AGAIN, -EFAULT (bring it in and try again) or an error */
-static int try_lock(struct attempt *a, struct futex_waiter *w, bool only_try)
+static int try_lock(struct pi_attempt *a, struct futex_waiter *w, bool only_try)
 {
     struct futex_waiter *first;
     struct futex_pi *pi;
@@ -206,21 +179,21 @@ static int try_lock(struct attempt *a, struct futex_waiter *w, bool only_try)
         return AGAIN;
     if ((word & FUTEX_TID_MASK) == (u32)current->tid)
         return -EDEADLK;
-    first = first_waiter(a->bucket, &a->key);
+    first = futex_pi_first_waiter(a->bucket, &a->key);
     if (!first && !(word & FUTEX_TID_MASK)) {
-        error = take_word(a, current->tid, false);
+        error = pi_attempt_take(a, current->tid, false);
         return error == -EAGAIN ? AGAIN : error ? error : ACQUIRED;
     }
     if (only_try && first)
         return first->pi && owner_matches(first->pi, word) ? -EWOULDBLOCK : -EINVAL;
     if (only_try)
         return a->owner ? -EWOULDBLOCK : -ESRCH;
-    error = find_lock(a, &pi);
+    error = pi_attempt_find(a, &pi);
     if (error)
         return error == -EAGAIN ? AGAIN : error;
-    error = join(a->bucket, w, pi);
+    error = futex_pi_join(a->bucket, w, pi);
     if (error)
-        drop_if_unused(pi);
+        futex_pi_drop_if_unused(pi);
     return error ? error : WAITS;
 }
 
@@ -253,13 +226,12 @@ static int write_stale_word(struct futex_waiter *w, vaddr_t address)
     }
     list_del(&w->link);
     pi->stale = false;
-    drop_if_unused(pi);
+    futex_pi_drop_if_unused(pi);
     spin_unlock(&b->lock);
     return error;
 }
 
-/* Awake, for whatever reason. 0: we own the lock; else `reason`, and we wait no more. */
-static int finish_wait(struct futex_waiter *w, vaddr_t address, int reason)
+int futex_pi_finish(struct futex_waiter *w, vaddr_t address, int reason)
 {
     struct futex_bucket *b;
 
@@ -283,7 +255,7 @@ static int finish_wait(struct futex_waiter *w, vaddr_t address, int reason)
 
 long futex_lock_pi(vaddr_t address, bool private, const struct futex_deadline *d, bool try)
 {
-    struct attempt a = {.address = address};
+    struct pi_attempt a = {.address = address};
     struct futex_waiter w = {.thread = current};
     int result = futex_key(address, private, &a.key);
 
@@ -291,7 +263,7 @@ long futex_lock_pi(vaddr_t address, bool private, const struct futex_deadline *d
         return result;
     a.bucket = futex_bucket(&a.key);
     do {
-        result = attempt_prepare(&a);
+        result = pi_attempt_prepare(&a);
         if (result)
             break;
         spin_lock(&a.bucket->lock);
@@ -302,13 +274,13 @@ long futex_lock_pi(vaddr_t address, bool private, const struct futex_deadline *d
         if (result == -EFAULT && futex_fault_in(address, true) == 0)
             result = AGAIN;
     } while (result == AGAIN && !fatal_signal_pending());
-    attempt_end(&a);
+    pi_attempt_end(&a);
     if (result == AGAIN)
         return -ERESTARTNOINTR;
     if (result != WAITS)
         return result == ACQUIRED ? 0 : result;
     result = futex_sleep(&w, 1, d);
-    return finish_wait(&w, address, result == -EINTR ? -ERESTARTNOINTR : result);
+    return futex_pi_finish(&w, address, result == -EINTR ? -ERESTARTNOINTR : result);
 }
 
 /* ---- handing on ------------------------------------------------------------------------------------- */
@@ -336,7 +308,7 @@ static void hand_over(struct futex_pi *pi)
 /* => the bucket's lock. 0, -EAGAIN, -EFAULT, or another error */
 static int unlock(struct futex_bucket *b, const struct futex_key *key, vaddr_t address, u32 *word)
 {
-    struct futex_waiter *first = first_waiter(b, key), *next;
+    struct futex_waiter *first = futex_pi_first_waiter(b, key), *next;
     int error;
 
     if (!first)
@@ -377,182 +349,6 @@ long futex_unlock_pi(vaddr_t address, bool private)
             error = -EAGAIN;
     } while (error == -EAGAIN);
     return error;
-}
-
-/* ---- conditions ------------------------------------------------------------------------------------- */
-
-long futex_wait_requeue_pi(vaddr_t address, bool private, u32 value, const struct futex_deadline *d,
-                           u32 bits, vaddr_t address2)
-{
-    struct futex_waiter w = {.thread = current, .bits = bits};
-    struct futex_key target;
-    struct futex_bucket *b;
-    int error;
-
-    if (address == address2)
-        return -EINVAL;
-    error = futex_key(address2, private, &target);
-    if (!error)
-        error = futex_key(address, private, &w.key);
-    if (error)
-        return error;
-    if (futex_same(&w.key, &target))
-        return -EINVAL;
-    w.target = &target;
-    error = futex_enqueue(&w, address, value);
-    if (error)
-        return error;
-    error = futex_sleep(&w, 1, d);
-    b = futex_lock_waiter(&w);
-    if (!w.done && !w.pi) { /* not moved yet */
-        list_del(&w.link);
-        spin_unlock(&b->lock);
-        return error == -EINTR ? -ERESTARTNOINTR : error;
-    }
-    spin_unlock(&b->lock); /* it is not moved a second time */
-    /* A restart would find the value changed: */
-    return finish_wait(&w, address2, error == -EINTR ? -EWOULDBLOCK : error);
-}
-
-/* The lock is free: the first waiter gets it without waiting. => both buckets' locks */
-static int give_to_first(struct attempt *a, struct futex_waiter *w)
-{
-    int error = take_word(a, w->thread->tid, true);
-
-    if (!error)
-        futex_wake_waiter(w);
-    return error == -EAGAIN ? AGAIN : error ? error : ACQUIRED;
-}
-
-/* The lock for which moved waiters wait; *moved counts one that got it at once.
- * => both buckets' locks. 0, AGAIN, -EFAULT or another error */
-static int lock_to_move_to(struct attempt *a, struct futex_waiter *first, struct futex_pi **pi,
-                           long *moved)
-{
-    int result;
-
-    if (!first_waiter(a->bucket, &a->key) && !(a->word & FUTEX_TID_MASK)) {
-        result = give_to_first(a, first);
-        if (result != ACQUIRED)
-            return result;
-        *moved = 1;
-        return 0; /* the others, if there are any, in the next round: the word has an owner now */
-    }
-    result = find_lock(a, pi);
-    return result == -EAGAIN ? AGAIN : result;
-}
-
-static long move_waiters(struct futex_bucket *from, const struct futex_key *key,
-                         struct futex_bucket *to, struct futex_pi *pi, long most)
-{
-    struct futex_waiter *w, *next;
-    long n = 0;
-    int error;
-
-    list_for_each_entry_safe(w, next, &from->waiters, link) {
-        if (!futex_same(&w->key, key))
-            continue;
-        if (n >= most)
-            break;
-        if (!w->target || w->pi || !futex_same(w->target, &pi->key)) {
-            error = -EINVAL;
-        } else {
-            list_del(&w->link);
-            error = join(to, w, pi);
-            if (error)
-                futex_queue(from, w);
-        }
-        if (error)
-            return n ? n : error;
-        n++;
-    }
-    return n;
-}
-
-/* One round; *n counts. => both buckets' locks. 0: through; AGAIN; -EFAULT; or an error */
-static long requeue_round(struct attempt *a, struct futex_bucket *b1, const struct futex_key *key1,
-                          long most, long *n)
-{
-    struct futex_waiter *first = first_waiter(b1, key1);
-    struct futex_pi *pi = NULL;
-    long result, got = 0;
-    u32 word;
-
-    if (!first || *n >= most)
-        return 0;
-    if (!first->target || first->pi || !futex_same(first->target, &a->key))
-        return -EINVAL;
-    if (futex_peek(a->address, &word))
-        return -EFAULT;
-    if (word != a->word)
-        return AGAIN;
-    result = lock_to_move_to(a, first, &pi, &got);
-    if (result)
-        return result;
-    if (got) {
-        *n += got;
-        return AGAIN;
-    }
-    result = move_waiters(b1, key1, a->bucket, pi, most - *n);
-    if (result < 0) {
-        drop_if_unused(pi);
-        return result;
-    }
-    *n += result;
-    return 0;
-}
-
-/* The condition's word, looked at once, while both locks are held: 0, -EAGAIN, -EFAULT */
-static int compare_word(vaddr_t address, u32 compare)
-{
-    u32 seen;
-
-    if (futex_peek(address, &seen))
-        return -EFAULT;
-    return seen == compare ? 0 : -EAGAIN;
-}
-
-long futex_cmp_requeue_pi(vaddr_t address1, bool private, int wake, int move, vaddr_t address2,
-                          u32 compare)
-{
-    struct attempt a = {.address = address2};
-    struct futex_bucket *b1;
-    struct futex_key key1;
-    bool compared = false;
-    long result, n = 0;
-
-    if (wake != 1 || move < 0 || address1 == address2)
-        return -EINVAL;
-    result = futex_key(address1, private, &key1);
-    if (!result)
-        result = futex_key(address2, private, &a.key);
-    if (!result && futex_same(&key1, &a.key))
-        result = -EINVAL;
-    if (result)
-        return result;
-    b1 = futex_bucket(&key1);
-    a.bucket = futex_bucket(&a.key);
-    do {
-        vaddr_t faulted = address1;
-
-        result = attempt_prepare(&a);
-        if (result)
-            break;
-        futex_lock_two(b1, a.bucket);
-        result = compared ? 0 : compare_word(address1, compare);
-        if (!result) {
-            compared = true;
-            faulted = address2;
-            result = requeue_round(&a, b1, &key1, (long)wake + move, &n);
-        }
-        futex_unlock_two(b1, a.bucket);
-        if (result == -EFAULT && futex_fault_in(faulted, faulted == address2) == 0)
-            result = AGAIN;
-    } while (result == AGAIN && !fatal_signal_pending());
-    attempt_end(&a);
-    if (result == AGAIN)
-        return -ERESTARTNOINTR;
-    return n ? n : result;
 }
 
 /* ---- the end of an owner ---------------------------------------------------------------------------- */

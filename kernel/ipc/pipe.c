@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pipes and FIFOs (pipe(7), fifo(7)).
+ * Pipes (pipe(7)). How a FIFO is opened is told in fifo.c.
  *
  * The bytes stand in a ring of pages: position p is byte p % PAGE_SIZE of page p / PAGE_SIZE modulo
  * the number of pages. Pages come when the writer reaches them and go when the reader has left them,
@@ -32,9 +32,7 @@
 
 int pipe_max_size = 1 << 20;
 
-static const struct file_ops pipe_ops, pipe_again_ops;
-
-static struct pipe *pipe_alloc(void)
+struct pipe *pipe_alloc(void)
 {
     struct pipe *p = kzalloc(sizeof(*p), ALLOC_KERNEL);
 
@@ -269,8 +267,7 @@ static long pipe_ioctl(struct file *file, unsigned command, unsigned long arg)
     return put_user((int)pipe_used(p), (int __user *)arg);
 }
 
-/* Everybody is to look again: an end was opened or closed. */
-static void pipe_wake_all(struct pipe *p)
+void pipe_wake_all(struct pipe *p)
 {
     if (wait_queue_active(&p->read_wait))
         wake_up(&p->read_wait, ~0u, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
@@ -278,8 +275,7 @@ static void pipe_wake_all(struct pipe *p)
         wake_up(&p->write_wait, ~0u, EPOLLOUT | EPOLLWRNORM | EPOLLERR);
 }
 
-/* One user of the pipe less; the last one frees it (=> inode mutex, which guards inode->pipe). */
-static void pipe_unuse(struct inode *inode, struct pipe *p)
+void pipe_unuse(struct inode *inode, struct pipe *p)
 {
     mutex_lock(&inode->mutex);
     if (--p->users == 0) {
@@ -289,7 +285,7 @@ static void pipe_unuse(struct inode *inode, struct pipe *p)
     mutex_unlock(&inode->mutex);
 }
 
-static void pipe_release(struct file *file)
+void pipe_release(struct file *file)
 {
     struct pipe *p = file->private_data;
 
@@ -303,7 +299,7 @@ static void pipe_release(struct file *file)
     pipe_unuse(file->inode, p);
 }
 
-static const struct file_ops pipe_ops = {
+const struct file_ops pipe_ops = {
     .can_nowait = true,
     .read = pipe_read,
     .write = pipe_write,
@@ -460,86 +456,3 @@ long pipe_fcntl(struct file *file, unsigned command, unsigned long arg)
         pipe_wake_all(p);
     return result;
 }
-
-/* ---- FIFOs ------------------------------------------------------------------------------------------------ */
-
-static struct pipe *fifo_use(struct inode *inode)
-{
-    struct pipe *p;
-
-    mutex_lock(&inode->mutex);
-    p = inode->pipe;
-    if (!p)
-        p = inode->pipe = pipe_alloc();
-    if (p)
-        p->users++;
-    mutex_unlock(&inode->mutex);
-    return p;
-}
-
-/* Wait until the other end has been opened since `seen`, though it may be closed again by now. */
-static int fifo_wait(struct wait_queue *q, const unsigned *opens, unsigned seen)
-{
-    return wait_event_interruptible(q, READ_ONCE(*opens) != seen);
-}
-
-/* One more open file on a pipe; `meet`: an end waits for the other, unless O_NONBLOCK. */
-static int open_end(struct inode *inode, struct file *file, bool meet)
-{
-    struct pipe *p = fifo_use(inode);
-    unsigned mode = file->mode & (FILE_READ | FILE_WRITE), seen_readers, seen_writers;
-    bool nonblock = file->flags & O_NONBLOCK, wait_reader, wait_writer;
-    int error = 0;
-
-    if (!p)
-        return -ENOMEM;
-    file_set_ops(file, &pipe_ops);
-    file->private_data = p;
-    mutex_lock(&p->mutex);
-    if (meet && mode == FILE_WRITE && nonblock && !p->readers) {
-        mutex_unlock(&p->mutex);
-        pipe_unuse(inode, p);
-        return -ENXIO;
-    }
-    if (mode & FILE_READ) {
-        p->readers++;
-        p->read_opens++;
-    }
-    if (mode & FILE_WRITE) {
-        p->writers++;
-        p->write_opens++;
-    }
-    seen_readers = p->read_opens;
-    seen_writers = p->write_opens;
-    wait_writer = meet && mode == FILE_READ && !p->writers && !nonblock;
-    wait_reader = meet && mode == FILE_WRITE && !p->readers;
-    if (meet && mode == FILE_READ && !p->writers && nonblock)
-        file->version = p->write_opens; /* no hang-up before there was a writer */
-    else
-        file->version = ~0UL;
-    mutex_unlock(&p->mutex);
-    pipe_wake_all(p);
-    if (wait_writer)
-        error = fifo_wait(&p->read_wait, &p->write_opens, seen_writers);
-    else if (wait_reader)
-        error = fifo_wait(&p->write_wait, &p->read_opens, seen_readers);
-    if (error)
-        pipe_release(file);
-    return error;
-}
-
-/* open(2) of a FIFO (fifo(7)). */
-static int fifo_open(struct inode *inode, struct file *file)
-{
-    return open_end(inode, file, true);
-}
-
-/* open(2) of what pipe(2) made, by way of /proc: the other end may be gone for ever, and is not
- * waited for. */
-static int pipe_open_again(struct inode *inode, struct file *file)
-{
-    return open_end(inode, file, false);
-}
-
-const struct file_ops fifo_file_ops = {.open = fifo_open};
-static const struct file_ops pipe_again_ops = {.open = pipe_open_again};

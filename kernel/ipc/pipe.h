@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a pipe is: for pipe.c, which tells the idea, and pipe_splice.c.
+ * What a pipe is: for pipe.c, which tells the idea, fifo.c and pipe_splice.c.
  */
 #ifndef VELLUM_IPC_PIPE_H
 #define VELLUM_IPC_PIPE_H
@@ -49,6 +49,18 @@ static inline bool pipe_page_written_again(const struct pipe *p)
     return p->head - p->tail > p->size - PAGE_SIZE;
 }
 
+extern const struct file_ops pipe_ops;
+/* fifo.c: of the inode of a pipe(2), for /proc/PID/fd/N */
+extern const struct file_ops pipe_again_ops;
+
+/* An empty pipe without users, or NULL. */
+struct pipe *pipe_alloc(void);
+/* One user less; the last one frees it, and inode->pipe is NULL. => no lock */
+void pipe_unuse(struct inode *inode, struct pipe *p);
+/* An open end goes. */
+void pipe_release(struct file *file);
+/* Everybody is to look again: an end was opened or closed. => no lock */
+void pipe_wake_all(struct pipe *p);
 /* The pipe of an open end, or NULL. */
 struct pipe *pipe_of_file(const struct file *file);
 /* Empty: begin at 0 again, with the page that is there, if any. => p->mutex */

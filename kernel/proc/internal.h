@@ -96,6 +96,9 @@ static inline void sighand_set_default(struct sighand *s, signal_set bits)
     s->caught &= ~bits;
 }
 void signal_queue_init(struct signal_queue *q);
+/* Record where a signal for target came from; the bit is set by the caller. 0, or -EAGAIN. => the lock */
+int signal_queue_add(struct signal_queue *q, struct thread *target, int signo,
+                     const siginfo_t *info);
 void signal_queue_flush(struct signal_queue *q); /* => the lock, or nobody else sees it */
 /* Drop the signals in mask from a queue. */
 void signal_queue_remove(struct signal_queue *q, signal_set mask);

@@ -5,7 +5,7 @@
  * A signal goes to a process or to one thread. It is dropped at once if the receiver ignores it.
  * Otherwise its bit is set in a queue (the thread's own, or the process's, from which any thread may
  * take it), with a struct queued_signal that says where it came from. Of a standard signal one
- * instance is kept; real-time signals (32 and up) queue in number. A thread that may take it gets
+ * instance is kept; real-time signals (32 and up) queue in number: signal_queue.c. A thread that may take it gets
  * WORK_SIGNAL and is woken; it looks at its queues before it returns to user mode (deliver.c).
  *
  * What does not wait for the receiver happens on sending: a signal that kills the process marks all
@@ -15,139 +15,6 @@
 #include <vellum/alloc.h>
 #include <vellum/string.h>
 #include <linux/eventpoll.h>
-
-static struct object_cache *queued_cache;
-
-void signals_init(void)
-{
-    queued_cache = object_cache_create("queued_signal", sizeof(struct queued_signal), 0);
-    if (!queued_cache)
-        panic("no memory for signals");
-    sighands_init();
-}
-
-/* ---- queues ----------------------------------------------------------------------------------------- */
-
-void signal_queue_init(struct signal_queue *q)
-{
-    q->set = 0;
-    list_init(&q->infos);
-}
-
-/* It was taken off its queue; info: it is about to be delivered with that, or NULL. */
-static void queued_end(struct queued_signal *s, siginfo_t *info)
-{
-    if (unlikely(s->taken != NULL)) {
-        list_init(&s->link);
-        s->taken(s, info);
-        return;
-    }
-    atomic_dec(&s->user->queued_signals);
-    user_put(s->user);
-    object_free(queued_cache, s);
-}
-
-void signal_queue_remove(struct signal_queue *q, signal_set mask)
-{
-    struct queued_signal *s, *next;
-
-    if (!(q->set & mask))
-        return;
-    q->set &= ~mask;
-    list_for_each_entry_safe(s, next, &q->infos, link) {
-        if (!(signal_bit(s->info.si_signo) & mask))
-            continue;
-        list_del(&s->link);
-        queued_end(s, NULL);
-    }
-}
-
-void signal_queue_flush(struct signal_queue *q)
-{
-    signal_queue_remove(q, ~0UL);
-}
-
-/* Take the oldest instance of signo off; without a record of it (none could be allocated) there is
- * little to tell. */
-static void queue_take(struct signal_queue *q, int signo, siginfo_t *info)
-{
-    struct queued_signal *s, *found = NULL;
-
-    list_for_each_entry(s, &q->infos, link) {
-        if (s->info.si_signo != signo)
-            continue;
-        if (found)
-            goto more; /* the bit stays: another one is there */
-        found = s;
-    }
-    q->set &= ~signal_bit(signo);
-    if (!found) {
-        memset(info, 0, sizeof(*info));
-        info->si_signo = signo;
-        info->si_code = SI_USER;
-        return;
-    }
-more:
-    list_del(&found->link);
-    *info = found->info;
-    queued_end(found, info);
-}
-
-static int first_signal(signal_set set)
-{
-    if (set & SIGNALS_SYNCHRONOUS)
-        set &= SIGNALS_SYNCHRONOUS;
-    return set ? __builtin_ctzll(set) + 1 : 0;
-}
-
-int signal_take(signal_set mask, siginfo_t *info)
-{
-    struct thread *t = current;
-    struct signal_queue *q = &t->pending;
-    int signo = first_signal(q->set & mask);
-
-    if (!signo) {
-        q = &t->process->pending;
-        signo = first_signal(q->set & mask);
-    }
-    if (signo)
-        queue_take(q, signo, info);
-    return signo;
-}
-
-/* Those of which no record could be kept are not shown. */
-bool signal_queue_peek(const struct signal_queue *q, u64 n, siginfo_t *info)
-{
-    struct queued_signal *s;
-
-    list_for_each_entry(s, &q->infos, link)
-        if (n-- == 0) {
-            *info = s->info;
-            return true;
-        }
-    return false;
-}
-
-int signal_dequeue(signal_set set, siginfo_t *info)
-{
-    struct process *p = current->process;
-    unsigned long flags = spin_lock_irqsave(&p->sighand->lock);
-    int signo = signal_take(set, info);
-
-    signal_recalc(current);
-    spin_unlock_irqrestore(&p->sighand->lock, flags);
-    return signo;
-}
-
-signal_set signals_pending(void)
-{
-    struct process *p = current->process;
-    unsigned long flags = spin_lock_irqsave(&p->sighand->lock);
-    signal_set set = current->pending.set | p->pending.set;
-
-    spin_unlock_irqrestore(&p->sighand->lock, flags);
-    return set;
-}
 
 /* ---- telling the thread -------------------------------------------------------------------------------- */
 
@@ -287,50 +154,6 @@ static void cancel_opposites(struct process *p, int signo)
     }
 }
 
-/* Whose signals are counted, with a reference: another thread may be changing its credentials. */
-static struct user *user_of(struct thread *target)
-{
-    struct process *p = target->process;
-    struct user *user;
-
-    if (target != current)
-        spin_lock(&p->lock);
-    user = target->cred->user;
-    ref_get(&user->refs);
-    if (target != current)
-        spin_unlock(&p->lock);
-    return user;
-}
-
-/* Record where the signal came from. Standard signals get through without, if need be. */
-static int enqueue(struct signal_queue *q, struct thread *target, int signo, const siginfo_t *info)
-{
-    bool must = signo >= SIGRTMIN && info && info->si_code != SI_USER && info->si_code != SI_KERNEL;
-    struct user *user = user_of(target);
-    struct queued_signal *s = NULL;
-    u64 limit = target->process->limits[RLIMIT_SIGPENDING].rlim_cur;
-
-    if ((u64)atomic_inc_return(&user->queued_signals) <= limit ||
-        (signo < SIGRTMIN && (!info || info->si_code >= 0)))
-        s = object_alloc(queued_cache, ALLOC_ATOMIC);
-    if (!s) {
-        atomic_dec(&user->queued_signals);
-        user_put(user);
-        return must ? -EAGAIN : 0;
-    }
-    s->user = user;
-    s->taken = NULL;
-    if (info) {
-        s->info = *info;
-    } else {
-        memset(&s->info, 0, sizeof(s->info));
-        s->info.si_code = SI_KERNEL;
-    }
-    s->info.si_signo = signo;
-    list_add_tail(&s->link, &q->infos);
-    return 0;
-}
-
 static bool wants(struct thread *t, int signo)
 {
     if (signo == SIGKILL)
@@ -406,7 +229,7 @@ static int send(struct process *p, struct thread *t, int signo, const siginfo_t 
         kept->queue = q;
         list_add_tail(&kept->link, &q->infos);
     } else if (signo != SIGKILL) {
-        error = enqueue(q, main, signo, info);
+        error = signal_queue_add(q, main, signo, info);
         if (error)
             return error;
     }
@@ -434,20 +257,6 @@ bool signal_send_kept(struct process *p, struct thread *t, struct queued_signal 
 {
     assert(list_empty(&s->link));
     return send(p, t, s->info.si_signo, &s->info, s) != IGNORED;
-}
-
-void signal_unqueue(struct queued_signal *s)
-{
-    int signo = s->info.si_signo;
-    struct queued_signal *other;
-
-    if (list_empty(&s->link))
-        return;
-    list_del_init(&s->link);
-    list_for_each_entry(other, &s->queue->infos, link)
-        if (other->info.si_signo == signo)
-            return;
-    s->queue->set &= ~signal_bit(signo);
 }
 
 int signal_send_process(struct process *p, int signo, const siginfo_t *info)
@@ -507,7 +316,7 @@ void signal_fault(int signo, int code, vaddr_t address)
         sighand_set_default(s, bit);
     }
     if (!(t->pending.set & bit) && !p->group_exiting) {
-        enqueue(&t->pending, t, signo, &info);
+        signal_queue_add(&t->pending, t, signo, &info);
         t->pending.set |= bit;
     }
     __atomic_fetch_or(&t->work, WORK_SIGNAL, __ATOMIC_SEQ_CST);
