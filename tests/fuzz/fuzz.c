@@ -289,6 +289,7 @@ static void start_child(struct slot *slot)
     if (pid == 0) {
         handle_signals(0);
         set_oom_score("500");
+        munmap(watch, PAGE);
         fuzz_child(slot, seed, CALLS_PER_CHILD);
     }
     slot->pid = pid; /* not in the child: it shares the slot */
@@ -495,8 +496,9 @@ int main(int argc, char **argv)
     children = children > MAX_CHILDREN ? MAX_CHILDREN : children;
     setvbuf(stdout, NULL, _IOLBF, 0);
     umask(0);
-    slots = mmap(NULL, MAX_CHILDREN * sizeof(*slots), PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    /* Shared with children whose calls write beside their arena: far away from that. */
+    slots = mmap((void *)0x1000000000, MAX_CHILDREN * sizeof(*slots), PROT_READ | PROT_WRITE,
+                 MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     watch = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (slots == MAP_FAILED || watch == MAP_FAILED)
         die("mmap");
