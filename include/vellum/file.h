@@ -11,6 +11,7 @@
 #include <vellum/iov.h>
 #include <vellum/read_ahead.h>
 #include <vellum/sync.h>
+#include <linux/eventpoll.h>
 #include <linux/fcntl.h>
 #include <linux/stat.h>
 
@@ -140,6 +141,15 @@ static inline void poll_wait(struct file *file, struct wait_queue *q, struct pol
 {
     if (table)
         table->queue(table, file, q);
+}
+
+/* What async_events() says of bytes and room. Room is told of only to who was once short of it: a write
+ * that found none has set *short_of_room. */
+static inline unsigned async_events_stream(unsigned long events, u32 *short_of_room)
+{
+    if ((events & EPOLLOUT) && __atomic_exchange_n(short_of_room, 0, __ATOMIC_ACQ_REL))
+        return EPOLLOUT;
+    return events & EPOLLIN;
 }
 
 /* ---- devices ----------------------------------------------------------------------------------- */

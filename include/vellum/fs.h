@@ -354,8 +354,9 @@ void file_accessed(struct file *file);
 int file_modified(struct file *file);
 /* How many of n bytes may be written at pos: RLIMIT_FSIZE (SIGXFSZ, -EFBIG) and sb->max_size. */
 ssize_t file_write_limit(struct file *file, loff_t pos, size_t n);
-/* file_ops->seek bodies. */
-loff_t seek_directory(struct file *file, loff_t offset, int whence); /* to a cookie */
+/* file_ops->seek where a position is a cookie, without relation to an end: directories, texts made on
+ * demand. */
+loff_t seek_cookie(struct file *file, loff_t offset, int whence);
 /* For file_ops->read_dir: "." and "..", then ctx->pos is 2. False: the buffer is full. */
 bool dir_emit_dots(struct file *file, struct dir_context *ctx);
 /* file_ops of directories whose dentries are their home. */

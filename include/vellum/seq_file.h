@@ -33,7 +33,6 @@ struct seq_file {
 /* For file_ops->open: the file will read as what show prints. 0 or -ENOMEM. */
 int seq_open(struct file *file, int (*show)(struct seq_file *m, void *arg), void *arg);
 ssize_t seq_read(struct file *file, struct iov_iter *iter, loff_t *pos);
-loff_t seq_seek(struct file *file, loff_t offset, int whence);
 void seq_release(struct file *file);
 /* The record that began when m->used was `before` does not fit: it is taken back, and show returns; the
  * next run begins with it, at cursor. A single one that is larger than the buffer makes it larger. */

@@ -95,6 +95,10 @@ static inline ktime_t ktime_after(u64 ns)
     return ns >= KTIME_MAX - now ? KTIME_MAX : now + ns;
 }
 
+/* A deadline from now on, from a user's time-out: 0 with *deadline set (KTIME_MAX: ts is NULL; 0: do not
+ * wait), -EINVAL, -EFAULT. */
+int deadline_from_user(const struct __kernel_timespec __user *ts, ktime_t *deadline);
+
 /* Who sleeps until a time of the wall clock queues here too: woken when the clock is set. */
 extern struct wait_queue clock_was_set;
 

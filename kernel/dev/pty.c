@@ -287,9 +287,7 @@ static unsigned master_async_events(struct file *file, unsigned long events)
 {
     struct pty *p = file->private_data;
 
-    if ((events & EPOLLOUT) && __atomic_exchange_n(&p->short_of_room, 0, __ATOMIC_ACQ_REL))
-        return EPOLLOUT;
-    return events & EPOLLIN;
+    return async_events_stream(events, &p->short_of_room);
 }
 
 static pid_t master_async_owner(struct file *file)

@@ -293,14 +293,11 @@ static unsigned tty_poll(struct file *file, struct poll_table *table)
     return events;
 }
 
-/* Room is told of only to who was once short of it. */
 static unsigned tty_async_events(struct file *file, unsigned long events)
 {
     struct tty *tty = file->private_data;
 
-    if ((events & EPOLLOUT) && __atomic_exchange_n(&tty->short_of_room, 0, __ATOMIC_ACQ_REL))
-        return EPOLLOUT;
-    return events & EPOLLIN;
+    return async_events_stream(events, &tty->short_of_room);
 }
 
 static pid_t tty_async_owner(struct file *file)

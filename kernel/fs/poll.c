@@ -105,21 +105,6 @@ int poller_sleep(struct poller *p, ktime_t deadline)
     return error;
 }
 
-int deadline_from_user(const struct __kernel_timespec __user *uts, ktime_t *deadline)
-{
-    struct __kernel_timespec ts;
-
-    *deadline = KTIME_MAX;
-    if (!uts)
-        return 0;
-    if (copy_from_user(&ts, uts, sizeof(ts)))
-        return -EFAULT;
-    if (!timespec_valid(&ts))
-        return -EINVAL;
-    *deadline = ts.tv_sec || ts.tv_nsec ? ktime_after(timespec_to_ns(&ts)) : 0;
-    return 0;
-}
-
 void deadline_to_user(struct __kernel_timespec __user *uts, ktime_t deadline)
 {
     struct __kernel_timespec ts;

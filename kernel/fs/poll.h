@@ -49,8 +49,6 @@ static inline unsigned poll_file(struct poller *p, struct file *file, unsigned e
     return file->ops->poll(file, p->table.queue ? &p->table : NULL) & events;
 }
 
-/* A deadline from a user's timespec: 0 with *deadline set (0: do not wait), -EINVAL, -EFAULT. */
-int deadline_from_user(const struct __kernel_timespec __user *ts, ktime_t *deadline);
 /* Tell the user how much is left until the deadline. */
 void deadline_to_user(struct __kernel_timespec __user *ts, ktime_t deadline);
 

@@ -301,6 +301,17 @@ loff_t seek_nothing(struct file *file, loff_t offset, int whence)
     return file->pos = 0;
 }
 
+loff_t seek_cookie(struct file *file, loff_t offset, int whence)
+{
+    if (whence == SEEK_CUR)
+        offset += file->pos;
+    else if (whence != SEEK_SET)
+        return -EINVAL;
+    if (offset < 0)
+        return -EINVAL;
+    return file->pos = offset;
+}
+
 SYSCALL_DEFINE3(lseek, unsigned, fd, loff_t, offset, unsigned, whence)
 {
     struct fd_ref ref = fd_get(fd);

@@ -208,20 +208,8 @@ static int fsync_nothing(struct file *file, loff_t start, loff_t end, bool data_
 }
 
 const struct file_ops dentry_directory_ops = {
-    .seek = seek_directory,
+    .seek = seek_cookie,
     .read_dir = dentry_read_dir,
     .release = dentry_directory_release,
     .fsync = fsync_nothing,
 };
-
-/* A position is a cookie: it has no relation to an end. */
-loff_t seek_directory(struct file *file, loff_t offset, int whence)
-{
-    if (whence == SEEK_CUR)
-        offset += file->pos;
-    else if (whence != SEEK_SET)
-        return -EINVAL;
-    if (offset < 0)
-        return -EINVAL;
-    return file->pos = offset;
-}

@@ -107,17 +107,6 @@ ssize_t seq_read(struct file *file, struct iov_iter *iter, loff_t *pos)
     return n;
 }
 
-loff_t seq_seek(struct file *file, loff_t offset, int whence)
-{
-    if (whence == SEEK_CUR)
-        offset += file->pos;
-    else if (whence != SEEK_SET)
-        return -EINVAL;
-    if (offset < 0)
-        return -EINVAL;
-    return file->pos = offset;
-}
-
 void seq_release(struct file *file)
 {
     struct seq_file *m = file->private_data;

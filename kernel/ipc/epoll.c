@@ -307,15 +307,8 @@ SYSCALL_DEFINE6(epoll_pwait2, int, epfd, struct epoll_event __user *, to, int, m
                 const struct __kernel_timespec __user *, timeout, const void __user *, mask, size_t,
                 size)
 {
-    struct __kernel_timespec ts;
-    ktime_t deadline = KTIME_MAX;
+    ktime_t deadline;
+    int error = deadline_from_user(timeout, &deadline);
 
-    if (timeout) {
-        if (copy_from_user(&ts, timeout, sizeof(ts)))
-            return -EFAULT;
-        if (!timespec_valid(&ts))
-            return -EINVAL;
-        deadline = ts.tv_sec || ts.tv_nsec ? ktime_after(timespec_to_ns(&ts)) : 0;
-    }
-    return epoll_wait_masked(epfd, to, max, deadline, mask, size);
+    return error ? error : epoll_wait_masked(epfd, to, max, deadline, mask, size);
 }

@@ -334,8 +334,8 @@ static long wait_restartable(vaddr_t address, bool private, u32 value,
 /* ---- the call --------------------------------------------------------------------------------------- */
 
 /* FUTEX_WAIT's time is relative, the others' are absolute; FUTEX_LOCK_PI's is by the wall clock. */
-static int deadline_from_user(int op, const struct __kernel_timespec __user *uts,
-                              struct futex_deadline *d)
+static int deadline_of_call(int op, const struct __kernel_timespec __user *uts,
+                            struct futex_deadline *d)
 {
     int command = op & FUTEX_CMD_MASK;
     struct __kernel_timespec ts;
@@ -360,7 +360,7 @@ static long wait_command(vaddr_t address, int op, u32 value,
 {
     bool private = op & FUTEX_PRIVATE_FLAG;
     struct futex_deadline d;
-    int error = deadline_from_user(op, uts, &d);
+    int error = deadline_of_call(op, uts, &d);
 
     if (error)
         return error;

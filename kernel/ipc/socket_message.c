@@ -6,6 +6,7 @@
 #include <vellum/alloc.h>
 #include <vellum/string.h>
 #include <vellum/syscall.h>
+#include <vellum/time.h>
 #include <asm/socket.h>
 #include <linux/time_types.h>
 
@@ -357,21 +358,6 @@ SYSCALL_DEFINE3(recvmsg, unsigned, fd, struct user_message __user *, user, unsig
     return result;
 }
 
-static int deadline_get(const struct __kernel_timespec __user *user, ktime_t *deadline)
-{
-    struct __kernel_timespec ts;
-
-    *deadline = KTIME_MAX;
-    if (!user)
-        return 0;
-    if (copy_from_user(&ts, user, sizeof(ts)))
-        return -EFAULT;
-    if (!timespec_valid(&ts))
-        return -EINVAL;
-    *deadline = ktime_after(timespec_to_ns(&ts));
-    return 0;
-}
-
 static int deadline_put(struct __kernel_timespec __user *user, ktime_t deadline)
 {
     struct __kernel_timespec ts;
@@ -389,7 +375,7 @@ SYSCALL_DEFINE5(recvmmsg, unsigned, fd, struct user_messages __user *, user, uns
 {
     struct socket_ref r;
     ktime_t deadline;
-    ssize_t result = deadline_get(timeout, &deadline);
+    ssize_t result = deadline_from_user(timeout, &deadline);
     unsigned done = 0;
 
     if (!result)

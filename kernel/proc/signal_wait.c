@@ -63,23 +63,18 @@ static int wait_for(signal_set wanted, siginfo_t *info, ktime_t deadline)
 SYSCALL_DEFINE4(rt_sigtimedwait, const signal_set __user *, set, siginfo_t __user *, uinfo,
                 const struct __kernel_timespec __user *, timeout, size_t, size)
 {
-    struct __kernel_timespec ts;
-    ktime_t deadline = KTIME_MAX;
     signal_set wanted;
+    ktime_t deadline;
     siginfo_t info;
-    int signo;
+    int signo, error;
 
     if (size != sizeof(wanted))
         return -EINVAL;
     if (get_user(wanted, set))
         return -EFAULT;
-    if (timeout) {
-        if (copy_from_user(&ts, timeout, sizeof(ts)))
-            return -EFAULT;
-        if (!timespec_valid(&ts))
-            return -EINVAL;
-        deadline = ts.tv_sec || ts.tv_nsec ? ktime_after(timespec_to_ns(&ts)) : 0;
-    }
+    error = deadline_from_user(timeout, &deadline);
+    if (error)
+        return error;
     signo = wait_for(wanted & ~SIGNALS_UNBLOCKABLE, &info, deadline);
     if (signo > 0 && uinfo && copy_to_user(uinfo, &info, sizeof(info)))
         return -EFAULT;

@@ -13,6 +13,21 @@
 
 DEFINE_WAIT_QUEUE(clock_was_set);
 
+int deadline_from_user(const struct __kernel_timespec __user *uts, ktime_t *deadline)
+{
+    struct __kernel_timespec ts;
+
+    *deadline = KTIME_MAX;
+    if (!uts)
+        return 0;
+    if (copy_from_user(&ts, uts, sizeof(ts)))
+        return -EFAULT;
+    if (!timespec_valid(&ts))
+        return -EINVAL;
+    *deadline = ts.tv_sec || ts.tv_nsec ? ktime_after(timespec_to_ns(&ts)) : 0;
+    return 0;
+}
+
 /* 0 when the time has come, -ERESTARTSYS at a signal. */
 static int sleep_until(ktime_t deadline)
 {

@@ -177,7 +177,7 @@ static const struct file_ops text_ops = {
     .open = file_open_entry,
     .read = seq_read,
     .write = file_write_entry,
-    .seek = seq_seek,
+    .seek = seek_cookie,
     .release = seq_release,
 };
 

@@ -61,7 +61,7 @@ static const struct file_ops text_ops = {
     .open = file_open_node,
     .read = seq_read,
     .write = write_node,
-    .seek = seq_seek,
+    .seek = seek_cookie,
     .release = seq_release,
 };
 
