@@ -151,13 +151,6 @@ static void fpu_own(struct thread *thread)
     fpu_state(SR_FS_CLEAN);
 }
 
-void fpu_init_state(void)
-{
-    memset(&current->arch.fpu, 0, sizeof(current->arch.fpu));
-    current->arch.fpu_used = true;
-    fpu_reload_current();
-}
-
 void fpu_save_current(void)
 {
     unsigned long flags = irq_save();
@@ -169,17 +162,33 @@ void fpu_save_current(void)
     irq_restore(flags);
 }
 
-void fpu_reload_current(void)
+/* In one go: a switch in between would save the old registers over the new ones. */
+void fpu_replace_current(const struct __riscv_d_ext_state *state)
 {
     unsigned long flags = irq_save();
 
-    if (current->arch.fpu_used) {
-        fpu_state(SR_FS_INITIAL);
-        fpu_load(&current->arch.fpu);
-        fpu_own(current);
-    } else {
-        fpu_state(0);
-    }
+    current->arch.fpu = *state;
+    current->arch.fpu_used = true;
+    fpu_state(SR_FS_INITIAL);
+    fpu_load(&current->arch.fpu);
+    fpu_own(current);
+    irq_restore(flags);
+}
+
+void fpu_init_state(void)
+{
+    static const struct __riscv_d_ext_state zeros;
+
+    fpu_replace_current(&zeros);
+}
+
+void fpu_forget_current(void)
+{
+    unsigned long flags = irq_save();
+
+    current->arch.fpu_used = false;
+    current->arch.fpu_cpu = 0;
+    fpu_state(0);
     irq_restore(flags);
 }
 

@@ -70,8 +70,9 @@ void fpu_load(const struct __riscv_d_ext_state *state);
 bool isa_has(const char *extension); /* of all harts: a letter, or a name such as "sstc" */
 void isa_discover(void);
 void fpu_init_state(void);     /* of the current thread, whose first use this is */
+void fpu_forget_current(void); /* it has not used any (exec) */
 void fpu_save_current(void);   /* the current thread's registers to memory, if they are newer */
-void fpu_reload_current(void); /* and back, after its memory has changed */
+void fpu_replace_current(const struct __riscv_d_ext_state *state); /* it has these from now on */
 void fpu_switch(struct thread *prev, struct thread *next);
 
 /* paging.c */

@@ -36,9 +36,7 @@ void arch_tracee_load(struct thread *t)
 {
     if (!t->tracee->vectors_changed || !isa_has("d"))
         return;
-    memcpy(&t->arch.fpu, t->tracee->vectors, sizeof(t->arch.fpu));
-    t->arch.fpu_used = true;
-    fpu_reload_current();
+    fpu_replace_current((const struct __riscv_d_ext_state *)t->tracee->vectors);
 }
 
 bool arch_single_step(struct thread *t, bool on)

@@ -89,10 +89,9 @@ static int restore_fpu(const union __riscv_fp_state __user *from)
             any |= words[i];
         if (any == 0)
             return 0; /* still not used */
-        current->arch.fpu_used = true;
     }
-    current->arch.fpu = state.d;
-    fpu_reload_current();
+    if (isa_has("d"))
+        fpu_replace_current(&state.d);
     return 0;
 }
 

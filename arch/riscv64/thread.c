@@ -75,9 +75,7 @@ void arch_exec_start(struct trap_frame *frame, vaddr_t entry, vaddr_t sp)
     frame->regs.pc = entry;
     frame->regs.sp = sp;
     frame->syscall = -1;
-    current->arch.fpu_used = false;
-    current->arch.fpu_cpu = 0;
-    fpu_reload_current();
+    fpu_forget_current();
 }
 
 void arch_enter_user(void)

@@ -4,14 +4,15 @@
 #include "check.h"
 
 #include <math.h>
+#include <sys/resource.h>
 #include <ucontext.h>
 
 enum { REGISTERS = 64, ROUNDS = 300 };
 
 /*
  * exchange() loads all registers from IN, makes the system call sched_yield
- * or, for busy = N > 0, spins N rounds, and stores all registers to OUT. No C
- * code runs in between.
+ * or, for busy = N > 0, spins N rounds, or, for busy < 0, sends SIGUSR1 to
+ * process -busy, and stores all registers to OUT. No C code runs in between.
  */
 #ifdef __x86_64__
 #include <cpuid.h>
@@ -22,10 +23,11 @@ enum { REGISTERS = 64, ROUNDS = 300 };
 #define LOAD_AVX(n)  "vmovdqu " #n "*32(%1), %%ymm" #n "\n"
 #define STORE_AVX(n) "vmovdqu %%ymm" #n ", " #n "*32(%2)\n"
 #define CLOBBERED                                                                                  \
-    "rax", "rcx", "rdx", "r11", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",    \
+    "rax", "rcx", "rdx", "rdi", "rsi", "r11", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",    \
         "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
 #define PAUSE                                                                                      \
-    "mov %3, %%rcx\n test %%rcx, %%rcx\n jnz 2f\n mov $24, %%eax\n syscall\n jmp 3f\n"             \
+    "mov %3, %%rcx\n test %%rcx, %%rcx\n jg 2f\n mov $24, %%eax\n jz 1f\n"                         \
+    "mov $62, %%eax\n mov %%rcx, %%rdi\n neg %%rdi\n mov $10, %%esi\n 1: syscall\n jmp 3f\n"         \
     "2: dec %%rcx\n jnz 2b\n 3:\n"
 
 static int has_avx(void)
@@ -80,11 +82,12 @@ static int used(void)
 
 static void exchange(const uint64_t *in, uint64_t *out, long busy)
 {
-    __asm__ volatile(EACH32(LOAD) "mv t0, %3\n bnez t0, 2f\n li a7, 124\n ecall\n j 3f\n"
+    __asm__ volatile(EACH32(LOAD) "mv t0, %3\n bgtz t0, 2f\n li a7, 124\n beqz t0, 1f\n"
+                                  "li a7, 129\n neg a0, t0\n li a1, 10\n 1: ecall\n j 3f\n"
                                   "2: addi t0, t0, -1\n bnez t0, 2b\n 3:\n" EACH32(STORE)
                      : "+m"(*out)
                      : "r"(in), "r"(out), "r"(busy)
-                     : "a0", "a7", "t0", "memory", "f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7",
+                     : "a0", "a1", "a7", "t0", "memory", "f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7",
                        "f8", "f9", "f10", "f11", "f12", "f13", "f14", "f15", "f16", "f17", "f18",
                        "f19", "f20", "f21", "f22", "f23", "f24", "f25", "f26", "f27", "f28", "f29",
                        "f30", "f31");
@@ -158,6 +161,32 @@ static void over_signals(void)
         right &= keeps(i, 20000);
     setitimer(ITIMER_REAL, &off, NULL);
     CHECK(right, "registers are kept over handlers that use them all");
+}
+
+/* Handlers that use all registers return while another process wants the processor. */
+static void over_preempted_handlers(void)
+{
+    struct rusage usage;
+    cpu_set_t one;
+    time_t end = time(NULL) + 5;
+    int right = 1;
+    long before;
+
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
+    handle_flags(SIGUSR1, clobber, 0);
+    pid_t other = CHILD(for (;;) sched_yield());
+    getrusage(RUSAGE_SELF, &usage);
+    before = usage.ru_nivcsw + usage.ru_nvcsw;
+    for (int i = 0; i % 64 || (time(NULL) < end && usage.ru_nivcsw + usage.ru_nvcsw < before + 150);
+         i++) {
+        right &= keeps(i, -(long)getpid());
+        getrusage(RUSAGE_SELF, &usage);
+    }
+    kill(other, SIGKILL);
+    end_of(other);
+    CHECK(right, "registers are kept over handlers that are preempted");
 }
 
 static void over_fork(void)
@@ -272,7 +301,8 @@ static int rounding_is_default(void)
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
-        CASE(over_calls),       CASE(over_switches),      CASE(over_signals),  CASE(over_fork),
+        CASE(over_calls),       CASE(over_switches),      CASE(over_signals),
+        CASE(over_preempted_handlers), CASE(over_fork),
         CASE(control_register), CASE(changed_by_handler), CASE(fresh_program), {NULL, NULL},
     };
     if (argc > 1 && !strcmp(argv[1], "--mode"))
