@@ -26,6 +26,13 @@ static bool usable(const struct vma *vma, const struct page *table, pte_t pte, u
            atomic_read(&page_head(page)->refs) == 1;
 }
 
+/* No processor notes in an entry what we write to an anonymous page. A part of a huge page has no such
+ * mark of its own: it gets the whole one's when that is split. */
+static void note_write(struct page *page)
+{
+    page_flag_set(page_head(page), PG_DIRTY);
+}
+
 /* The page at an address with a reference, if it can be used at once; else NULL. */
 static struct page *try_get_page(struct mm *mm, vaddr_t address, u32 access)
 {
@@ -43,7 +50,7 @@ static struct page *try_get_page(struct mm *mm, vaddr_t address, u32 access)
             page = pfn_to_page(pte_pfn(pte));
             page_get(page);
             if ((access & ACCESS_WRITE) && (page->flags & PG_ANON))
-                page_flag_set(page, PG_DIRTY); /* no processor notes this write in the entry */
+                note_write(page);
         }
         spin_unlock(lock);
     }
@@ -90,7 +97,7 @@ size_t mm_access(struct mm *mm, vaddr_t address, void *buffer, size_t n, bool wr
         else
             memcpy((char *)buffer + done, memory, bytes);
         if (write && (page->flags & PG_ANON))
-            page_flag_set(page, PG_DIRTY); /* reclaim may have unmapped it meanwhile: swap_out.c */
+            note_write(page); /* reclaim may have unmapped it meanwhile: swap_out.c */
         else if (write)
             file_page_changed(page);
         page_put(page);

@@ -281,7 +281,7 @@ static bool drop_place(struct page *page, struct rmap_place *place, void *arg)
 
     do {
         pte = pte_load(place->entry);
-        if (pte_dirty(pte)) {
+        if (pte_dirty(pte) || (page->flags & PG_DIRTY)) { /* PG_DIRTY: mm_access() */
             u->dirty = true;
             return false;
         }

@@ -178,6 +178,22 @@ static void forgotten(void)
     CHECK_EQ(zeros, HUGE / 4, "and zero");
 }
 
+/* A write from outside to one page of memory that may be dropped otherwise (MADV_FREE). */
+static void freed_and_written(void)
+{
+    struct iovec from = {"kept", 4}, to;
+    char *p = huge_area(1, 9, "MADV_FREE");
+
+    if (!p || qemu_user_lacks("process_vm_writev"))
+        return;
+    REQUIRE(madvise(p, HUGE, MADV_FREE) == 0);
+    to = (struct iovec){p + 5 * PAGE, 4};
+    REQUIRE(process_vm_writev(getpid(), &from, 1, &to, 1, 0) == 4);
+    for (int i = 0; i < 3; i++)
+        REQUIRE(madvise(p, HUGE, MADV_PAGEOUT) == 0);
+    CHECK(!memcmp(p + 5 * PAGE, "kept", 4), "what another process has written stays");
+}
+
 static int write_dies(char *p)
 {
     return IN_CHILD(signal(SIGSEGV, SIG_DFL); *(volatile char *)p = 1) == 128 + SIGSEGV;
@@ -365,5 +381,5 @@ static void files(void)
 }
 
 CHECK_MAIN(CASE(on_fault), CASE(refused), CASE(forked), CASE(trees), CASE(unmapped),
-           CASE(forgotten), CASE(protected), CASE(moved), CASE(from_outside), CASE(threads),
-           CASE(files))
+           CASE(forgotten), CASE(freed_and_written), CASE(protected), CASE(moved),
+           CASE(from_outside), CASE(threads), CASE(files))
