@@ -172,7 +172,12 @@ static int break_copy_on_write(struct vm_fault *fault)
         return copy_page(fault, old);
     if (!lock_entry(fault))
         return FAULT_RETRY;
-    /* The entry's own reference is the only one, and only fork, which waits for us, makes more. */
+    /* The entry's own reference is the only one: fork, which makes more, waits for us; and migration,
+     * which has one before it copies the page, then takes our lock and finds that we may write. */
+    if (unlikely(atomic_read(&old->refs) > 1)) {
+        unlock_entry(fault);
+        return FAULT_RETRY;
+    }
     pte_publish(fault->pte, make_entry(fault, old, fault->vma->flags & VM_WRITE));
     unlock_entry(fault);
     vm_event(pgreuse);
