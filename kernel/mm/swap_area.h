@@ -24,6 +24,7 @@ struct swap_area {
     struct swap_slots slots;         /* [l] */
     struct radix_tree cache;         /* [l] slot -> page, each with a reference */
     u64 cached;                      /* [l] pages in it */
+    unsigned discarding;             /* [l] who is telling the device what has become free */
     struct swap_cursor *cursors;     /* [l] of each processor */
     struct list link;                /* [areas_lock] */
     const struct swap_area_ops *ops; /* constant while READY */

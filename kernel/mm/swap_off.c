@@ -184,7 +184,7 @@ static bool is_empty(struct swap_area *area)
     bool empty;
 
     spin_lock(&area->lock);
-    empty = area->slots.free == swap_slots_usable(&area->slots);
+    empty = area->slots.free == swap_slots_usable(&area->slots) && !area->discarding;
     spin_unlock(&area->lock);
     return empty;
 }

@@ -32,12 +32,14 @@ static bool discard_some(struct swap_area *area)
 
     spin_lock(&area->lock);
     first = area->flags & AREA_WRITABLE ? swap_slots_begin_discard(&area->slots, &n) : 0;
+    area->discarding += first != 0; /* swapoff(2) waits for that */
     spin_unlock(&area->lock);
     if (!first)
         return false;
     area->ops->discard(area, first, n);
     spin_lock(&area->lock);
     swap_slots_end_discard(&area->slots, first);
+    area->discarding--;
     spin_unlock(&area->lock);
     return true;
 }
