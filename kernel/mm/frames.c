@@ -124,10 +124,11 @@ static bool nobody_to_end(void)
 
 bool (*mm_out_of_memory)(void) = nobody_to_end;
 
-/* Who is about to end gives back more than it takes; and the kernel's own threads must go on. */
-static bool may_use_reserve(void)
+/* Who is about to end gives back more than it takes; and the kernel's own threads must go on, for which
+ * nobody needs a large block. */
+static bool may_use_reserve(unsigned order)
 {
-    return !current->process || (current->work & WORK_KILLED);
+    return order <= EASY_ORDER && (!current->process || (current->work & WORK_KILLED));
 }
 
 /* Below the mark: reclaim, until there is enough or no reclaim helps; then let a process be ended. What
@@ -157,7 +158,7 @@ static __noinline struct page *alloc_slow(unsigned order, unsigned flags)
         page = try_alloc(order, flags);
         if (page)
             return page;
-        if (may_use_reserve())
+        if (may_use_reserve(order))
             return try_alloc(order, flags | ALLOC_ATOMIC);
         if (progress && !order)
             continue;
