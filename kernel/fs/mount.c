@@ -196,6 +196,16 @@ struct mount *mount_next_below(const struct mount *m, const struct mount *top)
     return NULL;
 }
 
+bool mount_shows(const struct mount *m, const struct dentry *d)
+{
+    bool shows;
+
+    mutex_lock(&rename_mutex);
+    shows = dentry_is_below(d, m->root);
+    mutex_unlock(&rename_mutex);
+    return shows;
+}
+
 bool mount_is_below(const struct mount *m, const struct mount *above)
 {
     for (; m; m = m->parent)
@@ -217,22 +227,22 @@ static struct mount *mount_clone(struct mount *m, struct dentry *root)
     return copy;
 }
 
-/* Show the mounts below `from` (those under root) below `to` as well. */
-static int mount_clone_children(struct mount *from, struct dentry *root, struct mount *to)
+/* Show the mounts below `from`, as far as `to` has their places, below `to` as well. */
+static int mount_clone_children(struct mount *from, struct mount *to)
 {
     struct mount *child, *copy;
     struct path where;
     int error;
 
     list_for_each_entry(child, &from->children, sibling) {
-        if (child == to || child->unbindable || !dentry_is_below(child->mountpoint, root))
+        if (child == to || child->unbindable || !mount_shows(to, child->mountpoint))
             continue;
         copy = mount_clone(child, child->root);
         if (!copy)
             return -ENOMEM;
         where = (struct path){.mount = to, .dentry = child->mountpoint};
         mount_attach(copy, &where);
-        error = mount_clone_children(child, child->root, copy);
+        error = mount_clone_children(child, copy);
         if (error)
             return error;
     }
@@ -246,7 +256,7 @@ struct mount *mount_copy(struct mount *m, struct dentry *root, bool recursive)
 
     if (!copy)
         return err_ptr(-ENOMEM);
-    error = recursive ? mount_clone_children(m, root, copy) : 0;
+    error = recursive ? mount_clone_children(m, copy) : 0;
     if (!error)
         return copy;
     mount_remove_tree(copy, false);

@@ -27,6 +27,8 @@ struct mount *mount_copy(struct mount *m, struct dentry *root, bool recursive);
 void mount_remove(struct mount *m);
 void mount_remove_tree(struct mount *m, bool told);
 bool mount_is_below(const struct mount *m, const struct mount *above); /* or is it */
+/* Is d in the part of its file system that m shows? => mount_mutex */
+bool mount_shows(const struct mount *m, const struct dentry *d);
 /* The mount after m in the tree below `top`, in order from above; NULL: no more. */
 struct mount *mount_next_below(const struct mount *m, const struct mount *top);
 /* Something may be mounted at `where`: it still has its name, and is a directory iff root is. 0, -ENOENT,

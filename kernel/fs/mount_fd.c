@@ -105,7 +105,7 @@ static int set_group(const struct path *from, const struct path *to)
         !is_mounted(from->mount) || !is_mounted(to->mount))
         return -EINVAL;
     if (to->mount->group || to->mount->master || from->mount->sb != to->mount->sb ||
-        !dentry_is_below(to->mount->root, from->mount->root))
+        !mount_shows(from->mount, to->mount->root))
         return -EINVAL;
     mount_join_peers(to->mount, from->mount);
     return 0;

@@ -126,7 +126,7 @@ static int propagate_one(struct propagation *p, struct mount *target, struct mou
     if (target->pass == p->pass) /* new itself, or it has seen this */
         return 0;
     target->pass = p->pass;
-    if (target != p->origin.mount && dentry_is_below(p->mountpoint, target->root)) {
+    if (target != p->origin.mount && mount_shows(target, p->mountpoint)) {
         copy = copy_related(*from, slave, target->group != 0);
         if (is_err(copy))
             return ptr_err(copy);

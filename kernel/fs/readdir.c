@@ -126,6 +126,17 @@ SYSCALL_DEFINE3(getdents, unsigned, fd, char __user *, buffer, unsigned, size)
     return do_getdents(fd, buffer, size, true);
 }
 
+/* A rename may give the directory another parent at any time, and the old one may be removed then. */
+static u64 parent_number(struct dentry *d)
+{
+    u64 ino;
+
+    spin_lock(&d->lock);
+    ino = d->parent->inode->ino;
+    spin_unlock(&d->lock);
+    return ino;
+}
+
 bool dir_emit_dots(struct file *file, struct dir_context *ctx)
 {
     struct dentry *d = file->path.dentry;
@@ -136,7 +147,7 @@ bool dir_emit_dots(struct file *file, struct dir_context *ctx)
         ctx->pos = 1;
     }
     if (ctx->pos == 1) {
-        if (!ctx->emit(ctx, "..", 2, d->parent->inode->ino, type_of_mode(S_IFDIR)))
+        if (!ctx->emit(ctx, "..", 2, parent_number(d), type_of_mode(S_IFDIR)))
             return false;
         ctx->pos = 2;
     }

@@ -98,4 +98,20 @@ static void refusals(void)
              0, "child");
 }
 
-CHECK_MAIN(CASE(reserving), CASE(holes), CASE(refusals))
+/* The last page of the largest file there can be. */
+static void at_the_end(void)
+{
+    int fd = open("f", O_CREAT | O_RDWR, 0600);
+    off_t end = INT64_MAX;
+
+    memset(got, 'x', 100);
+    REQUIRE(ftruncate(fd, end) == 0);
+    REQUIRE(pwrite(fd, got, 100, end - 100) == 100);
+    CHECK_EQ(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, end - 1, 1), 0,
+             "a hole of the last byte");
+    REQUIRE(pread(fd, got, 100, end - 100) == 100);
+    CHECK(got[98] == 'x' && got[0] == 'x', "leaves those before it");
+    CHECK_EQ(got[99], 0, "and makes it zero");
+}
+
+CHECK_MAIN(CASE(reserving), CASE(holes), CASE(at_the_end), CASE(refusals))

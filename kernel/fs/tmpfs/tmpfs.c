@@ -251,19 +251,35 @@ static int tmpfs_tmpfile(struct inode *dir, struct inode **result, mode_t mode)
     return 0;
 }
 
-static int tmpfs_set_attributes(struct inode *inode, const struct attributes *attr)
+/* What follows the new end in its page becomes zeros. The page is brought back from swap before anything
+ * has changed, since that can fail, and held. */
+static int change_size(struct inode *inode, u64 size)
 {
+    struct page *last = NULL;
     u64 old = inode->size;
 
-    if (attr->valid & ATTR_SIZE) {
-        if (seals_allow_size(inode, attr->size))
-            return -EPERM;
-        WRITE_ONCE(inode->size, attr->size);
-        if (attr->size < old)
-            page_cache_truncate(&inode->cache, attr->size);
+    if (size < old && size % PAGE_SIZE) {
+        last = page_cache_find_data(&inode->cache, size >> PAGE_SHIFT, true);
+        if (is_err(last))
+            return ptr_err(last);
     }
-    attributes_copy(inode, attr);
+    WRITE_ONCE(inode->size, size);
+    if (size < old)
+        page_cache_truncate(&inode->cache, size);
+    if (last)
+        page_put(last);
     return 0;
+}
+
+static int tmpfs_set_attributes(struct inode *inode, const struct attributes *attr)
+{
+    int error = 0;
+
+    if (attr->valid & ATTR_SIZE)
+        error = seals_allow_size(inode, attr->size) ? -EPERM : change_size(inode, attr->size);
+    if (!error)
+        attributes_copy(inode, attr);
+    return error;
 }
 
 static const struct inode_ops directory_ops = {
@@ -304,35 +320,38 @@ int tmpfs_fsync(struct file *file, loff_t start, loff_t end, bool data_only)
     return 0; /* memory is where it belongs */
 }
 
-/* Zero bytes [start, end) of one page, if it is there. */
-static void zero_part(struct page_cache *cache, loff_t start, loff_t end)
+/* Zero bytes [start, end) of one page, if it is there. 0 or -errno */
+static int zero_part(struct page_cache *cache, loff_t start, loff_t end)
 {
     struct page *page;
 
     if (start >= end)
-        return;
-    page = page_cache_find_data(cache, start >> PAGE_SHIFT, false);
+        return 0;
+    page = page_cache_find_data(cache, start >> PAGE_SHIFT, true);
     if (!page || is_err(page))
-        return;
+        return ptr_err(page);
     page_lock(page);
     memset((char *)page_to_virt(page) + (start & ~PAGE_MASK), 0, end - start);
     page_unlock(page);
     page_put(page);
+    return 0;
 }
 
 /* => inode mutex */
-static void punch_hole(struct inode *inode, loff_t start, loff_t end)
+static int punch_hole(struct inode *inode, loff_t start, loff_t end)
 {
-    loff_t first = ALIGN_UP(start, (loff_t)PAGE_SIZE), last = ALIGN_DOWN(end, (loff_t)PAGE_SIZE);
+    loff_t first, last = ALIGN_DOWN(end, (loff_t)PAGE_SIZE);
+    int error;
 
-    if (first > last) { /* within one page */
-        zero_part(&inode->cache, start, end);
-        return;
-    }
-    zero_part(&inode->cache, start, first);
-    zero_part(&inode->cache, last, end);
-    if (first < last)
+    if (start >> PAGE_SHIFT == end >> PAGE_SHIFT) /* within one page */
+        return zero_part(&inode->cache, start, end);
+    first = ALIGN_UP(start, (loff_t)PAGE_SIZE);
+    error = zero_part(&inode->cache, start, first);
+    if (!error)
+        error = zero_part(&inode->cache, last, end);
+    if (!error && first < last)
         page_cache_remove_range(&inode->cache, first >> PAGE_SHIFT, (last >> PAGE_SHIFT) - 1);
+    return error;
 }
 
 /* => inode mutex */
@@ -366,7 +385,7 @@ long tmpfs_fallocate(struct file *file, int mode, loff_t offset, loff_t length)
         ((mode & FALLOC_FL_PUNCH_HOLE) && (inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))))
         error = -EPERM;
     else if (mode & FALLOC_FL_PUNCH_HOLE)
-        punch_hole(inode, offset, end);
+        error = punch_hole(inode, offset, end);
     else
         error = reserve(inode, offset, end);
     if (!error && !(mode & FALLOC_FL_KEEP_SIZE) && (u64)end > inode->size)
