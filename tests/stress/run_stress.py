@@ -59,6 +59,21 @@ def integrity_long(arch):
     run_integrity(arch, "-n", "40000", "-k", "2000", timeout=2000)
 
 
+@test("stress", weight=20)
+def meetings(arch):
+    """Everything that moves pages, at once in one address space; swap comes and goes."""
+    program = guest_program(arch, "tests/stress/meetings.c")
+
+    def fill(archive):
+        with open(program, "rb") as f:
+            archive.file("meetings", 0o755, f.read())
+
+    command = ["/meetings", "-t", "15", "-d", "/dev/ram0", *(["-s", SEED] if SEED else [])]
+    options = ["--smp", "4", "--mem", "96M", "--append", "loglevel=4 ramdisk_size=65536"]
+    r = vellum(arch, *options, "--initrd", image(arch, "meetings", fill), "--", *command, timeout=200)
+    check(r.status == 0 and b"meetings: passed" in r.out, (r.out + r.err[-3000:]).decode(errors="replace"))
+
+
 SWAP_TESTS = {
     "random": ["160", "20000"],
     "share": ["32"],
