@@ -8,7 +8,7 @@
 /* unit: kernel/fs/cached_file.c kernel/fs/locks.c kernel/fs/read_write.c kernel/fs/readdir.c */
 /* unit: kernel/mm/writeback.c kernel/mm/flusher.c kernel/mm/throttle.c kernel/mm/dirty_policy.c */
 /* unit: kernel/fs/read_ahead.c kernel/fs/read_window.c lib/error_sequence.c */
-/* unit: kernel/fs/char_device.c kernel/mm/page_lock.c kernel/proc/cred.c kernel/proc/user.c lib/bitmap.c */
+/* unit: kernel/fs/char_device.c kernel/mm/page_lock.c kernel/mm/uaccess.c kernel/proc/cred.c kernel/proc/user.c lib/bitmap.c */
 /* unit: lib/hash.c lib/radix_tree.c lib/number.c lib/rbtree.c lib/interval_tree.c */
 /*
  * The page cache against arrays of bytes: first alone, with a device behind it or
