@@ -234,9 +234,9 @@ u64 frames_free(void);
 struct page *page_head(const struct page *page);
 /* So few are free that requests of user space fail, or nearly so. */
 bool frames_are_short(void);
-/* Nothing is left: end a process (kernel/proc/oom.c). Returns whether it makes sense to try again.
+/* Nothing of 2^order frames is left: end a process (kernel/proc/oom.c). Returns whether it makes sense to try again.
  * => may sleep */
-extern bool (*mm_out_of_memory)(void);
+extern bool (*mm_out_of_memory)(unsigned order);
 u64 frames_reserve(void); /* that only the kernel may take */
 /* For /proc/buddyinfo and /proc/pagetypeinfo: free blocks of an order, of both kinds or one; and how many
  * 2 MiB of memory are of each kind. */

@@ -186,6 +186,12 @@ void trap_exception(struct trap_frame *frame, int signo, int code, vaddr_t addre
  * safe (process context, no locks, not init), else panics. */
 void oops(struct trap_frame *frame, const char *cause, vaddr_t address);
 
+/* ---- when memory runs out: kernel/proc/oom.c -------------------------------------------------------- */
+extern int oom_dump_tasks, oom_kill_allocating_task, panic_on_oom; /* as vm.* */
+/* 0 to 2000, as /proc/PID/oom_score: 667 and two thirds of the thousandths of memory and swap that it has,
+ * with oom_score_adj; 0: it is never chosen */
+int process_oom_score(struct process *p);
+
 /* ---- core dumps: kernel/proc/core.c ----------------------------------------------------------------- */
 #define CORE_FILTER_DEFAULT 0x33
 extern int core_uses_pid; /* as kernel.core_uses_pid */

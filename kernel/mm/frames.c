@@ -117,12 +117,12 @@ static struct page *try_alloc(unsigned order, unsigned flags)
     return page;
 }
 
-static bool nobody_to_end(void)
+static bool nobody_to_end(unsigned order)
 {
     return false;
 }
 
-bool (*mm_out_of_memory)(void) = nobody_to_end;
+bool (*mm_out_of_memory)(unsigned order) = nobody_to_end;
 
 /* Who is about to end gives back more than it takes; and the kernel's own threads must go on, for which
  * nobody needs a large block. */
@@ -169,7 +169,7 @@ static __noinline struct page *alloc_slow(unsigned order, unsigned flags)
         if (++fruitless < FRUITLESS_ROUNDS)
             continue;
         if ((flags & ALLOC_USER) || order > EASY_ORDER || ended++ == OOM_ROUNDS ||
-            !mm_out_of_memory())
+            !mm_out_of_memory(order))
             return NULL;
         fruitless = 0;
     }

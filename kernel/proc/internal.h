@@ -160,6 +160,6 @@ struct cred *cred_for_exec(const struct inode *inode, bool nosuid, bool *secure)
 
 /* End the process that has most memory, or wait for one that is ending; for a moment. Returns whether
  * it makes sense to try again. => may sleep */
-bool out_of_memory(void);
+bool out_of_memory(unsigned order);
 
 #endif

@@ -4,10 +4,10 @@
  *
  * The allocator comes here after everything that can be had back has been had back; a page fault
  * comes here when it could get no frame, without any lock of the address space. The victim is the
- * process that has most - resident pages and page tables, plus what oom_score_adj adds, in
- * thousandths of all memory - never init, and nobody whose oom_score_adj is -1000. It gets SIGKILL,
- * as does whoever shares its memory, and may use the allocator's reserve from then on, so that it
- * comes to its end (alloc_slow() in kernel/mm/frames.c).
+ * process that has most - resident pages, pages in swap and page tables, plus what oom_score_adj adds,
+ * in thousandths of memory and swap - never init, and nobody whose oom_score_adj is -1000. It gets
+ * SIGKILL, as does whoever shares its memory, and may use the allocator's reserve from then on, so that
+ * it comes to its end (alloc_slow() in kernel/mm/frames.c).
  *
  * While a victim dies nobody else is chosen, unless it takes too long: it may wait for a lock that
  * the one who came here holds. That is also why nobody waits here for long: the allocation fails
@@ -17,9 +17,11 @@
  * wait until the victim has come to its end, which may take as long as what its threads wait for.
  */
 #include "internal.h"
+#include <vellum/lru.h>
 #include <vellum/mm.h>
 #include <vellum/page.h>
 #include <vellum/printk.h>
+#include <vellum/swap.h>
 #include <vellum/sync.h>
 #include <vellum/syscall.h>
 #include <vellum/time.h>
@@ -29,16 +31,24 @@
 #define WAIT_STEP   (5 * NSEC_PER_MSEC)
 #define WAIT_STEPS  20                 /* at most, for the victim's memory */
 #define DYING_LIMIT (2 * NSEC_PER_SEC) /* a victim that is not gone by then is not waited for */
+#define TABLE_PAUSE (5 * NSEC_PER_SEC) /* between two tables of all processes in the log */
+
+int oom_dump_tasks = 1, oom_kill_allocating_task, panic_on_oom; /* as vm.* (proc(5)) */
 
 static DEFINE_MUTEX(oom_mutex);
 static DEFINE_WAIT_QUEUE(nobody); /* wakes us: a time-out or a fatal signal ends the wait */
 
 /* What a process has, in pages. */
 struct usage_pages {
-    u64 anonymous, file, shared, tables, total;
+    u64 anonymous, file, shared, swapped, tables, total;
     struct mm *mm; /* to compare only */
     u32 uid;
 };
+
+static u64 resident(const struct usage_pages *u)
+{
+    return u->anonymous + u->file + u->shared;
+}
 
 /* => false if it has no memory of its own (any more) */
 static bool usage_of(struct process *p, struct usage_pages *u)
@@ -55,6 +65,7 @@ static bool usage_of(struct process *p, struct usage_pages *u)
             .anonymous = max(atomic_read(&mm->anon_pages), 0L),
             .file = max(atomic_read(&mm->file_pages), 0L),
             .shared = max(atomic_read(&mm->shmem_pages), 0L),
+            .swapped = max(atomic_read(&mm->swap_pages), 0L),
             .tables = max(atomic_read(&mm->table_pages), 0L),
             .total = mm->total_pages,
             .mm = mm,
@@ -65,13 +76,30 @@ static bool usage_of(struct process *p, struct usage_pages *u)
     return mm != NULL;
 }
 
-/* The points of a process with so many pages, in pages; 0: it is never chosen. */
-static s64 oom_badness(u64 pages, int adjustment)
+static s64 memory_and_swap(void)
 {
-    s64 all = boot_memory_total() / PAGE_SIZE;
-    s64 points = pages + adjustment * all / 1000;
+    struct swap_counts swap;
 
-    return adjustment == OOM_NEVER ? 0 : max(points, 1L);
+    swap_counts(&swap);
+    return boot_memory_total() / PAGE_SIZE + swap.total;
+}
+
+/* The points of a process, in pages; may be negative. */
+static s64 oom_points(const struct usage_pages *u, int adjustment, s64 all)
+{
+    return (s64)(resident(u) + u->swapped + u->tables) + adjustment * all / 1000;
+}
+
+int process_oom_score(struct process *p)
+{
+    int adjustment = READ_ONCE(p->oom_score_adj);
+    struct usage_pages u;
+    s64 all;
+
+    if (adjustment == OOM_NEVER || !usage_of(p, &u))
+        return 0;
+    all = memory_and_swap();
+    return clamp((1000 + oom_points(&u, adjustment, all) * 1000 / all) * 2 / 3, 0L, 2000L);
 }
 
 /* Is somebody on the way out whose memory will come? Also: was it chosen too long ago to hope? */
@@ -84,9 +112,10 @@ static bool is_dying(struct process *p)
 static struct process *choose(struct usage_pages *most, bool *dying)
 {
     struct process *p, *worst = NULL;
-    s64 worst_points = 0, points;
+    s64 worst_points = 0, points, all = memory_and_swap();
     struct usage_pages u;
     pid_t next = 1;
+    int adjustment;
 
     *dying = false;
     for (; (p = process_next(next)) != NULL; process_put(p)) {
@@ -98,9 +127,10 @@ static struct process *choose(struct usage_pages *most, bool *dying)
             process_put(p);
             break;
         }
-        points = p->oom_victim_since ? 0
-                                     : oom_badness(u.anonymous + u.file + u.shared + u.tables,
-                                                   READ_ONCE(p->oom_score_adj));
+        adjustment = READ_ONCE(p->oom_score_adj);
+        if (p->oom_victim_since || adjustment == OOM_NEVER)
+            continue;
+        points = max(oom_points(&u, adjustment, all), 1L);
         if (points <= worst_points)
             continue;
         if (worst)
@@ -138,12 +168,61 @@ static unsigned long kilobytes(u64 pages)
     return pages * (PAGE_SIZE / 1024);
 }
 
+/* What there is, and who has it. */
+static void report_memory(void)
+{
+    struct swap_counts swap;
+
+    swap_counts(&swap);
+    pr_info("Mem-Info: free:%lukB active_anon:%lukB inactive_anon:%lukB active_file:%lukB "
+            "inactive_file:%lukB unevictable:%lukB",
+            kilobytes(frames_free()), kilobytes(lru_count(LRU_ACTIVE_ANON)),
+            kilobytes(lru_count(LRU_INACTIVE_ANON)), kilobytes(lru_count(LRU_ACTIVE_FILE)),
+            kilobytes(lru_count(LRU_INACTIVE_FILE)), kilobytes(lru_count(LRU_UNEVICTABLE)));
+    pr_info("Swap: free:%lukB total:%lukB cached:%lukB", kilobytes(swap.free),
+            kilobytes(swap.total), kilobytes(swap.cached));
+}
+
+static void report_processes(void)
+{
+    struct usage_pages u;
+    struct process *p;
+    pid_t next = 1;
+
+    pr_info("Tasks state (memory values in pages):");
+    pr_info("[  pid  ]   uid  total_vm      rss pgtables_bytes swapents oom_score_adj name");
+    for (; (p = process_next(next)) != NULL; process_put(p)) {
+        struct thread *leader = process_leader(p);
+
+        next = p->pid + 1;
+        if (usage_of(p, &u))
+            pr_info("[%7d] %5u  %8lu %8lu %14lu %8lu %13d %s", p->pid, u.uid,
+                    (unsigned long)u.total, (unsigned long)resident(&u),
+                    (unsigned long)(u.tables * PAGE_SIZE), (unsigned long)u.swapped,
+                    p->oom_score_adj, leader ? leader->comm : "?");
+        if (leader)
+            thread_put(leader);
+    }
+}
+
+/* => oom_mutex */
+static void report(unsigned order)
+{
+    static ktime_t last;
+
+    pr_err("%s invoked oom-killer: order=%u, oom_score_adj=%d", current->comm, order,
+           current->process ? current->process->oom_score_adj : 0);
+    report_memory();
+    if (!oom_dump_tasks || (last && ktime_get() - last < TABLE_PAUSE))
+        return;
+    report_processes();
+    last = ktime_get();
+}
+
 static void end_one(struct process *p, const struct usage_pages *u)
 {
     struct thread *leader = process_leader(p);
 
-    pr_err("%s invoked oom-killer: order=0, oom_score_adj=%d", current->comm,
-           current->process ? current->process->oom_score_adj : 0);
     pr_err("Out of memory: Killed process %d (%s) total-vm:%lukB, anon-rss:%lukB, file-rss:%lukB, "
            "shmem-rss:%lukB, UID:%u pgtables:%lukB oom_score_adj:%d",
            p->pid, leader ? leader->comm : "?", kilobytes(u->total), kilobytes(u->anonymous),
@@ -157,8 +236,21 @@ static void end_one(struct process *p, const struct usage_pages *u)
     kill_sharers(u->mm);
 }
 
+/* Whoever asked instead of the worst, if it may be ended: vm.oom_kill_allocating_task. */
+static struct process *prefer_asking(struct process *worst, struct usage_pages *u)
+{
+    struct process *p = current->process;
+
+    if (!p || p == init_process || p->oom_victim_since || p->oom_score_adj == OOM_NEVER ||
+        !usage_of(p, u))
+        return worst;
+    process_get(p);
+    process_put(worst);
+    return p;
+}
+
 /* => may sleep; locks of others may be held, which is why this does not wait for long */
-bool out_of_memory(void)
+bool out_of_memory(unsigned order)
 {
     struct usage_pages u = {};
     struct process *victim = NULL;
@@ -168,8 +260,14 @@ bool out_of_memory(void)
         return true;
     if (mutex_trylock(&oom_mutex)) {
         victim = choose(&u, &dying);
-        if (victim)
+        if (victim && oom_kill_allocating_task)
+            victim = prefer_asking(victim, &u);
+        if (victim) {
+            report(order);
+            if (panic_on_oom)
+                panic("Out of memory: vm.panic_on_oom is set");
             end_one(victim, &u);
+        }
         mutex_unlock(&oom_mutex);
     }
     if (!victim && !dying)

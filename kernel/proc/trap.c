@@ -77,7 +77,7 @@ static void send_fault(vaddr_t address, int outcome)
         signal_fault(SIGBUS, BUS_ADRERR, address);
         break;
     case FAULT_OOM: /* taken again, unless it was us who had to go, or nobody could */
-        if (!out_of_memory()) {
+        if (!out_of_memory(0)) {
             pr_err("Out of memory: no other process to kill than %d (%s)", current->process->pid,
                    current->comm);
             signal_send_process(current->process, SIGKILL, NULL);
@@ -110,7 +110,7 @@ void trap_page_fault(struct trap_frame *frame, vaddr_t address, u32 access)
         return;
     /* A copy cannot be taken again for ever: its caller may hold what the others wait for. */
     for (int i = 0; outcome == FAULT_OOM && !user && i < OOM_ROUNDS && !fatal_signal_pending() &&
-                    out_of_memory();
+                    out_of_memory(0);
          i++)
         outcome = page_fault(address, access);
     if (outcome == FAULT_OK)

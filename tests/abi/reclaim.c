@@ -191,6 +191,31 @@ static void knobs(void)
     CHECK(knob("min_free_kbytes") > 0, "vm.min_free_kbytes");
     CHECK(proc_read("/proc/sys/vm/vfs_cache_pressure")[0], "vm.vfs_cache_pressure");
     CHECK(knob("watermark_scale_factor") >= 1, "vm.watermark_scale_factor");
+    CHECK_EQ(knob("panic_on_oom"), 0, "vm.panic_on_oom");
+    CHECK(proc_read("/proc/sys/vm/oom_dump_tasks")[0], "vm.oom_dump_tasks");
+    CHECK(proc_read("/proc/sys/vm/oom_kill_allocating_task")[0], "vm.oom_kill_allocating_task");
+}
+
+static long score(const char *adjustment)
+{
+    REQUIRE(write_error("/proc/self/oom_score_adj", adjustment) == 0);
+    return strtol(proc_read("/proc/self/oom_score"), NULL, 10);
+}
+
+/* Two thirds of the thousandths of memory and swap that it has; 667 for who has nothing. */
+static void oom_score(void)
+{
+    long none = score("0"), more;
+
+    CHECK(none >= 666 && none < 1400, "oom_score of a small process");
+    more = score("300") - none;
+    CHECK(more >= 199 && more <= 201, "oom_score_adj adds two thirds of it");
+    more = score("1000") - none;
+    CHECK(more >= 665 && more <= 668, "up to 1000");
+    if (write_error("/proc/self/oom_score_adj", "-1000") == 0) {
+        CHECK_EQ(score("-1000"), 0, "never chosen: 0");
+        score("0");
+    }
 }
 
 static void cold(void)
@@ -213,4 +238,4 @@ static void lazy_free(void)
 
 /* qemu-user takes most advice for granted. */
 CHECK_MAIN_BUT_QEMU_USER(CASE(cold), CASE(pageout), CASE(lazy_free), CASE(remote_write), CASE(proc),
-                         CASE(knobs))
+                         CASE(knobs), CASE(oom_score))

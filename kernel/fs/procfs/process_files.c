@@ -133,21 +133,9 @@ ssize_t proc_write_comm(struct proc_inode *pi, char *text, size_t n)
 
 /* ---- who goes first when memory runs out ----------------------------------------------------------- */
 
-/* 0 to 2000: the share of memory that it has, in thousandths, and what the user adds. */
 int proc_show_oom_score(struct seq_file *m, struct proc_inode *pi)
 {
-    struct mm *mm = process_mm(pi->process);
-    s64 score = 0;
-
-    if (mm) {
-        u64 pages = mm_resident(mm) + max(atomic_read(&mm->table_pages), 0L);
-        s64 adj = READ_ONCE(pi->process->oom_score_adj);
-
-        score = pages * 1000 / (boot_memory_total() / PAGE_SIZE);
-        score = adj == OOM_NEVER ? 0 : clamp(1000 + score + adj, 0L, 2000L) * 2 / 3;
-        mm_put(mm);
-    }
-    seq_printf(m, "%lld\n", (long long)score);
+    seq_printf(m, "%d\n", process_oom_score(pi->process));
     return 0;
 }
 
