@@ -50,7 +50,13 @@ $(OUT)/uapi/.made:
 
 # The system call table: the numbers come from the UAPI header, the functions
 # from wherever the sources say SYSCALL_DEFINEn(name, ...).
-$(OUT)/gen/syscall_table.c: tools/mksyscalls.sh $(filter %.c,$(KERNEL_SRC)) $(OUT)/uapi/.made
+# Newer than what is made from all sources when one of them was added or has gone.
+$(OUT)/gen/sources: FORCE
+	@mkdir -p $(@D)
+	@echo '$(KERNEL_SRC)' | cmp -s - $@ || echo '$(KERNEL_SRC)' > $@
+.PHONY: FORCE
+
+$(OUT)/gen/syscall_table.c: tools/mksyscalls.sh $(filter %.c,$(KERNEL_SRC)) $(OUT)/gen/sources $(OUT)/uapi/.made
 	@mkdir -p $(@D)
 	$(Q)KCC="$(KCC)" UAPI=$(OUT)/uapi tools/mksyscalls.sh $(filter %.c,$(KERNEL_SRC)) > $@
 
@@ -98,7 +104,7 @@ $(OUT)/gen/vdso_image.o: $(OUT)/gen/vdso_image.S $(OUT)/gen/vdso.so
 # Linked twice: the first link tells the addresses of all functions, from which
 # the symbol table for backtraces is made that the second link carries (last in
 # the image, so that nothing else moves).
-$(OUT)/vellum.nosyms: $(KERNEL_OBJ) arch/$(ARCH)/kernel.ld
+$(OUT)/vellum.nosyms: $(KERNEL_OBJ) $(OUT)/gen/sources arch/$(ARCH)/kernel.ld
 	$(Q)echo 'const unsigned char symbol_table[4] __attribute__((section(".symtab_blob"))) = {0};' | \
 	    $(KCC) $(ARCH_CFLAGS) -fno-pie -ffreestanding -x c -c - -o $(OUT)/gen/nosyms.o
 	$(Q)$(KCC) -nostdlib -static -no-pie $(ARCH_LDFLAGS) -Wl,--gc-sections -Wl,--build-id=none \
