@@ -167,6 +167,18 @@ static int take(struct id_map *map, unsigned id)
     return 0;
 }
 
+static int take_growing(struct id_map *map, u64 id)
+{
+    int error;
+
+    while (id >= capacity(map)) {
+        error = grow(map);
+        if (error)
+            return error;
+    }
+    return take(map, id);
+}
+
 int id_map_alloc(struct id_map *map, unsigned min, unsigned max, bool cyclic)
 {
     unsigned from = cyclic && map->next > min && map->next <= max ? map->next : min;
@@ -179,16 +191,18 @@ int id_map_alloc(struct id_map *map, unsigned min, unsigned max, bool cyclic)
         id = seek(map, min, false);
     if (id > max)
         return -ENOSPC;
-    while (id >= capacity(map)) {
-        error = grow(map);
-        if (error)
-            return error;
-    }
-    error = take(map, id);
+    error = take_growing(map, id);
     if (error)
         return error;
     map->next = id + 1;
     return id;
+}
+
+int id_map_take(struct id_map *map, unsigned id)
+{
+    int error = id_map_test(map, id) ? -ENOSPC : take_growing(map, id);
+
+    return error ? error : (int)id;
 }
 
 void id_map_free(struct id_map *map, unsigned id)

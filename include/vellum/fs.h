@@ -14,6 +14,7 @@
 #include <vellum/file.h>
 #include <vellum/hash.h>
 #include <vellum/page_cache.h>
+#include <vellum/rbtree.h>
 #include <vellum/time.h>
 #include <linux/limits.h>
 
@@ -72,7 +73,8 @@ struct super_block {
     struct dentry *root;
     refcount_t refs; /* mounts */
     atomic_long_t inodes;
-    atomic_t writers; /* inodes open for writing, each as often as it is */
+    atomic_t writers;       /* inodes open for writing, each as often as it is */
+    struct rb_root handles; /* inodes that have a file handle: kernel/fs/handle.c */
     void *private_data;
     struct list link; /* [super list lock] */
 };
@@ -155,6 +157,7 @@ struct inode {
     struct file_locks *locks;        /* record locks and flock(2); made at the first one, kept */
     atomic_t writers;                /* open for writing; negative: being executed (ETXTBSY) */
     bool linkable;                   /* [x] O_TMPFILE: has no name yet, may get one */
+    bool has_handle;                 /* it is in sb->handles */
     u8 seals;                        /* [x] F_SEAL_*; kernel/fs/tmpfs/memfd.c */
     struct hlist_head watches;       /* [lock] struct watch: kernel/fs/notify.c */
     void *private_data;
@@ -215,6 +218,7 @@ enum {
     DENTRY_PINNED = 8, /* holds a reference to itself until it is unlinked */
     DENTRY_VOLATILE =
         16, /* ask inode_ops->still_valid at each lookup; set it before dentry_instantiate() */
+    DENTRY_HAS_HANDLE = 32, /* sb->handles leads to it */
 };
 
 void path_get(const struct path *p);
@@ -476,6 +480,9 @@ async_owner_copy(struct file *file); /* any context; the file is not freed meanw
 
 /* The last reference to a file that was added to an epoll is gone: kernel/ipc/epoll_ctl.c. */
 void epoll_forget(struct file *file);
+/* *watched: which file an epoll watches as descriptor fd, the nth of them (from 0); not to be used, just
+ * to be compared. 0, -EINVAL (no epoll), -ENOENT */
+int epoll_watched(struct file *epoll, unsigned fd, unsigned nth, const void **watched);
 u64 epoll_max_watches(void); /* of one user */
 
 /* ---- devices and simple file systems ------------------------------------------------------------------------ */

@@ -42,6 +42,9 @@ struct id_map {
  * => max <= ID_MAX; the caller holds the map's lock, in all calls */
 int __must_check id_map_alloc(struct id_map *map, unsigned min, unsigned max, bool cyclic);
 
+/* Hand out this number. Returns it, or -ENOSPC: it is in use, or -ENOMEM. => id <= ID_MAX */
+int __must_check id_map_take(struct id_map *map, unsigned id);
+
 /* Take back a number that was handed out. */
 void id_map_free(struct id_map *map, unsigned id);
 

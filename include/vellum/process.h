@@ -157,6 +157,7 @@ struct clone_args_k {
     int exit_signal;
     vaddr_t stack; /* the child's stack pointer, 0: the parent's */
     vaddr_t tls, parent_tid, child_tid, pidfd;
+    pid_t wanted_tid; /* 0: any */
 };
 /* Make a process or thread. Returns its id in the parent, or -errno (-EAGAIN, -ENOMEM, -EINVAL). */
 long process_clone(const struct clone_args_k *args, const struct trap_frame *frame);

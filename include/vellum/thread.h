@@ -25,6 +25,7 @@ struct wait_queue;
 struct completion;
 struct tracee;
 struct pi_waiter;
+struct io_context;
 
 /* thread->state */
 enum {
@@ -109,7 +110,8 @@ struct thread {
     u64 voluntary_switches, involuntary_switches;
     u64 minor_faults, major_faults, invalid_faults;
     struct io_counts io;
-    unsigned dirtied; /* [t] pages made dirty since balance_dirty() looked last */
+    struct io_context *io_context; /* [process->lock], set once; NULL: no I/O priority of its own */
+    unsigned dirtied;              /* [t] pages made dirty since balance_dirty() looked last */
 
     /* Signals. [s] the sighand lock */
     u64 blocked;    /* [t] changed under [s]; bit n-1 is signal n */

@@ -316,6 +316,8 @@ void dentry_unlink(struct dentry *d)
         dentry_unhash(d);
     pinned = d->flags & DENTRY_PINNED;
     d->flags &= ~DENTRY_PINNED;
+    if (unlikely(d->flags & DENTRY_HAS_HANDLE))
+        handle_unlinked(d);
     spin_unlock(&d->lock);
     spin_unlock(&parent->lock);
     if (pinned)

@@ -14,6 +14,7 @@ void __init vfs_init(void)
     async_init();
     anonymous_fs_init();
     tmpfs_init();
+    ramfs_init();
     mount_init();
     /* The first thread, which runs this, begins at the root and without files. */
     current->fs = fs_context_create();

@@ -39,6 +39,8 @@ void inode_put(struct inode *inode)
 
     if (likely(!ref_put(&inode->refs)))
         return;
+    if (unlikely(inode->has_handle))
+        handle_forget(inode);
     page_cache_destroy(&inode->cache);
     if (sb->ops->free_inode)
         sb->ops->free_inode(inode);

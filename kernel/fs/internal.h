@@ -136,6 +136,11 @@ void anonymous_fs_init(void);
 extern struct mount *anonymous_mount;
 extern struct inode *object_inode; /* of all files made by file_object() */
 
+/* ---- handle.c ---------------------------------------------------------------------------------- */
+
+void handle_unlinked(struct dentry *d);  /* one with DENTRY_HAS_HANDLE loses its name. => d->lock */
+void handle_forget(struct inode *inode); /* one with has_handle, without references, is freed */
+
 /* ---- walk.c ------------------------------------------------------------------------------------ */
 
 /*
@@ -247,6 +252,7 @@ void dentry_created(struct dentry *d); /* it has its inode now: let lookups find
 extern const struct file_ops bad_file_ops;
 extern const struct file_ops no_device_file_ops; /* opening it: -ENXIO */
 void tmpfs_init(void);
+void ramfs_init(void);
 long locks_fcntl(unsigned fd, struct file *file, unsigned command, struct flock __user *ufl);
 void locks_release(struct file *file); /* flock of a file that goes */
 void locks_close(struct file *file,

@@ -355,6 +355,25 @@ SYSCALL_DEFINE4(epoll_ctl, int, epfd, int, op, int, fd, struct epoll_event __use
     return result;
 }
 
+int epoll_watched(struct file *epoll, unsigned fd, unsigned nth, const void **watched)
+{
+    struct epoll *ep = epoll->private_data;
+    struct epoll_item *item;
+    int error = -ENOENT;
+
+    if (!is_epoll(epoll))
+        return -EINVAL;
+    mutex_lock(&ep->mutex);
+    rb_for_each_entry(item, &ep->items, node)
+        if ((unsigned)item->fd == fd && nth-- == 0) {
+            *watched = item->file;
+            error = 0;
+            break;
+        }
+    mutex_unlock(&ep->mutex);
+    return error;
+}
+
 /* ---- the end -------------------------------------------------------------------------------------------- */
 
 void epoll_forget(struct file *file)

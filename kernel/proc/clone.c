@@ -11,6 +11,7 @@
  */
 #include "ptrace.h"
 #include <vellum/alloc.h>
+#include <vellum/io_context.h>
 #include <vellum/mm.h>
 #include <vellum/string.h>
 #include <vellum/syscall.h>
@@ -187,7 +188,7 @@ static int publish(struct thread *t, const struct clone_args_k *args)
         error = -ERESTARTNOINTR;
         goto out;
     }
-    error = tid_attach(t);
+    error = tid_attach(t, args->wanted_tid);
     if (error)
         goto out;
     if (args->flags & CLONE_THREAD) {
@@ -225,6 +226,8 @@ static struct thread *make_child(const struct clone_args_k *args, const struct t
     if (!t)
         goto no_thread;
     if (p != self && (error = take_handlers(p, flags)) != 0)
+        goto no_handlers;
+    if (unlikely(current->io_context) && (error = io_context_fork(t, flags)) != 0)
         goto no_handlers;
     if ((error = take_files(t, flags)) != 0)
         goto no_handlers;
@@ -414,25 +417,45 @@ SYSCALL_DEFINE0(vfork)
     return clone_legacy(CLONE_VFORK | CLONE_VM | SIGCHLD, 0, 0, 0, 0);
 }
 
+/* The number that the child is to have. There is one name space of them, so a list has one member. */
+static int wanted_tid(const struct clone_args *args, pid_t *tid)
+{
+    *tid = 0;
+    if (!args->set_tid && !args->set_tid_size)
+        return 0;
+    if (!args->set_tid || args->set_tid_size != 1)
+        return -EINVAL;
+    if (get_user(*tid, (const pid_t __user *)args->set_tid))
+        return -EFAULT;
+    if (*tid < 1 || *tid >= PID_MAX)
+        return -EINVAL;
+    return capable(CAP_SYS_ADMIN) || capable(CAP_CHECKPOINT_RESTORE) ? 0 : -EPERM;
+}
+
 SYSCALL_DEFINE2(clone3, const struct clone_args __user *, uargs, size_t, size)
 {
     struct clone_args a;
     struct clone_args_k args;
     int error;
+    pid_t tid;
 
     if (size < CLONE_ARGS_SIZE_VER0)
         return -EINVAL;
     error = copy_struct_from_user(&a, sizeof(a), uargs, size);
     if (error)
         return error;
-    if ((a.flags & (CSIGNAL | CLONE_DETACHED | CLONE_INTO_CGROUP)) || a.set_tid_size ||
-        a.exit_signal > SIGNALS || (a.stack == 0) != (a.stack_size == 0) ||
+    if ((a.flags & (CSIGNAL | CLONE_DETACHED | CLONE_INTO_CGROUP)) || a.exit_signal > SIGNALS ||
+        (a.stack == 0) != (a.stack_size == 0) ||
         ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal))
         return -EINVAL;
     if (a.stack_size && !user_range_ok((void __user *)a.stack, a.stack_size))
         return -EINVAL;
+    error = wanted_tid(&a, &tid);
+    if (error)
+        return error;
     args = (struct clone_args_k){
         .flags = a.flags,
+        .wanted_tid = tid,
         .exit_signal = a.exit_signal,
         .stack = a.stack + a.stack_size,
         .tls = a.tls,

@@ -57,7 +57,7 @@ static void discard(struct process *p, struct thread *t)
 static int publish(struct process *p, struct thread *t, struct process_group **spare)
 {
     unsigned long flags = spin_lock_irqsave(&tree_lock);
-    int error = tid_attach(t);
+    int error = tid_attach(t, 0);
 
     if (!error) {
         p->pid = t->tid;

@@ -10,8 +10,9 @@
 
 /* ---- pid.c => tree_lock held, unless said otherwise -------------------------------------------- */
 
-/* Give a thread its number and make it findable. 0, -EAGAIN (all in use) or -ENOMEM. */
-int tid_attach(struct thread *t);
+/* Give a thread its number and make it findable; wanted: which, or 0. 0, -EAGAIN (all in use), -EEXIST
+ * (the wanted one is) or -ENOMEM. */
+int tid_attach(struct thread *t, pid_t wanted);
 /* It cannot be found any more; the number stays in use as long as a group or session has it. */
 void tid_detach(struct thread *t);
 /* `to` takes over the number of `from`, which is detached (exec by a thread that is not the first). */

@@ -17,8 +17,7 @@
 #include <vellum/hash.h>
 #include <vellum/id_map.h>
 
-#define PID_MAX      32768 /* numbers are below; as kernel.pid_max is on Linux */
-#define PID_RESERVED 300   /* once the numbers have gone round, lower ones are not handed out */
+#define PID_RESERVED 300 /* once the numbers have gone round, lower ones are not handed out */
 #define HASH_BITS    10
 
 static struct id_map ids = ID_MAP_INIT;
@@ -38,12 +37,26 @@ static struct hlist_head *thread_bucket(pid_t tid)
 
 static pid_t last; /* [tree_lock] the number handed out most recently */
 
-int tid_attach(struct thread *t)
+/* A certain number, asked for with clone3(2). */
+static int tid_attach_wanted(struct thread *t, pid_t wanted)
+{
+    int id = id_map_take(&ids, wanted);
+
+    if (id < 0)
+        return id == -ENOSPC ? -EEXIST : id;
+    t->tid = id;
+    hlist_add_head(&t->tid_hash, thread_bucket(id));
+    return 0;
+}
+
+int tid_attach(struct thread *t, pid_t wanted)
 {
     static bool gone_round;
     int id;
 
     assert(spin_held(&tree_lock));
+    if (unlikely(wanted))
+        return tid_attach_wanted(t, wanted);
     id = id_map_alloc(&ids, gone_round ? PID_RESERVED : 1, PID_MAX - 1, true);
     if (id < 0)
         return id == -ENOSPC ? -EAGAIN : id;

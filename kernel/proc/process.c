@@ -353,7 +353,7 @@ void init_process_start(int (*fn)(void *), void *arg)
     list_add(&t->thread_link, &p->threads);
     p->thread_count = 1;
     flags = spin_lock_irqsave(&tree_lock);
-    if (tid_attach(t))
+    if (tid_attach(t, 0))
         panic("no memory for the first process");
     p->pid = t->tid;
     group_join(p, 0, &group); /* so that it may call setsid(2) */

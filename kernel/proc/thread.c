@@ -9,6 +9,7 @@
  */
 #include "ptrace.h"
 #include <vellum/alloc.h>
+#include <vellum/io_context.h>
 #include <vellum/string.h>
 #include <vellum/time.h>
 
@@ -66,6 +67,7 @@ struct thread *thread_copy(struct process *process)
     t->voluntary_switches = t->involuntary_switches = 0;
     t->minor_faults = t->major_faults = t->invalid_faults = 0;
     t->io = (struct io_counts){0};
+    t->io_context = NULL;
     list_init(&t->thread_link);
     signal_queue_init(&t->pending);
     t->awaited = 0;
@@ -104,6 +106,8 @@ void thread_put(struct thread *t)
     signal_queue_flush(&t->pending); /* sent while it was leaving its process */
     if (unlikely(t->tracee))
         tracee_free(t->tracee);
+    if (unlikely(t->io_context))
+        io_context_put(t->io_context);
     if (t->process)
         process_put(t->process);
     atomic_dec(&threads_alive);

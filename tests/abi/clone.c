@@ -194,7 +194,45 @@ static void clone3_call(void)
     CHECK_EQ(end_of(child), 19, "clone3 stores the tid in the child");
     CHECK_EQ(parent_tid, child, "and in the parent");
 }
+
+static long clone_as(const pid_t *tids, size_t count)
+{
+    struct clone_args args = {
+        .exit_signal = SIGCHLD, .set_tid = (uintptr_t)tids, .set_tid_size = count};
+    return syscall(SYS_clone3, &args, sizeof(args));
+}
+
+static void chosen_number(void)
+{
+    if (qemu_user_lacks(__func__))
+        return;
+    pid_t tid = CHILD(_exit(0)), none = 0, own = getpid(), negative = -1;
+    end_of(tid);
+    CHECK_FAIL(clone_as(&tid, 0), EINVAL, "a list without members");
+    CHECK_FAIL(clone_as(NULL, 1), EINVAL, "members without a list");
+    CHECK_FAIL(clone_as(&tid, 99), EINVAL, "more than name spaces can be nested");
+    CHECK_FAIL(clone_as((pid_t *)8, 1), EFAULT, "a bad address");
+    CHECK_FAIL(clone_as(&none, 1), EINVAL, "number 0");
+    CHECK_FAIL(clone_as(&negative, 1), EINVAL, "a negative number");
+    CHECK_EQ(IN_CHILD({
+                 if (geteuid() == 0) {
+                     become_user(12345);
+                     CHECK_FAIL(clone_as(&tid, 1), EPERM, "needs a capability");
+                 }
+             }),
+             0, "the user's check ends");
+    if (geteuid() != 0 || !has_capability(21 /* CAP_SYS_ADMIN */)) {
+        SKIP("a chosen number", "needs root");
+        return;
+    }
+    CHECK_FAIL(clone_as(&own, 1), EEXIST, "a number that is in use");
+    pid_t child = clone_as(&tid, 1);
+    if (child == 0)
+        _exit(getpid() == tid ? 7 : 1);
+    CHECK_EQ(child, tid, "a number that was free");
+    CHECK_EQ(end_of(child), 7, "is the child's");
+}
 #endif
 
 CHECK_MAIN(CASE(memory), CASE(files_and_directory), CASE(thread_ids), CASE(exit_signals),
-           CASE(same_parent), CASE(refused), CASE(clone3_call))
+           CASE(same_parent), CASE(refused), CASE(clone3_call), CASE(chosen_number))

@@ -200,5 +200,30 @@ static void sized(void)
     umount("m");
 }
 
+static void without_limits(void)
+{
+    struct statfs fs;
+    struct stat st;
+
+    if (!can_mount()) {
+        SKIP("ramfs", "needs root");
+        return;
+    }
+    REQUIRE(mkdir("m", 0700) == 0);
+    CHECK_EQ(mount("none", "m", "ramfs", MS_NOSUID, "mode=751,unknown=1"), 0,
+             "ramfs passes over options that it does not know");
+    CHECK(stat("m", &st) == 0 && (st.st_mode & 07777) == 0751, "and knows mode");
+    CHECK(statfs("m", &fs) == 0 && fs.f_type == 0x858458f6 && fs.f_blocks == 0 && fs.f_files == 0,
+          "it has no limits");
+    write_file("m/f", "text", 0600);
+    CHECK(read_file("m/f", text, 16) == 4 && !strcmp(text, "text"), "files");
+    CHECK_EQ(umount("m"), 0, "umount");
+    CHECK_EQ(mount("none", "m", "ramfs", 0, NULL), 0, "again");
+    CHECK(stat("m", &st) == 0 && (st.st_mode & 07777) == 0755, "the usual mode");
+    CHECK_FAIL(access("m/f", F_OK), ENOENT, "another one");
+    CHECK_EQ(umount("m"), 0, "umount");
+    CHECK_FAIL(mount("none", "m", "ramfs", 0, "mode=99"), EINVAL, "a bad mode");
+}
+
 CHECK_MAIN(CASE(root_directory), CASE(mounting), CASE(stacked), CASE(read_only), CASE(refused),
-           CASE(sized))
+           CASE(sized), CASE(without_limits))

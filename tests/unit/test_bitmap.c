@@ -142,6 +142,12 @@ static void random_ids(struct id_map *map, int operations, unsigned span)
                 taken[got] = true;
                 next = got + 1;
             }
+        } else if (unit_random_below(8) == 0) {
+            got = id_map_take(map, id);
+            if (got == -ENOMEM && nodes_fail_one_in)
+                continue;
+            CHECK_EQ(got, taken[id] ? -ENOSPC : (int)id);
+            taken[id] = true;
         } else if (taken[id]) {
             id_map_free(map, id);
             taken[id] = false;

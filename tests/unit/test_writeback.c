@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* unit: tests/unit/vfs_glue.c kernel/fs/tmpfs/tmpfs.c */
-/* unit: kernel/fs/dentry.c kernel/fs/inode.c kernel/fs/dentry_move.c */
+/* unit: tests/unit/vfs_glue.c kernel/fs/tmpfs/tmpfs.c kernel/fs/tmpfs/ramfs.c */
+/* unit: kernel/fs/dentry.c kernel/fs/inode.c kernel/fs/handle.c kernel/fs/dentry_move.c */
 /* unit: kernel/fs/mount.c kernel/fs/mount_calls.c kernel/fs/propagate.c kernel/fs/mount_fd.c kernel/fs/names.c */
 /* unit: kernel/fs/path.c kernel/fs/super.c kernel/fs/walk.c kernel/fs/init.c */
 /* unit: kernel/fs/attributes.c kernel/fs/open.c kernel/fs/file.c kernel/fs/descriptor.c */
