@@ -122,7 +122,7 @@ struct mm {
     vaddr_t brk_start, brk;       /* [m] */
     vaddr_t code_start, code_end, data_start, data_end, stack_start; /* for /proc and brk */
     vaddr_t args_start, args_end, env_start, env_end;
-    vaddr_t vdso; /* [i] address of the vDSO, 0: none */
+    vaddr_t vdso; /* [lock] to change: address of the vDSO, 0: none */
     u64 total_pages, locked_pages, data_pages, stack_pages, exec_pages; /* [m] */
     union {
         atomic_long_t resident[3]; /* pages mapped, by kind: page_kind() */

@@ -240,6 +240,8 @@ static long move_mapping(struct mm *mm, struct vma *vma, const struct remap *r)
         unmap_locked(mm, r->old, r->old + length);
     else if (!unmap)
         unlock_old(vma, r->old, r->old + length);
+    if (!error && r->old && mm->vdso == r->old) /* signal frames lead there (RISC-V) */
+        WRITE_ONCE(mm->vdso, target);
     vma_merge(vma_find_exact(mm, error ? r->old : (vaddr_t)target));
     return error ? error : target;
 }
@@ -274,12 +276,13 @@ static int check_vma(struct mm *mm, const struct vma *vma, const struct remap *r
         return -EINVAL;
     if (min(r->old_length, r->new_length) > vma->end - r->old)
         return -EFAULT;
-    if (vma->flags & VM_SPECIAL) /* the vDSO stays where signal frames expect it */
-        return -EFAULT;
-    if (!more && !(r->flags & MREMAP_DONTUNMAP))
-        return 0;
     if (more && (vma->flags & VM_DONTEXPAND))
         return -EFAULT;
+    if ((vma->flags & VM_SPECIAL) && /* the vDSO and its data move as wholes */
+        (r->old != vma->start || r->old + r->new_length != vma->end))
+        return -EINVAL;
+    if (!more && !(r->flags & MREMAP_DONTUNMAP))
+        return 0;
     if (r->flags & MREMAP_DONTUNMAP) /* the lock goes along */
         return check_limits(mm, vma->flags & ~VM_LOCKED, r->new_length >> PAGE_SHIFT);
     return check_limits(mm, vma->flags, more >> PAGE_SHIFT);

@@ -172,6 +172,45 @@ static void refused(void)
     }
 }
 
+static volatile sig_atomic_t signals_seen;
+
+static void count_signal(int signal)
+{
+    (void)signal;
+    signals_seen++;
+}
+
+static void of_vdso(void)
+{
+    if (qemu_user_lacks("mremap of the vDSO"))
+        return;
+    char *text = proc_read("/proc/self/maps"), *line = strstr(text, "[vdso]"), *end;
+    if (!line) {
+        SKIP("mremap of the vDSO", "there is none");
+        return;
+    }
+    while (line > text && line[-1] != '\n')
+        line--;
+    char *at = (char *)strtoul(line, &end, 16);
+    size_t length = (char *)strtoul(end + 1, NULL, 16) - at;
+    char *to = unmapped_page();
+    char first[64];
+    memcpy(first, at, sizeof(first));
+    if (length > PAGE)
+        CHECK_EQ(remap_error(at, PAGE, PAGE, MOVE_TO, to), EINVAL, "not a part of the vDSO");
+    to = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(to != MAP_FAILED);
+    CHECK(mremap(at, length, length, MOVE_TO, to) == to, "the whole vDSO moves");
+    CHECK(!memcmp(to, first, sizeof(first)) && !is_mapped(at), "it is there, and not here");
+    line = strstr(proc_read("/proc/self/maps"), "[vdso]");
+    CHECK(line != NULL, "with its name");
+    handle_flags(SIGUSR1, count_signal, 0);
+    syscall(SYS_kill, getpid(), SIGUSR1);
+    CHECK_EQ(signals_seen, 1, "a handler returns");
+    CHECK_EQ(IN_CHILD(syscall(SYS_kill, getpid(), SIGUSR1); _exit(signals_seen)), 2,
+             "also in a child");
+}
+
 static void of_kinds(void)
 {
     if (qemu_user_lacks("mremap"))
@@ -213,4 +252,5 @@ static void of_kinds(void)
     CHECK_EQ(end_of(child), 0, "who has them as they were");
 }
 
-CHECK_MAIN(CASE(merging), CASE(shared), CASE(keeping), CASE(limits), CASE(refused), CASE(of_kinds))
+CHECK_MAIN(CASE(merging), CASE(shared), CASE(keeping), CASE(limits), CASE(refused), CASE(of_kinds),
+           CASE(of_vdso))

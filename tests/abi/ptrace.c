@@ -190,6 +190,36 @@ static void changed_calls(void)
     CHECK_EQ(go(PTRACE_CONT, child, 0), EXITED(1), "as the program sees");
 }
 
+#ifdef __x86_64__
+/* A tracer that makes the calls itself, in the program's place. */
+static void results_without_call(void)
+{
+    NEED_TRACING();
+    pid_t child = TRACEE(long a = syscall(SYS_getppid), b = syscall(-1); _exit(a == 77 && b == 78));
+    struct user_regs_struct r;
+    trace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
+    do {
+        REQUIRE(go(PTRACE_SYSCALL, child, 0) == STOPPED(SIGTRAP | 0x80));
+        REQUIRE(registers(child, &r) == 0);
+    } while (NUMBER(r) != SYS_getppid);
+    NUMBER(r) = -1;
+    RESULT(r) = 77;
+    CHECK_EQ(registers_set(child, &r), 0, "number -1 and a result at entry");
+    REQUIRE(go(PTRACE_SYSCALL, child, 0) == STOPPED(SIGTRAP | 0x80));
+    REQUIRE(registers(child, &r) == 0);
+    CHECK_EQ(RESULT(r), 77, "the result is kept");
+    REQUIRE(go(PTRACE_SYSCALL, child, 0) == STOPPED(SIGTRAP | 0x80));
+    REQUIRE(registers(child, &r) == 0);
+    CHECK_EQ(NUMBER(r), -1UL, "a call with number -1");
+    RESULT(r) = 78;
+    CHECK_EQ(registers_set(child, &r), 0, "a result for it");
+    REQUIRE(go(PTRACE_SYSCALL, child, 0) == STOPPED(SIGTRAP | 0x80));
+    REQUIRE(registers(child, &r) == 0);
+    CHECK_EQ(RESULT(r), 78, "is kept too");
+    CHECK_EQ(go(PTRACE_CONT, child, 0), EXITED(1), "as the program sees");
+}
+#endif
+
 static void signals(void)
 {
     NEED_TRACING();
@@ -358,4 +388,7 @@ static void permissions(void)
 }
 
 CHECK_MAIN(CASE(errors), CASE(memory), CASE(file_mappings), CASE(system_calls), CASE(changed_calls),
+#ifdef __x86_64__
+           CASE(results_without_call),
+#endif
            CASE(signals), CASE(events), CASE(exec_event), CASE(permissions))
