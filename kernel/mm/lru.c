@@ -133,14 +133,20 @@ void lru_forget(struct page *page)
     take_out(page);
 }
 
+/* => lru.lock, and a reference, which goes along */
+static void mark_as_isolated(struct page *page)
+{
+    take_out(page);
+    page_flag_set(page, PG_ISOLATED); /* at every moment one of the two is set */
+    page_flag_clear(page, PG_ON_LRU | PG_LRU_PENDING);
+}
+
 /* => lru.lock; its last reference may be gone, and whoever put it waits for the lock */
 static bool isolate(struct page *page)
 {
     if (!(page->flags & PG_ON_LRU) || !atomic_inc_not_zero(&page->refs))
         return false;
-    take_out(page);
-    page_flag_set(page, PG_ISOLATED); /* at every moment one of the two is set */
-    page_flag_clear(page, PG_ON_LRU | PG_LRU_PENDING);
+    mark_as_isolated(page);
     return true;
 }
 
@@ -182,22 +188,34 @@ unsigned lru_isolate_tail(enum lru_list list, struct page **pages, unsigned n)
     return found;
 }
 
+/* A single page that is in a list? One that is marked for a batch may not have got there yet. */
+static inline bool is_listed(const struct page *page)
+{
+    return (READ_ONCE(page->flags) & (PG_ON_LRU | PG_LRU_PENDING | PG_HEAD)) == PG_ON_LRU;
+}
+
 unsigned lru_isolate_frames(pfn_t *next, pfn_t end, struct page **pages, unsigned n)
 {
     unsigned long irq = lock_lists();
+    struct page *other = NULL;
     unsigned found = 0;
 
-    for (; *next < end && found < n; ++*next) {
+    for (; *next < end && found < n && !other; ++*next) {
         struct page *page = pfn_to_page(*next);
 
-        /* One that is marked for a batch may not have got there yet. */
-        if ((READ_ONCE(page->flags) & (PG_ON_LRU | PG_LRU_PENDING | PG_HEAD)) != PG_ON_LRU ||
-            !isolate(page))
+        if (!is_listed(page) || !atomic_inc_not_zero(&page->refs))
             continue;
-        count_isolated(page, 1);
-        pages[found++] = page;
+        if (is_listed(page)) {
+            mark_as_isolated(page);
+            count_isolated(page, 1);
+            pages[found++] = page;
+        } else {
+            other = page; /* it was freed and is somebody's again, since we have looked at it */
+        }
     }
     unlock_lists(irq);
+    if (other)
+        page_put(other);
     return found;
 }
 
