@@ -244,7 +244,7 @@ bool virtqueue_rearm(struct virtqueue *q)
     else
         WRITE_ONCE(q->avail->flags, 0);
     smp_fence(); /* what comes from now on interrupts, what came before is seen here */
-    return !q->broken && virtqueue_used(q);
+    return virtqueue_used(q);
 }
 
 /* Give the chain that begins at head back to the free list; => lock */
@@ -286,7 +286,7 @@ void *virtqueue_get(struct virtqueue *q, u32 *length)
 
 bool virtqueue_used(struct virtqueue *q)
 {
-    return READ_ONCE(q->used->idx) != READ_ONCE(q->last_used);
+    return !READ_ONCE(q->broken) && READ_ONCE(q->used->idx) != READ_ONCE(q->last_used);
 }
 
 static bool virtio_interrupt(unsigned line, void *arg)

@@ -184,8 +184,9 @@ static int add_port(struct console_device *d, unsigned id)
     return 0;
 fail:
     if (send)
-        pages_free(send, SEND_ORDER);
-    kfree(p); /* queues that were made refer to no port any more: they never complete */
+        page_put(send);
+    if (!p || !p->in || is_err(p->in))
+        kfree(p); /* else it stays: the queue refers to it */
     return error;
 }
 
