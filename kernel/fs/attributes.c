@@ -116,6 +116,14 @@ SYSCALL_DEFINE3(fchown, unsigned, fd, uid_t, uid, gid_t, gid)
 
 /* ---- times ------------------------------------------------------------------------------------------- */
 
+/* A time of day in nanoseconds: it reaches from 1677 to 2262. */
+static s64 time_from(const struct __kernel_timespec *t)
+{
+    s64 limit = INT64_MAX / (s64)NSEC_PER_SEC - 1;
+
+    return clamp(t->tv_sec, -limit, limit) * (s64)NSEC_PER_SEC + t->tv_nsec;
+}
+
 /* Times as utimensat(2) takes them; NULL: both now. */
 static int set_times(struct path *path, const struct __kernel_timespec *times)
 {
@@ -131,7 +139,7 @@ static int set_times(struct path *path, const struct __kernel_timespec *times)
         if (times[i].tv_nsec == UTIME_OMIT)
             attr.valid &= ~(i ? ATTR_MTIME : ATTR_ATIME);
         else if (times[i].tv_nsec != UTIME_NOW)
-            value[i] = times[i].tv_sec * (s64)NSEC_PER_SEC + times[i].tv_nsec;
+            value[i] = time_from(&times[i]);
         all_now &= times[i].tv_nsec == UTIME_NOW;
     }
     if (!is_owner_or_capable(inode)) {

@@ -304,7 +304,7 @@ loff_t seek_nothing(struct file *file, loff_t offset, int whence)
 loff_t seek_cookie(struct file *file, loff_t offset, int whence)
 {
     if (whence == SEEK_CUR)
-        offset += file->pos;
+        offset = (loff_t)((u64)offset + (u64)file->pos);
     else if (whence != SEEK_SET)
         return -EINVAL;
     if (offset < 0)

@@ -116,6 +116,18 @@ static int copy_range_check(const struct file *in, const struct file *out)
     return in->ops->read && out->ops->write ? 0 : -EINVAL;
 }
 
+/* Within one file: *n becomes what there is to copy now, lest the copy be copied as well; may the two ranges
+ * be what they are? */
+static int check_ranges(const struct inode *inode, u64 from, u64 to, size_t *n)
+{
+    u64 size = READ_ONCE(inode->size);
+
+    if (from + *n < from || to + *n < to)
+        return -EOVERFLOW;
+    *n = from < size ? min(*n, size - from) : 0;
+    return *n && from < to + *n && to < from + *n ? -EINVAL : 0;
+}
+
 SYSCALL_DEFINE6(copy_file_range, unsigned, in_fd, loff_t __user *, in_offset, unsigned, out_fd,
                 loff_t __user *, out_offset, size_t, n, unsigned, flags)
 {
@@ -134,8 +146,8 @@ SYSCALL_DEFINE6(copy_file_range, unsigned, in_fd, loff_t __user *, in_offset, un
         result = -EFAULT;
         if ((in_offset && get_user(from, in_offset)) || (out_offset && get_user(to, out_offset)))
             goto out;
-        result = -EINVAL; /* the ranges overlap */
-        if (from < to + (loff_t)n && to < from + (loff_t)n)
+        result = from < 0 || to < 0 ? -EINVAL : check_ranges(in.file->inode, from, to, &n);
+        if (result)
             goto out;
     }
     result = n ? copy_files(in.file, in_offset, out.file, out_offset, n) : 0;

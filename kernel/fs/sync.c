@@ -87,10 +87,12 @@ static long sync_pages(struct file *file, u64 first, u64 last, unsigned flags)
 static long sync_range(struct file *file, loff_t offset, loff_t length, unsigned flags)
 {
     const struct inode *inode = file->inode;
-    loff_t end = length ? offset + length - 1 : INT64_MAX;
+    loff_t end = INT64_MAX;
 
     if ((flags & ~SYNC_RANGE_FLAGS) || offset < 0 || length < 0 || length > INT64_MAX - offset)
         return -EINVAL;
+    if (length)
+        end = offset + length - 1;
     if (!IS_REGULAR(inode) && !IS_DIR(inode) && !IS_SYMLINK(inode) &&
         (inode->mode & S_IFMT) != S_IFBLK)
         return -ESPIPE;

@@ -77,7 +77,7 @@ static loff_t mem_seek(struct file *file, loff_t offset, int whence)
 {
     if (whence != SEEK_SET && whence != SEEK_CUR)
         return -EINVAL;
-    file->pos = whence == SEEK_CUR ? file->pos + offset : offset;
+    file->pos = whence == SEEK_CUR ? (loff_t)((u64)file->pos + (u64)offset) : offset;
     return file->pos;
 }
 

@@ -51,7 +51,7 @@ loff_t proc_words_seek(struct file *file, loff_t offset, int whence)
 {
     if (whence != SEEK_SET && whence != SEEK_CUR)
         return -EINVAL;
-    return file->pos = whence == SEEK_CUR ? file->pos + offset : offset;
+    return file->pos = whence == SEEK_CUR ? (loff_t)((u64)file->pos + (u64)offset) : offset;
 }
 
 /* The number of the frame behind the last one. */
