@@ -185,7 +185,10 @@ struct disk_ops {
      * in flight, of which there is at least one, has completed; another error: it fails.
      * => disk->lock, interrupts off */
     int (*start)(struct disk *disk, struct block_request *request);
-    void (*kick)(struct disk *disk); /* requests have been started. => disk->lock */
+    /* Requests have been started: does the hardware have to be told? => disk->lock. Then notify()
+     * tells it, without the lock: a register of an emulated or virtual device may take its time. */
+    bool (*kick)(struct disk *disk);
+    void (*notify)(struct disk *disk);
     /* A request has had no answer for long. Stop the hardware, so that it touches no memory any more:
      * then all that is in flight fails. => may sleep; disk->dead is set */
     void (*stop)(struct disk *disk);

@@ -28,6 +28,8 @@ struct cpu {
     struct thread *idle;         /* [i] */
     struct run_queue *run_queue; /* [i] */
     struct mm *active_mm;        /* [c] whose page table is loaded; kernel threads borrow it */
+    bool lazy_mm;                /* [a] a kernel thread borrows it: kernel/mm/tlb.c */
+    bool lazy_flush;             /* [a] to be flushed before it is used again */
     void *timer_queue;           /* [i] kernel/time's */
     void *call_queue;            /* [i] kernel/sched/smp.c's */
     void *frame_cache;           /* [i] kernel/mm's lists of free frames */

@@ -384,6 +384,8 @@ static inline bool mm_flush_is_due(const struct mm *mm)
 void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end);
 /* Make these processors forget all of user space. => the same */
 void tlb_flush_cpus(const cpumask_t *cpus);
+/* A processor goes back to the address space that it has only borrowed. => interrupts off */
+void tlb_end_lazy(struct cpu *cpu);
 
 /* ---- limits of the whole system: proc(5), /proc/sys/vm -------------------------------------------- */
 

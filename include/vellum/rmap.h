@@ -61,7 +61,7 @@ unsigned rmap_mappings(const struct page *page);
  * Meanwhile a thread may go on using the frame where the entry is gone already. That is harmless as
  * long as the next fault there finds the same frame (in the swap cache, in the page cache); where it
  * would find another, rmap_unmap() flushes at once. And who takes away what he finds unmapped already
- * (munmap) looks whether a flush is due: mm_flush_is_due(). */
+ * (munmap), or puts a copy there, looks whether a flush is due: mm_flush_is_due(). */
 struct rmap_flush {
     cpumask_t cpus;
 };

@@ -114,7 +114,7 @@ struct page *swap_read(swap_entry_t entry, bool killable, bool *major);
 
 /* ---- reclaim (kernel/mm/swap_out.c) ------------------------------------------------------------- */
 
-#define SWAP_BATCH 32
+#define SWAP_BATCH 64
 
 /* Pages on their way out: gathered, so that one flush of translations serves many, and that pages
  * whose slots lie side by side are written by one request. */
@@ -168,11 +168,12 @@ int page_caches_swap_in(unsigned type);
 /* ---- areas (kernel/mm/swap_area.c; made by kernel/fs/swapon.c) -------------------------------------- */
 
 struct swap_area_ops {
-    /* Start to read (write) n adjacent slots into (from) pages. swap_read_done() or swap_write_done()
-     * tells the end for each page, perhaps before this returns. => may sleep for requests in flight,
-     * but not for memory */
-    void (*read)(struct swap_area *area, u64 slot, struct page **pages, unsigned n);
-    void (*write)(struct swap_area *area, u64 slot, struct page **pages, unsigned n);
+    /* Start to read (write) n pages of the swap cache from (to) their slots: what lies together goes
+     * together. swap_read_done() or swap_write_done() tells the end for each page, perhaps before
+     * this returns; after those of a request swap_writes_done() is called once.
+     * => may sleep for requests in flight, but not for memory */
+    void (*read)(struct swap_area *area, struct page **pages, unsigned n);
+    void (*write)(struct swap_area *area, struct page **pages, unsigned n);
     /* Tell the device that n slots hold nothing. NULL: not wanted. => may sleep */
     void (*discard)(struct swap_area *area, u64 slot, u64 n);
 };
@@ -180,6 +181,7 @@ struct swap_area_ops {
 /* Any context. error: 0 or -EIO */
 void swap_read_done(struct page *page, int error);
 void swap_write_done(struct page *page, int error);
+void swap_writes_done(unsigned n);
 
 struct swap_area_info {
     u64 slots, used; /* that can be used; that are */

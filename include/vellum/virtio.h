@@ -77,6 +77,9 @@ int virtqueue_add_table(struct virtqueue *q, struct vring_desc *table, unsigned 
                         void *token);
 /* Tell the device, unless it is looking anyway. => with q->event_index: one at a time */
 void virtqueue_kick(struct virtqueue *q);
+/* The same in two steps: does it have to be told? => as virtqueue_kick(). Tell it: needs no lock. */
+bool virtqueue_kick_is_due(struct virtqueue *q);
+void virtqueue_notify(struct virtqueue *q);
 /* The token of a used chain and how many bytes were written; NULL: none. Any context. */
 void *virtqueue_get(struct virtqueue *q, u32 *length);
 bool virtqueue_used(struct virtqueue *q); /* would virtqueue_get() find one? */

@@ -173,8 +173,8 @@ static void watch(struct disk *disk, ktime_t started)
     }
 }
 
-/* Give the hardware what it can take. */
-static void run(struct disk *disk)
+/* Give the hardware what it can take. Does it have to be told? */
+static bool run(struct disk *disk)
 {
     ktime_t now = list_empty(&disk->waiting) ? 0 : ktime_get();
     unsigned started = 0;
@@ -195,8 +195,7 @@ static void run(struct disk *disk)
         watch(disk, now);
         started++;
     }
-    if (started)
-        disk->ops->kick(disk);
+    return started && disk->ops->kick(disk);
 }
 
 /* Call done() for all in the list, which is nobody else's. */
@@ -219,12 +218,13 @@ static void take_list(struct list *from, struct list *to)
 void block_complete_end(struct disk *disk, unsigned long flags)
 {
     struct list anywhere;
-    bool wake;
+    bool wake, notify = run(disk);
 
-    run(disk);
     take_list(&disk->anywhere, &anywhere);
     wake = !list_empty(&disk->completed);
     spin_unlock_irqrestore(&disk->lock, flags);
+    if (notify)
+        disk->ops->notify(disk);
     if (wake)
         wake_up_all(&disk->work);
     finish_list(&anywhere);

@@ -220,15 +220,25 @@ static volatile u16 *avail_event(struct virtqueue *q)
     return (volatile u16 *)&q->used->ring[q->size];
 }
 
-void virtqueue_kick(struct virtqueue *q)
+bool virtqueue_kick_is_due(struct virtqueue *q)
 {
     u16 new = q->avail->idx, old = q->kicked;
 
     smp_fence(); /* the new index before the look at what the device said */
     q->kicked = new;
-    if (q->event_index ? (u16)(new - *avail_event(q) - 1) < (u16)(new - old)
-                       : !(READ_ONCE(q->used->flags) & VRING_USED_F_NO_NOTIFY))
-        *q->notify = q->index;
+    return q->event_index ? (u16)(new - *avail_event(q) - 1) < (u16)(new - old)
+                          : !(READ_ONCE(q->used->flags) & VRING_USED_F_NO_NOTIFY);
+}
+
+void virtqueue_notify(struct virtqueue *q)
+{
+    *q->notify = q->index;
+}
+
+void virtqueue_kick(struct virtqueue *q)
+{
+    if (virtqueue_kick_is_due(q))
+        virtqueue_notify(q);
 }
 
 void virtqueue_hush(struct virtqueue *q)

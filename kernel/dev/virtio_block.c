@@ -161,9 +161,14 @@ static int start(struct disk *disk, struct block_request *r)
     return error == -ENOSPC ? -EBUSY : error;
 }
 
-static void kick(struct disk *disk)
+static bool kick(struct disk *disk)
 {
-    virtqueue_kick(virtio_disk(disk)->queue);
+    return virtqueue_kick_is_due(virtio_disk(disk)->queue);
+}
+
+static void notify(struct disk *disk)
+{
+    virtqueue_notify(virtio_disk(disk)->queue);
 }
 
 static void stop(struct disk *disk)
@@ -171,7 +176,12 @@ static void stop(struct disk *disk)
     virtio_reset(virtio_disk(disk)->virtio);
 }
 
-static const struct disk_ops virtio_disk_ops = {.start = start, .kick = kick, .stop = stop};
+static const struct disk_ops virtio_disk_ops = {
+    .start = start,
+    .kick = kick,
+    .notify = notify,
+    .stop = stop,
+};
 
 /* ---- completion ----------------------------------------------------------------------------------------- */
 

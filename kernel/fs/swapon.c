@@ -102,42 +102,53 @@ static void transferred(struct block_request *r)
         for (unsigned n = 0; n < s->length / PAGE_SIZE; n++)
             done(s->page + n, error);
     }
+    if (r->operation == BLOCK_WRITE)
+        swap_writes_done(r->sectors / PAGE_SECTORS);
     block_request_free(r);
 }
 
-static void transfer(const struct swap_file *f, enum block_operation operation, u64 slot,
-                     struct page **pages, unsigned n)
+/* How many of the pages, up to `most`, have adjacent slots. */
+static u64 run_length(struct page **pages, u64 most)
+{
+    u64 i = 1, first = swap_slot(swap_of_page(pages[0]));
+
+    while (i < most && swap_slot(swap_of_page(pages[i])) == first + i)
+        i++;
+    return i;
+}
+
+static void transfer(const struct swap_file *f, enum block_operation operation, struct page **pages,
+                     unsigned n)
 {
     struct block_plug plug;
 
     block_plug_start(&plug);
     while (n > 0) {
-        u64 run, sector = slot_sector(f, slot, &run);
+        u64 run, sector = slot_sector(f, swap_slot(swap_of_page(pages[0])), &run);
         struct block_request *r;
         unsigned i = 0;
 
-        run = min_t(u64, run, n);
+        run = run_length(pages, min_t(u64, run, n));
         r = block_request_alloc(f->device, operation, sector, run, &plug);
         while (i < run && block_request_add(r, pages[i], 0, PAGE_SIZE))
             i++;
         r->flags |= BLOCK_DONE_ANYWHERE;
         r->done = transferred;
         block_submit(r, &plug);
-        slot += i;
         pages += i;
         n -= i;
     }
     block_plug_finish(&plug);
 }
 
-static void swap_file_read(struct swap_area *area, u64 slot, struct page **pages, unsigned n)
+static void swap_file_read(struct swap_area *area, struct page **pages, unsigned n)
 {
-    transfer(swap_area_data(area), BLOCK_READ, slot, pages, n);
+    transfer(swap_area_data(area), BLOCK_READ, pages, n);
 }
 
-static void swap_file_write(struct swap_area *area, u64 slot, struct page **pages, unsigned n)
+static void swap_file_write(struct swap_area *area, struct page **pages, unsigned n)
 {
-    transfer(swap_area_data(area), BLOCK_WRITE, slot, pages, n);
+    transfer(swap_area_data(area), BLOCK_WRITE, pages, n);
 }
 
 /* A device that does not do it after all loses nothing. */

@@ -309,6 +309,9 @@ static int map_private_copy(struct vm_fault *fault)
         store_anonymous(fault, copy);
         unlock_entry(fault);
         vm_event(pgfault_copy);
+        /* Reclaim has unmapped pages, this one perhaps, and other processors may not know it yet. */
+        if (mm_flush_is_due(fault->vma->mm))
+            tlb_flush_range(fault->vma->mm, fault->address, fault->address + PAGE_SIZE);
     }
     page_put(fault->page);
     if (result != FAULT_OK) {

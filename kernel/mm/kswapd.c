@@ -22,6 +22,7 @@
 #define DIRECT_BATCH 32
 #define MAX_FAILURES 16 /* runs of kswapd that freed nothing */
 #define WRITE_PAUSE  (20 * NSEC_PER_MSEC)
+#define WRITES_MAX   256 /* pages that kswapd has on their way to swap before it waits for them */
 
 int min_free_kbytes, watermark_scale_factor = 10, swappiness = 60, vfs_cache_pressure = 100;
 
@@ -30,7 +31,7 @@ static DEFINE_WAIT_QUEUE(kswapd_queue);
 static DEFINE_WAIT_QUEUE(written_queue); /* who waits for pages to be written */
 static bool kswapd_wanted;               /* [a] */
 static u32 kswapd_failures;              /* [a] */
-static u32 pages_written;                /* [a] since the start */
+static u32 writes_begun, writes_ended;   /* [a] pages, since the start */
 
 struct watermarks zone_watermarks(void)
 {
@@ -54,20 +55,24 @@ void kswapd_wake(void)
 
 /* ---- waiting for the disk --------------------------------------------------------------------------- */
 
-void reclaim_page_written(struct page *page)
+void reclaim_writes_begun(unsigned n)
 {
-    lru_rotate(page);
-    __atomic_fetch_add(&pages_written, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&writes_begun, n, __ATOMIC_RELAXED);
+}
+
+void reclaim_writes_ended(unsigned n)
+{
+    __atomic_fetch_add(&writes_ended, n, __ATOMIC_RELAXED);
     wake_up_all(&written_queue);
 }
 
 /* Of what was found, some is on its way to a disk or waits for the flushers: wait for a part of it. */
 static void wait_for_writes(const struct reclaim *r)
 {
-    u32 before = READ_ONCE(pages_written), enough = min(r->writing, (u64)DIRECT_BATCH);
+    u32 before = READ_ONCE(writes_ended), enough = min(r->writing, (u64)DIRECT_BATCH);
 
     if (enough)
-        (void)wait_event_state(&written_queue, READ_ONCE(pages_written) - before >= enough,
+        (void)wait_event_state(&written_queue, READ_ONCE(writes_ended) - before >= enough,
                                TASK_KILLABLE, ktime_get() + WRITE_PAUSE, false);
     else if (r->dirty)
         writeback_wait(WRITE_PAUSE);
@@ -76,7 +81,7 @@ static void wait_for_writes(const struct reclaim *r)
 /* Grows with every page that has been written. */
 static u64 written_so_far(void)
 {
-    return READ_ONCE(pages_written) + vm_count(VM_nr_written);
+    return READ_ONCE(writes_ended) + vm_count(VM_nr_written);
 }
 
 /* ---- direct reclaim --------------------------------------------------------------------------------- */
@@ -112,7 +117,9 @@ static bool is_balanced(void)
     return frames_in_buddy() >= marks.high;
 }
 
-/* Work until the high mark, or until a whole round of everything has brought nothing. */
+/* Work until the high mark, or until a whole round of everything has brought nothing. The disk is kept
+ * busy: as long as a pass finds pages to write, and not too many are on their way, the next pass looks
+ * for more instead of waiting for these. */
 static void balance(void)
 {
     struct reclaim r = {.kswapd = true};
@@ -120,6 +127,7 @@ static void balance(void)
 
     vm_event(pageoutrun);
     while (!is_balanced() && priority >= 0) {
+        u32 begun = READ_ONCE(writes_begun);
         u64 before = r.freed;
 
         r.priority = priority;
@@ -128,7 +136,8 @@ static void balance(void)
         reclaim_pass(&r);
         if (r.freed - before < DIRECT_BATCH / 2)
             priority--;
-        if (r.freed == before)
+        if (r.freed == before && (READ_ONCE(writes_begun) == begun ||
+                                  writes_begun - READ_ONCE(writes_ended) >= WRITES_MAX))
             wait_for_writes(&r);
     }
     WRITE_ONCE(kswapd_failures, r.freed ? 0 : kswapd_failures + 1);

@@ -202,6 +202,7 @@ static inline void load(struct cpu *cpu, struct mm *mm)
 {
     struct mm *old = cpu->active_mm;
 
+    WRITE_ONCE(cpu->lazy_mm, false);
     /* Before the load, with a full fence: tlb.c. */
     __atomic_fetch_or(&mm->cpus.bits, BIT(cpu->id), __ATOMIC_SEQ_CST);
     smp_fence();
@@ -211,12 +212,23 @@ static inline void load(struct cpu *cpu, struct mm *mm)
         __atomic_fetch_and(&old->cpus.bits, ~BIT(cpu->id), __ATOMIC_RELEASE);
 }
 
+/* => interrupts off */
+static inline void use(struct cpu *cpu, struct mm *mm)
+{
+    if (mm != cpu->active_mm)
+        load(cpu, mm);
+    else if (cpu->lazy_mm)
+        tlb_end_lazy(cpu);
+}
+
 void mm_switch(struct thread *prev, struct thread *next)
 {
     struct cpu *cpu = this_cpu();
 
-    if (next->mm && next->mm != cpu->active_mm)
-        load(cpu, next->mm);
+    if (next->mm)
+        use(cpu, next->mm);
+    else
+        WRITE_ONCE(cpu->lazy_mm, true);
 }
 
 void mm_activate(struct mm *mm)
@@ -226,8 +238,8 @@ void mm_activate(struct mm *mm)
 
     thread->mm = mm;
     thread->fault_hint = NULL;
-    if (mm && mm != this_cpu()->active_mm)
-        load(this_cpu(), mm);
+    if (mm)
+        use(this_cpu(), mm);
     irq_restore(irq);
 }
 

@@ -42,8 +42,7 @@ struct shrink {
     struct rmap_flush flush; /* due before pages are freed */
     struct swap_out_batch swap;
     unsigned n_free, n_writing, n_keep;
-    struct page *free[BATCH]; /* ours is the last reference */
-    struct page *writing[BATCH];
+    struct page **free; /* ours is the last reference; the caller's array, from its beginning */
     struct page *keep[BATCH];
 };
 
@@ -168,7 +167,7 @@ static void shrink_page(struct shrink *s, struct page *page)
     if (outcome == FREED)
         s->free[s->n_free++] = page;
     else if (outcome == WRITING)
-        s->writing[s->n_writing++] = page;
+        s->n_writing++; /* it is in the batch for swap */
     else
         s->keep[s->n_keep++] = page;
 }
@@ -188,11 +187,16 @@ static void put_back_written(struct page **pages, unsigned n)
     pages_put(pages, n);
 }
 
-/* At most BATCH isolated pages. Returns how many became free. */
+/* At most BATCH isolated pages. The array is used up. Returns how many became free. */
 static unsigned shrink_batch(struct reclaim *r, struct page **pages, unsigned n, bool force)
 {
-    struct shrink s = {.r = r, .force = force};
+    struct shrink s;
 
+    s.r = r;
+    s.force = force;
+    s.flush = (struct rmap_flush){0};
+    s.n_free = s.n_writing = s.n_keep = 0;
+    s.free = pages;
     swap_out_begin(&s.swap, &s.flush);
     for (unsigned i = 0; i < n; i++)
         shrink_page(&s, pages[i]);
@@ -202,7 +206,7 @@ static unsigned shrink_batch(struct reclaim *r, struct page **pages, unsigned n,
         lru_isolated_free(s.free[i]);
     pages_put(s.free, s.n_free);
     lru_putback(s.keep, s.n_keep);
-    put_back_written(s.writing, s.n_writing);
+    put_back_written(s.swap.pages, s.n_writing);
     return s.n_free;
 }
 
@@ -281,12 +285,12 @@ static void plan(const struct reclaim *r, u64 scan[4])
         .free = frames_free(),
         .high = zone_watermarks().high,
         .swappiness = swappiness,
-        .priority = r->priority,
         .swap = reclaim_can_swap(),
     };
 
     for (unsigned l = 0; l < 4; l++)
         in.lists[l] = lru_count(l);
+    in.priority = scan_priority(r->priority, in.lists, BATCH);
     scan_balance(&in, scan);
     /* Anonymous pages grow old although nobody takes them away. */
     if (in.swap && !scan[LRU_ACTIVE_ANON] &&

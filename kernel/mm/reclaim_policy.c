@@ -61,6 +61,15 @@ static void weigh(const struct scan_input *in, u64 *anon, u64 *file)
     *file = (SWAPPINESS_MAX - in->swappiness) * (total + 1) / (total + in->costs.file + 1);
 }
 
+unsigned scan_priority(unsigned priority, const u64 lists[4], unsigned batch)
+{
+    u64 longest = max(max(lists[0], lists[1]), max(lists[2], lists[3]));
+
+    while (priority > 1 && longest >> priority < batch)
+        priority--;
+    return priority;
+}
+
 void scan_balance(const struct scan_input *in, u64 scan[4])
 {
     u64 files = in->lists[LRU_INACTIVE_FILE] + in->lists[LRU_ACTIVE_FILE];

@@ -37,6 +37,10 @@ struct scan_input {
     bool swap;           /* there is room in swap */
 };
 
+/* The priority at which the longest list's share is `batch` pages at least, if `priority` is too
+ * gentle for that: a few pages are not worth a flush of translations or a request to a disk. The
+ * last, 0, at which all is scanned whatever it is, stays the last. */
+unsigned scan_priority(unsigned priority, const u64 lists[4], unsigned batch);
 /* Pages to scan of each list. */
 void scan_balance(const struct scan_input *in, u64 scan[4]);
 /* Is the inactive list too short beside the active one? Pages must have time to be used again. */

@@ -202,11 +202,11 @@ struct unmapping {
     bool dirty;
 };
 
-/* Would the next fault find another frame? Of a private mapping of a file, a copy; where nothing
- * is left of an anonymous page, a cleared one. */
+/* Would the next fault find another frame? Where nothing is left of an anonymous page, a cleared one. (A
+ * write to a private mapping of a file, a copy: but map_private_copy() sees that a flush is due.) */
 static inline bool must_flush_now(const struct unmapping *u, const struct rmap_place *place)
 {
-    return place->vma ? vma_is_private(place->vma) : pte_none(u->replacement);
+    return !place->vma && pte_none(u->replacement);
 }
 
 /* An entry has been cleared. Those who share its table count it off when they take the table. */

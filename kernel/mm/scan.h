@@ -59,8 +59,9 @@ u64 reclaim_pages(struct page **pages, unsigned n);
 
 /* Free memory is below low: go to work. Any context without run queue locks. */
 void kswapd_wake(void);
-/* A page that reclaim had written has got there: it is looked at next. Any context */
-void reclaim_page_written(struct page *page);
+/* Pages are on their way to swap; so many have got there. Any context */
+void reclaim_writes_begun(unsigned n);
+void reclaim_writes_ended(unsigned n);
 /* Below min: get some pages back. Returns whether any progress was made. => may sleep */
 bool reclaim_direct(unsigned order);
 

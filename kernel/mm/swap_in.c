@@ -15,6 +15,13 @@
  * of the pages that were read ahead last time have been used since: from one page, for somebody who
  * jumps about, to 2^vm.page-cluster.
  *
+ * Who has used such a window to the full is held to go through what lies behind it in order, up to the
+ * end of the cluster that was written in one go (swap_slots.h). He gets more started than he waits for:
+ *
+ *      | window, | read ahead:   | read ahead when slot * is used   |   ...
+ *      | waited  | *             | *                                |
+ *      | for     |               |                                  |
+ *
  * An anonymous page is known by its family and its address there (rmap.c). A page that has just been
  * read belongs to nobody; who maps it first says whose it is. mremap(2) may have moved the entry of
  * one address space, while another that shares the slot has it where it was: a page can be in one
@@ -28,7 +35,8 @@
 #include <vellum/lru.h>
 #include <vellum/vmstat.h>
 
-#define WINDOW_MAX 32 /* pages */
+#define WINDOW_MAX 32 /* slots */
+#define AHEAD_MAX  64 /* slots that are read ahead at once */
 
 int swap_page_cluster = 3;
 
@@ -40,10 +48,15 @@ void swap_read_done(struct page *page, int error)
     page_unlock(page);
 }
 
-/* How many slots to read for a fault at this one: a power of two. */
-static unsigned window_size(struct swap_area *area, u64 slot)
+/* The largest window. */
+static unsigned window_max(void)
 {
-    unsigned most = 1U << min(READ_ONCE(swap_page_cluster), 5);
+    return min(1U << min(READ_ONCE(swap_page_cluster), 5), (unsigned)WINDOW_MAX);
+}
+
+/* How many slots to read for a fault at this one: a power of two. */
+static unsigned window_size(struct swap_area *area, u64 slot, unsigned most)
+{
     u64 last = __atomic_exchange_n(&area->last_fault, slot, __ATOMIC_RELAXED);
     unsigned hits = atomic_xchg(&area->hits, 0), size, before = READ_ONCE(area->window);
 
@@ -60,7 +73,7 @@ static unsigned window_size(struct swap_area *area, u64 slot)
  * swap_cache_add() */
 static struct page *new_page(swap_entry_t entry, bool wanted)
 {
-    struct page *page = page_alloc(ALLOC_USER | ALLOC_MOVABLE);
+    struct page *page = page_alloc(ALLOC_USER | ALLOC_MOVABLE | (wanted ? 0 : ALLOC_NORETRY));
     int error;
 
     if (!page)
@@ -93,42 +106,65 @@ static bool worth_reading(struct swap_area *area, u64 slot)
     return worth;
 }
 
-/* Start reading the n pages, of adjacent slots; our references to them go. */
-static void read_run(struct swap_area *area, u64 slot, struct page **pages, unsigned n)
+/* Start reading slots of [first, end) as far as that makes sense, `most` at the most; `wanted`, if it is
+ * not NULL, has been put into the cache for one of them. Returns the first that is read, or 0. The area
+ * stays as long as one of its pages is in the cache and locked. */
+static u64 read_slots(struct swap_area *area, u64 first, u64 end, unsigned most,
+                      struct page *wanted)
 {
-    if (!n)
-        return;
-    vm_events(pswpin, n);
-    area->ops->read(area, slot, pages, n);
-    pages_put(pages, n);
-}
-
-/* Start reading slots [first, end) as far as that makes sense; `wanted` has been put into the cache
- * for one of them. */
-static void read_window(struct swap_area *area, u64 first, u64 end, struct page *wanted)
-{
-    struct page *pages[WINDOW_MAX];
+    struct page *pages[AHEAD_MAX];
     unsigned n = 0;
 
-    for (u64 slot = first; slot < end; slot++) {
+    assert(most <= AHEAD_MAX);
+    for (u64 slot = first; slot < end && n < most; slot++) {
         swap_entry_t entry = swap_entry(area->type, slot);
-        struct page *page = NULL;
 
-        if (entry.value == wanted->private_data) {
-            page = wanted;
-            page_get(page);
-        } else if (worth_reading(area, slot) && !frames_are_short()) {
-            page = new_page(entry, false);
-            if (is_err(page))
-                page = NULL;
-        }
-        if (page)
-            pages[n++] = page;
-        if (!page || slot + 1 == end) {
-            read_run(area, slot + (page != NULL) - n, pages, n);
-            n = 0;
+        if (wanted && entry.value == wanted->private_data) {
+            page_get(wanted);
+            pages[n++] = wanted;
+        } else if (worth_reading(area, slot)) {
+            struct page *page = new_page(entry, false);
+
+            if (!is_err(page))
+                pages[n++] = page;
         }
     }
+    if (!n)
+        return 0;
+    first = swap_slot(swap_of_page(pages[0]));
+    vm_events(pswpin, n);
+    area->ops->read(area, pages, n);
+    pages_put(pages, n);
+    return first;
+}
+
+/* Start reading more behind what is wanted now, within the cluster. */
+static void read_ahead(struct swap_area *area, u64 from, unsigned most)
+{
+    u64 end = min(ALIGN_UP(from, (u64)SWAP_CLUSTER), READ_ONCE(area->slots.count));
+    u64 first = read_slots(area, from, end, most, NULL);
+
+    if (!first)
+        return;
+    spin_lock(&area->lock);
+    swap_slots_set_mark(&area->slots, first);
+    spin_unlock(&area->lock);
+}
+
+/* A page that was read ahead is used. */
+static void note_hit(swap_entry_t entry)
+{
+    struct swap_area *area = swap_area_of(entry);
+    u64 slot = swap_slot(entry);
+    bool marked;
+
+    atomic_inc(&area->hits);
+    vm_event(swap_ra_hit);
+    spin_lock(&area->lock);
+    marked = swap_slots_take_mark(&area->slots, slot);
+    spin_unlock(&area->lock);
+    if (marked)
+        read_ahead(area, slot, AHEAD_MAX);
 }
 
 /* The slot's page is not in the cache: put one there, and start reading. Returns it with a reference;
@@ -138,14 +174,15 @@ static struct page *start_reading(swap_entry_t entry)
     struct swap_area *area = swap_area_of(entry);
     struct page *page = new_page(entry, true);
     u64 slot = swap_slot(entry), first;
-    unsigned size;
+    unsigned size, most = window_max();
 
     if (is_err(page))
         return page;
-    /* The area stays as long as one of its pages is in the cache and locked. */
-    size = window_size(area, slot);
+    size = window_size(area, slot, most);
     first = ALIGN_DOWN(slot, (u64)size);
-    read_window(area, max(first, 1UL), min(first + size, area->slots.count), page);
+    read_slots(area, max(first, 1UL), min(first + size, READ_ONCE(area->slots.count)), size, page);
+    if (size == most && most > 1)
+        read_ahead(area, first + size, 2 * size);
     return page;
 }
 
@@ -159,8 +196,7 @@ static struct page *find_or_read(swap_entry_t entry, bool *major)
             *major = true;
     } else if (page->flags & PG_READAHEAD) {
         page_flag_clear(page, PG_READAHEAD);
-        atomic_inc(&swap_area_of(entry)->hits);
-        vm_event(swap_ra_hit);
+        note_hit(entry);
     }
     return page;
 }

@@ -17,6 +17,7 @@
 #include "scan.h"
 #include "swap_area.h"
 #include <vellum/error.h>
+#include <vellum/lru.h>
 #include <vellum/mm.h>
 #include <vellum/printk.h>
 #include <vellum/rmap.h>
@@ -122,15 +123,20 @@ void swap_write_done(struct page *page, int error)
         pr_err("swap: writing a page failed: error %d", error);
     }
     page_end_writeback(page);
-    reclaim_page_written(page);
+    lru_rotate(page); /* it is looked at next */
 }
 
-/* The pages from the first on whose slots are adjacent. */
-static unsigned run_length(struct page **pages, unsigned n)
+void swap_writes_done(unsigned n)
+{
+    reclaim_writes_ended(n);
+}
+
+/* How many pages, from the first on, are of its area. */
+static unsigned same_area(struct page **pages, unsigned n)
 {
     unsigned i = 1;
 
-    while (i < n && pages[i]->private_data == pages[i - 1]->private_data + (1U << SWAP_TYPE_BITS))
+    while (i < n && swap_type(swap_of_page(pages[i])) == swap_type(swap_of_page(pages[0])))
         i++;
     return i;
 }
@@ -142,13 +148,12 @@ void swap_out_finish(struct swap_out_batch *batch)
     if (!batch->n)
         return;
     rmap_flush(batch->flush);
+    vm_events(pswpout, batch->n);
+    reclaim_writes_begun(batch->n);
     for (unsigned i = 0, n; i < batch->n; i += n) {
-        swap_entry_t entry = swap_of_page(batch->pages[i]);
-
-        area = swap_area_of(entry);
-        n = run_length(batch->pages + i, batch->n - i);
-        vm_events(pswpout, n);
-        area->ops->write(area, swap_slot(entry), batch->pages + i, n);
+        area = swap_area_of(swap_of_page(batch->pages[i]));
+        n = same_area(batch->pages + i, batch->n - i);
+        area->ops->write(area, batch->pages + i, n);
     }
     batch->n = 0;
     discard_some(area);

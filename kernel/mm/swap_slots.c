@@ -271,6 +271,25 @@ void swap_slots_uncache(struct swap_slots *slots, u64 slot)
         free_slot(slots, slot);
 }
 
+void swap_slots_set_mark(struct swap_slots *slots, u64 slot)
+{
+    if (slot < slots->count)
+        slots->clusters[slot / SWAP_CLUSTER].mark = slot % SWAP_CLUSTER;
+}
+
+bool swap_slots_take_mark(struct swap_slots *slots, u64 slot)
+{
+    struct swap_cluster *c;
+
+    if (slot >= slots->count || slot % SWAP_CLUSTER == 0)
+        return false;
+    c = &slots->clusters[slot / SWAP_CLUSTER];
+    if (c->mark != slot % SWAP_CLUSTER)
+        return false;
+    c->mark = 0;
+    return true;
+}
+
 u64 swap_slots_next(const struct swap_slots *slots, u64 slot)
 {
     for (; slot < slots->count; slot++)

@@ -16,6 +16,7 @@ struct swap_cluster {
     u16 used; /* slots that are not free, those that cannot be used included */
     u16 bad;  /* of those */
     u8 state;
+    u8 mark; /* swap_slots_set_mark(): which of them; 0: none */
 };
 
 struct swap_slots {
@@ -56,6 +57,9 @@ u64 swap_slots_put(struct swap_slots *slots, u64 slot);
 void swap_slots_cache(struct swap_slots *slots, u64 slot);
 /* Not cached any more. Without users it is free. */
 void swap_slots_uncache(struct swap_slots *slots, u64 slot);
+/* Mark a slot, and no other of its cluster; is it the marked one? Then it is not any more. */
+void swap_slots_set_mark(struct swap_slots *slots, u64 slot);
+bool swap_slots_take_mark(struct swap_slots *slots, u64 slot);
 /* The first slot >= slot that is in use, or 0. */
 u64 swap_slots_next(const struct swap_slots *slots, u64 slot);
 

@@ -7,9 +7,17 @@
  * steps. So either the mask shows the processor, or the processor sees the cleared entry.
  *
  * What is unmapped is freed only after the flush: a tlb_batch gathers the frames meanwhile.
+ *
+ * A kernel thread, or idle, runs with the address space that was loaded before, and does not touch it.
+ * A processor that does so need not be interrupted because of single entries (with whole tables it is
+ * different: it may look into these any time): it is left a note, and flushes before it goes back to
+ * the address space. Both sides write first, then fence, then read: so if the note comes too late,
+ * whoever left it sees that, and interrupts.
  */
 #include "address_space.h"
+#include <vellum/smp.h>
 #include <vellum/sync.h>
+#include <vellum/vmstat.h>
 
 #define FLUSH_SINGLY 16 /* more pages than that: forget everything */
 
@@ -30,14 +38,44 @@ void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end)
                 arch_tlb_flush_page(va);
         others.bits &= ~self;
     }
-    if (others.bits)
+    if (others.bits) {
+        vm_event(nr_tlb_remote_flush);
         arch_tlb_flush_remote(&others, start, end);
+    }
     preempt_enable();
 }
 
-void tlb_flush_cpus(const cpumask_t *cpus)
+void tlb_end_lazy(struct cpu *cpu)
 {
-    cpumask_t others = *cpus;
+    WRITE_ONCE(cpu->lazy_mm, false);
+    smp_fence();
+    if (READ_ONCE(cpu->lazy_flush)) {
+        WRITE_ONCE(cpu->lazy_flush, false);
+        arch_tlb_flush_user();
+    }
+}
+
+/* Those of them that have to be interrupted. */
+static u64 leave_notes(u64 others)
+{
+    u64 busy = others;
+
+    for (u64 rest = others; rest; rest &= rest - 1) {
+        struct cpu *cpu = cpus[__builtin_ctzll(rest)];
+
+        if (!READ_ONCE(cpu->lazy_mm))
+            continue;
+        WRITE_ONCE(cpu->lazy_flush, true);
+        smp_fence();
+        if (READ_ONCE(cpu->lazy_mm))
+            busy &= ~(rest & -rest);
+    }
+    return busy;
+}
+
+void tlb_flush_cpus(const cpumask_t *mask)
+{
+    cpumask_t others = *mask;
     u64 self;
 
     smp_fence();
@@ -45,9 +83,11 @@ void tlb_flush_cpus(const cpumask_t *cpus)
     self = BIT(this_cpu()->id);
     if (others.bits & self)
         arch_tlb_flush_user();
-    others.bits &= ~self;
-    if (others.bits)
+    others.bits = leave_notes(others.bits & ~self);
+    if (others.bits) {
+        vm_event(nr_tlb_remote_flush);
         arch_tlb_flush_remote(&others, 0, USER_END);
+    }
     preempt_enable();
 }
 

@@ -87,12 +87,22 @@ static int hardware_start(struct disk *d, struct block_request *head)
     return 0;
 }
 
-static void hardware_kick(struct disk *d)
+static bool hardware_kick(struct disk *d)
+{
+    CHECK(in_hardware > 0);
+    return true;
+}
+
+static void hardware_notify(struct disk *d)
 {
     CHECK(in_hardware > 0);
 }
 
-static const struct disk_ops ops = {.start = hardware_start, .kick = hardware_kick};
+static const struct disk_ops ops = {
+    .start = hardware_start,
+    .kick = hardware_kick,
+    .notify = hardware_notify,
+};
 
 static void move(struct block_request *head)
 {

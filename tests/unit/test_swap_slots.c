@@ -106,6 +106,19 @@ static void do_cache(u64 slot)
     model[slot].cached = !model[slot].cached;
 }
 
+/* A cluster has one mark at the most, which is found once. */
+static void do_mark(void)
+{
+    u64 slot = 1 + unit_random_below(SLOTS - 1), other = unit_random_below(SLOTS + 1);
+
+    if (slot % SWAP_CLUSTER == 0)
+        return;
+    swap_slots_set_mark(&slots, slot);
+    CHECK(other == slot || !swap_slots_take_mark(&slots, other));
+    CHECK(swap_slots_take_mark(&slots, slot));
+    CHECK(!swap_slots_take_mark(&slots, slot));
+}
+
 static void do_discard(void)
 {
     unsigned n;
@@ -154,8 +167,10 @@ static void random_run(bool discard, unsigned take)
             do_put(slot);
         } else if (what < 98) {
             do_cache(slot);
-        } else if (discard) {
-            do_discard();
+        } else {
+            do_mark();
+            if (discard)
+                do_discard();
         }
         if (i % 3000 == 0)
             check_all();

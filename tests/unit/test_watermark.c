@@ -90,6 +90,23 @@ TEST(never_more_than_there_is_and_all_of_it_in_the_end)
     }
 }
 
+TEST(a_share_is_worth_the_effort)
+{
+    for (int i = 0; i < 20000; i++) {
+        struct scan_input in = some_input();
+        unsigned batch = 1 + unit_random_below(256);
+        unsigned priority = scan_priority(in.priority, in.lists, batch);
+        u64 longest = 0;
+
+        for (unsigned l = 0; l < 4; l++)
+            longest = max(longest, in.lists[l]);
+        CHECK(priority <= in.priority && (priority == 0) == (in.priority == 0));
+        CHECK(priority <= 1 || longest >> priority >= batch);
+        /* and no more than is needed for that */
+        CHECK(priority == in.priority || longest >> (priority + 1) < batch);
+    }
+}
+
 TEST(dear_pages_are_spared)
 {
     for (int i = 0; i < 20000; i++) {
