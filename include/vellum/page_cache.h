@@ -115,6 +115,11 @@ struct page *page_cache_add_empty(struct page_cache *cache, u64 index);
 /* Find or create the page for writing: locked, with a reference; not necessarily up to date if
  * `whole` (the caller overwrites all of it). err_ptr on error. */
 struct page *page_cache_grab(struct page_cache *cache, u64 index, bool whole);
+/* Add a page of zeros if there is none, in a cache whose only home is memory. It takes its room, but does
+ * not count as data (not PG_UPTODATE) until somebody asks for it. 0, -ENOMEM, -ENOSPC => may sleep */
+int page_cache_reserve(struct page_cache *cache, u64 index);
+/* Remove what has been reserved of pages first..last, and not used since. */
+void page_cache_remove_reserved(struct page_cache *cache, u64 first, u64 last);
 /* Up to n pages that are in the cache from `first` on, in order, each with a reference. */
 unsigned page_cache_gang(struct page_cache *cache, u64 first, struct page **pages, unsigned n);
 /* Those of first..last (at most as many as `pages` has room for) that are up to date, and have none of

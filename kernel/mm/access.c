@@ -17,7 +17,7 @@ static bool usable(const struct vma *vma, const struct page *table, pte_t pte, u
     if (!pte_present(pte))
         return false;
     if (!(access & ACCESS_WRITE))
-        return (vma->flags & (VM_READ | VM_WRITE | VM_EXEC)) || (access & ACCESS_FORCE);
+        return true;
     if (table && (table->flags & PG_TABLE_SHARED))
         return false;
     if (pte_write(pte))
@@ -33,8 +33,10 @@ static void note_write(struct page *page)
     page_flag_set(page_head(page), PG_DIRTY);
 }
 
-/* The page at an address with a reference, if it can be used at once; else NULL. */
-static struct page *try_get_page(struct mm *mm, vaddr_t address, u32 access)
+/* The page at an address with a reference, if it can be used at once; else NULL. *forbidden: it will
+ * not be: what the program may not read, others may not either, though the machine lets it read what
+ * it may write or execute. */
+static struct page *try_get_page(struct mm *mm, vaddr_t address, u32 access, bool *forbidden)
 {
     struct page *table, *page = NULL;
     spinlock_t *lock = NULL;
@@ -43,7 +45,8 @@ static struct page *try_get_page(struct mm *mm, vaddr_t address, u32 access)
 
     read_lock(&mm->lock);
     vma = vma_find_exact(mm, address);
-    if (vma)
+    *forbidden = vma && !(access & (ACCESS_WRITE | ACCESS_FORCE)) && !(vma->flags & VM_READ);
+    if (vma && !*forbidden)
         lock = page_table_lock_pte(mm, address, &pte, &table);
     if (lock) {
         if (usable(vma, table, pte, access)) {
@@ -70,10 +73,10 @@ static void file_page_changed(struct page *page)
 static struct page *get_page(struct mm *mm, vaddr_t address, u32 access)
 {
     struct page *page;
-    bool major;
+    bool forbidden, major;
 
-    while (!(page = try_get_page(mm, address, access)))
-        if (mm_fault(mm, address, access, &major) != FAULT_OK)
+    while (!(page = try_get_page(mm, address, access, &forbidden)))
+        if (forbidden || mm_fault(mm, address, access, &major) != FAULT_OK)
             return NULL;
     return page;
 }

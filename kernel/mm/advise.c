@@ -303,24 +303,23 @@ static bool in_core(struct vma *vma, vaddr_t address)
     return true;
 }
 
-/* One byte for each of n pages. 0 or -ENOMEM */
-static int core_map(struct mm *mm, vaddr_t start, unsigned n, u8 *map)
+/* One byte for each of n pages. Returns how many there are: fewer, if some are not mapped. */
+static unsigned core_map(struct mm *mm, vaddr_t start, unsigned n, u8 *map)
 {
     struct vma *vma;
-    int error = 0;
+    unsigned i;
 
     read_lock(&mm->lock);
     vma = vma_find(mm, start);
-    for (unsigned i = 0; i < n && !error; i++, start += PAGE_SIZE) {
+    for (i = 0; i < n; i++, start += PAGE_SIZE) {
         if (vma && vma->end <= start)
             vma = vma_next(vma);
-        if (vma && vma->start <= start)
-            map[i] = in_core(vma, start);
-        else
-            error = -ENOMEM;
+        if (!vma || vma->start > start)
+            break;
+        map[i] = in_core(vma, start);
     }
     read_unlock(&mm->lock);
-    return error;
+    return i;
 }
 
 SYSCALL_DEFINE3(mincore, unsigned long, start, size_t, length, u8 *, vector)
@@ -336,12 +335,12 @@ SYSCALL_DEFINE3(mincore, unsigned long, start, size_t, length, u8 *, vector)
         return -EFAULT;
     for (u64 done = 0; done < pages;) {
         unsigned n = min_t(u64, pages - done, sizeof(map));
-        int error = core_map(current->mm, start + done * PAGE_SIZE, n, map);
+        unsigned found = core_map(current->mm, start + done * PAGE_SIZE, n, map);
 
-        if (error)
-            return error;
-        if (copy_to_user(vector + done, map, n))
+        if (copy_to_user(vector + done, map, found))
             return -EFAULT;
+        if (found < n)
+            return -ENOMEM;
         done += n;
     }
     return 0;

@@ -78,7 +78,7 @@ static bool can_move(const struct page *page)
 {
     u32 flags = page->flags;
 
-    if ((flags & (PG_UPTODATE | PG_WRITEBACK | PG_HEAD | PG_TAIL)) != PG_UPTODATE)
+    if ((flags & (PG_WRITEBACK | PG_HEAD | PG_TAIL)) || !(flags & (PG_UPTODATE | PG_SHMEM)))
         return false;
     if (is_file_page(page))
         return (flags & PG_FILE) && READ_ONCE(page->cache);

@@ -224,6 +224,8 @@ struct page *page_cache_read(struct page_cache *cache, u64 index, bool *major)
     if (page_cache_in_memory_only(cache)) {
         do {
             page = page_cache_swap_in(cache, index, true, major);
+            if (page && !is_err(page))
+                page_flag_set(page, PG_UPTODATE); /* it may only have been reserved */
             if (page)
                 return page;
             page = add_new(cache, index, ALLOC_ZERO, MEMORY_PAGE);
@@ -239,6 +241,18 @@ struct page *page_cache_read(struct page_cache *cache, u64 index, bool *major)
     if (!is_err(page))
         page_unlock(page);
     return page;
+}
+
+int page_cache_reserve(struct page_cache *cache, u64 index)
+{
+    struct page *page = find_any(cache, index);
+
+    if (!page)
+        page = add_new(cache, index, ALLOC_ZERO, MEMORY_PAGE & ~PG_UPTODATE);
+    if (is_err(page)) /* it may be in swap, or a fault has made one meanwhile */
+        return ptr_err(page) == -EEXIST ? 0 : ptr_err(page);
+    page_put(page);
+    return 0;
 }
 
 struct page *page_cache_grab(struct page_cache *cache, u64 index, bool whole)
@@ -263,20 +277,29 @@ void page_read_done(struct page *page, int error)
 
 /* ---- holes ------------------------------------------------------------------------------------------ */
 
+/* What has only been reserved is a hole still. */
+
 /* The first index >= index without a page, in memory or in swap. => cache->lock */
 static u64 skip_data(struct page_cache *cache, u64 index)
 {
-    while (radix_tree_lookup(&cache->pages, index) || radix_tree_lookup(&cache->swapped, index))
-        index++;
-    return index;
+    for (;; index++) {
+        struct page *page = radix_tree_lookup(&cache->pages, index);
+
+        if (page ? !(page->flags & PG_UPTODATE) : !radix_tree_lookup(&cache->swapped, index))
+            return index;
+    }
 }
 
 /* *index becomes the first one >= it that has a page. Is there one? => cache->lock */
 static bool skip_hole(struct page_cache *cache, unsigned long *index)
 {
     unsigned long swapped = *index;
-    bool found = radix_tree_next(&cache->pages, index) != NULL;
+    struct page *page;
+    bool found;
 
+    while ((page = radix_tree_next(&cache->pages, index)) && !(page->flags & PG_UPTODATE))
+        (*index)++;
+    found = page != NULL;
     if (cache->nr_swapped && radix_tree_next(&cache->swapped, &swapped)) {
         *index = found ? min(*index, swapped) : swapped;
         found = true;

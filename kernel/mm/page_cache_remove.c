@@ -4,6 +4,7 @@
  *
  *     page_cache_drop()           reclaim has found a page that nobody uses
  *     page_cache_remove_range()   the file got a hole (fallocate(2), page_cache_truncate())
+ *     page_cache_remove_reserved() there is not room for all that was to be set aside
  *     page_cache_invalidate()     what is clean and unused is not wanted any more (posix_fadvise(2))
  *     page_cache_direct_begin()   the device is to be read or written past the cache (O_DIRECT)
  *     page_cache_destroy()        the file is no more
@@ -50,8 +51,9 @@ bool page_cache_drop(struct page *page)
 /* Which pages a removal takes. */
 enum removal {
     REMOVE_ALL,
-    REMOVE_CLEAN,  /* whatever a device has as well */
-    REMOVE_UNUSED, /* of these, those that nobody uses: not locked, not mapped */
+    REMOVE_CLEAN,    /* whatever a device has as well */
+    REMOVE_UNUSED,   /* of these, those that nobody uses: not locked, not mapped */
+    REMOVE_RESERVED, /* what has been reserved and not used since */
 };
 
 /* => cache->lock, our own reference and the page's lock */
@@ -59,7 +61,7 @@ static bool may_remove(const struct page *page, enum removal which)
 {
     if (which == REMOVE_ALL)
         return true;
-    if (page->flags & (PG_DIRTY | PG_WRITEBACK))
+    if (page->flags & (which == REMOVE_RESERVED ? PG_UPTODATE : PG_DIRTY | PG_WRITEBACK))
         return false;
     return which == REMOVE_CLEAN || atomic_read(&page->refs) == 2; /* the tree's and ours */
 }
@@ -163,6 +165,11 @@ void page_cache_remove_range(struct page_cache *cache, u64 first, u64 last)
 {
     remove_pages(cache, first, last, REMOVE_ALL);
     mm_unmap_file_range(&cache->mappings, first, last, false); /* after the removal: see fault.c */
+}
+
+void page_cache_remove_reserved(struct page_cache *cache, u64 first, u64 last)
+{
+    remove_pages(cache, first, last, REMOVE_RESERVED);
 }
 
 u64 page_cache_invalidate(struct page_cache *cache, u64 first, u64 last)

@@ -66,6 +66,7 @@ static int move_out(struct page_cache *cache, struct page *page, swap_entry_t en
     error = radix_tree_insert(&cache->swapped, page->index, item_of(entry));
     if (error)
         return error;
+    page_flag_set(page, PG_UPTODATE); /* zeros, if it was only reserved */
     radix_tree_delete(&cache->pages, page->index);
     cache->nr_pages--;
     cache->nr_swapped++;

@@ -201,6 +201,11 @@ static void populating(void)
     CHECK_EQ(madvise(p, 4 * PAGE, MADV_POPULATE_READ), 0, "for reading it may");
     REQUIRE(mprotect(p, 2 * PAGE, PROT_NONE) == 0);
     CHECK_FAIL(madvise(p, PAGE, MADV_POPULATE_READ), EINVAL, "without access");
+    REQUIRE(mprotect(p, 2 * PAGE, PROT_WRITE) == 0);
+    CHECK_FAIL(madvise(p, PAGE, MADV_POPULATE_READ), EINVAL, "what may be written only");
+    CHECK_EQ(madvise(p, PAGE, MADV_POPULATE_WRITE), 0, "for writing");
+    REQUIRE(mprotect(p, 2 * PAGE, PROT_EXEC) == 0);
+    CHECK_FAIL(madvise(p, PAGE, MADV_POPULATE_READ), EINVAL, "what may be executed only");
     REQUIRE(munmap(p + 5 * PAGE, PAGE) == 0);
     CHECK_FAIL(madvise(p + 4 * PAGE, 4 * PAGE, MADV_POPULATE_READ), ENOMEM, "over a hole");
     int fd = letters("f", 4);

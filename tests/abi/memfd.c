@@ -180,6 +180,7 @@ static void errors(void)
     CHECK_EQ(seal(fd, F_SEAL_SEAL), 0, "F_SEAL_SEAL");
     CHECK_FAIL(seal(fd, F_SEAL_GROW), EPERM, "then no more");
     CHECK_FAIL(seal(fd, F_SEAL_SEAL), EPERM, "not even the same");
+    CHECK_EQ(fcntl(fd, F_GET_SEALS, -1L), F_SEAL_SEAL, "F_GET_SEALS looks at no argument");
     int pipes[2];
     REQUIRE(pipe(pipes) == 0);
     CHECK_FAIL(fcntl(pipes[1], F_GET_SEALS), EINVAL, "a pipe has no seals");

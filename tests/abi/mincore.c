@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* mincore and msync: what is in memory, what is written back, what is refused. */
 #include "areas.h"
+#include <sys/mount.h>
 
 static int map_of(void *p, size_t length, void *map)
 {
@@ -48,6 +49,64 @@ static void contents(void)
     CHECK_EQ(IN_CHILD(_exit(resident(p, 4))), 4, "a child has what we have");
 }
 
+/* What fallocate(2) has set aside in a file in memory is in no use yet. */
+static void reserved(void)
+{
+    if (qemu_user_lacks("mincore"))
+        return;
+    int fd = memfd_create("reserved", 0);
+    char buffer[100] = "x";
+    struct stat s;
+    REQUIRE(fd >= 0 && posix_fallocate(fd, 0, 8 * PAGE) == 0 && fstat(fd, &s) == 0);
+    char *p = mmap(NULL, 8 * PAGE, READ_WRITE, MAP_SHARED, fd, 0);
+    REQUIRE(p != MAP_FAILED);
+    CHECK_EQ(s.st_blocks, 64, "pages of a file that are set aside take room");
+    CHECK_EQ(resident(p, 8), 0, "and are not there");
+    CHECK_FAIL(lseek(fd, 0, SEEK_DATA), ENXIO, "they are not data");
+    CHECK_EQ(lseek(fd, 0, SEEK_HOLE), 0, "but a hole");
+    CHECK(pread(fd, buffer, 100, PAGE) == 100 && buffer[0] == 0, "that is read as zeros");
+    CHECK_EQ(resident(p, 8), 0, "read(2) does not need them");
+    CHECK_EQ(*(volatile char *)(p + 2 * PAGE), 0, "a touch");
+    CHECK_EQ(resident(p, 8), 1, "needs one");
+    CHECK_EQ(pwrite(fd, "x", 1, 5 * PAGE + 7), 1, "a write");
+    CHECK_EQ(resident(p, 8), 2, "another");
+    CHECK(p[5 * PAGE + 7] == 'x' && p[5 * PAGE] == 0 && p[6 * PAGE - 1] == 0, "zero around it");
+    CHECK_EQ(lseek(fd, 0, SEEK_DATA), 2 * (int)PAGE, "the first is data now");
+    CHECK_EQ(lseek(fd, 3 * PAGE, SEEK_DATA), 5 * (int)PAGE, "the second too");
+    CHECK_EQ(posix_fallocate(fd, 0, 8 * PAGE), 0, "once more");
+    CHECK(fstat(fd, &s) == 0 && s.st_blocks == 64, "takes no more room");
+    CHECK_EQ(p[5 * PAGE + 7], 'x', "and leaves what there is");
+    CHECK(pwrite(fd, p, 8 * PAGE, 0) == (int)(8 * PAGE) && resident(p, 8) == 8,
+          "all of it written");
+    CHECK_EQ(lseek(fd, 0, SEEK_HOLE), 8 * (int)PAGE, "no hole is left");
+}
+
+/* If there is not room for all of it, what has been set aside goes again. */
+static void no_room(void)
+{
+    NEED_ROOT();
+    struct stat s;
+    mkdir("m", 0755);
+    if (qemu_user_lacks("mount"))
+        return;
+    if (unshare(CLONE_NEWNS) == 0) /* where there are namespaces it stays ours */
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    if (mount("none", "m", "tmpfs", 0, "size=64k") < 0) {
+        SKIP("a tmpfs of 64 KiB", "no mounts here");
+        return;
+    }
+    int fd = open("m/f", O_RDWR | O_CREAT, 0644), other = open("m/g", O_RDWR | O_CREAT, 0644);
+    REQUIRE(fd >= 0 && other >= 0 && pwrite(fd, "x", 1, 3 * PAGE) == 1);
+    REQUIRE(pwrite(other, "yyyy", 4, 2 * PAGE) == 4);
+    CHECK_EQ(posix_fallocate(fd, 0, 16 * PAGE), ENOSPC, "more than there is room for");
+    CHECK(fstat(fd, &s) == 0 && s.st_blocks == 8, "nothing is kept of it");
+    CHECK_EQ(s.st_size, 3 * (int)PAGE + 1, "nor is the file longer");
+    CHECK_EQ(posix_fallocate(other, 0, 15 * PAGE), 0, "so that others find room");
+    close(fd);
+    close(other);
+    umount("m");
+}
+
 static void refused(void)
 {
     unsigned char map[64];
@@ -57,7 +116,10 @@ static void refused(void)
     CHECK_FAIL(map_of(p + 1, PAGE, map), EINVAL, "an odd address");
     CHECK_FAIL(map_of(unmapped_page(), PAGE, map), ENOMEM, "nothing there");
     REQUIRE(munmap(p + 4 * PAGE, PAGE) == 0);
+    p[PAGE] = 1;
+    memset(map, 0xff, sizeof(map));
     CHECK_FAIL(map_of(p, 8 * PAGE, map), ENOMEM, "a hole");
+    CHECK(map[0] == 0 && map[1] == 1 && map[3] == 0 && map[4] == 0xff, "what is before it is told");
     CHECK_EQ(map_of(p, 4 * PAGE, map), 0, "up to it");
     CHECK_FAIL(map_of(p, PAGE, NULL), EFAULT, "nowhere to tell it");
     CHECK_FAIL(map_of(p, 4 * PAGE, anonymous(1, PROT_READ)), EFAULT, "where it cannot be written");
@@ -121,4 +183,5 @@ static void syncing(void)
     CHECK_EQ(msync(q, PAGE, MS_SYNC), 0, "nor needs it access");
 }
 
-CHECK_MAIN(CASE(contents), CASE(refused), CASE(privacy), CASE(syncing))
+CHECK_MAIN(CASE(contents), CASE(reserved), CASE(no_room), CASE(refused), CASE(privacy),
+           CASE(syncing))

@@ -52,6 +52,11 @@ static void reading(void)
     CHECK_EQ(process_vm_readv(child, local, 3, remote, 0, 0), 0, "nothing to read");
     CHECK_EQ(fetch(getpid(), buffer, p, 10), 10, "our own memory");
     CHECK_EQ(buffer[0], 'z', "too");
+    REQUIRE(mprotect(p + 4 * PAGE, PAGE, PROT_WRITE) == 0 &&
+            mprotect(p + 6 * PAGE, PAGE, PROT_EXEC) == 0);
+    CHECK_FAIL(fetch(getpid(), buffer, p + 4 * PAGE, 10), EFAULT, "what may be written only");
+    CHECK_FAIL(fetch(getpid(), buffer, p + 6 * PAGE, 10), EFAULT, "or executed only");
+    CHECK_EQ(fetch(getpid(), buffer, p + 3 * PAGE, 2 * PAGE), PAGE, "up to there");
     done_with(child);
     CHECK_FAIL(fetch(child, buffer, p, 10), ESRCH, "one that is gone");
 }

@@ -111,6 +111,20 @@ static void flags(void)
     f = line_of(area_of("self", s), "VmFlags:");
     snprintf(text, sizeof(text), "%.*s", (int)strcspn(f, "\n"), f);
     CHECK(strstr(text, " sh ") && strstr(text, " ms "), "shared: sh ms");
+    madvise(p, PAGE, MADV_DONTDUMP);
+    madvise(p, PAGE, MADV_SEQUENTIAL);
+    mlock2(p, PAGE, MLOCK_ONFAULT);
+    f = line_of(area_of("self", p), "VmFlags:");
+    snprintf(text, sizeof(text), "%.*s", (int)strcspn(f, "\n"), f);
+    CHECK(strstr(text, " me lo sr lf ac ") && strstr(text, " dd "),
+          "in this order: lo sr lf ac dd");
+    int exe = open("/proc/self/exe", O_RDONLY);
+    s = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, exe, 0);
+    f = line_of(area_of("self", s), "VmFlags:");
+    snprintf(text, sizeof(text), "%.*s", (int)strcspn(f, "\n"), f);
+    CHECK(!strstr(text, " sh ") && !strstr(text, " mw ") && strstr(text, " ms"),
+          "a shared mapping of a file that is open for reading: ms alone");
+    CHECK(strstr(area_of("self", s), " r--s ") != NULL, "but shared it is");
     mprotect(p, PAGE, PROT_READ);
     CHECK(strstr(area_of("self", p), " r--p ") != NULL, "protection in the head line");
 }

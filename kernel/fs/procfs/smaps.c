@@ -131,23 +131,28 @@ static void show_sizes(struct seq_file *m, const struct sizes *s, bool rollup)
 
 static void show_flags(struct seq_file *m, const struct vma *vma)
 {
+    /* In Linux's order. "sh" is for what is shared with those who can write through it. */
     static const struct {
-        u32 flag;
+        u32 all_of;
         char name[3];
     } names[] = {
-        {VM_READ, "rd"},       {VM_WRITE, "wr"},      {VM_EXEC, "ex"},       {VM_SHARED, "sh"},
-        {VM_MAY_READ, "mr"},   {VM_MAY_WRITE, "mw"},  {VM_MAY_EXEC, "me"},   {VM_GROWSDOWN, "gd"},
-        {VM_LOCKED, "lo"},     {VM_DONTCOPY, "dc"},   {VM_DONTEXPAND, "de"}, {VM_ACCOUNT, "ac"},
-        {VM_NORESERVE, "nr"},  {VM_WIPEONFORK, "wf"}, {VM_DONTDUMP, "dd"},   {VM_HUGEPAGE, "hg"},
-        {VM_NOHUGEPAGE, "nh"}, {VM_SEQ_READ, "sr"},   {VM_RAND_READ, "rr"},
+        {VM_READ, "rd"},          {VM_WRITE, "wr"},
+        {VM_EXEC, "ex"},          {VM_SHARED | VM_MAY_WRITE, "sh"},
+        {VM_MAY_READ, "mr"},      {VM_MAY_WRITE, "mw"},
+        {VM_MAY_EXEC, "me"},      {VM_SHARED, "ms"},
+        {VM_GROWSDOWN, "gd"},     {VM_LOCKED, "lo"},
+        {VM_SEQ_READ, "sr"},      {VM_RAND_READ, "rr"},
+        {VM_DONTCOPY, "dc"},      {VM_DONTEXPAND, "de"},
+        {VM_LOCK_ON_FAULT, "lf"}, {VM_ACCOUNT, "ac"},
+        {VM_NORESERVE, "nr"},     {VM_WIPEONFORK, "wf"},
+        {VM_DONTDUMP, "dd"},      {VM_HUGEPAGE, "hg"},
+        {VM_NOHUGEPAGE, "nh"},
     };
 
     seq_puts(m, "VmFlags: ");
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
-        if (vma->flags & names[i].flag)
+        if ((vma->flags & names[i].all_of) == names[i].all_of)
             seq_printf(m, "%s ", names[i].name);
-    if ((vma->flags & (VM_SHARED | VM_MAY_WRITE)) == (VM_SHARED | VM_MAY_WRITE))
-        seq_puts(m, "ms ");
     seq_putc(m, '\n');
 }
 

@@ -114,9 +114,9 @@ long seals_fcntl(struct file *file, unsigned command, unsigned long arg)
 {
     if (file->inode->file_ops != &memfd_ops && file->inode->file_ops != &tmpfs_file_ops)
         return -EINVAL;
-    if (arg > UINT32_MAX)
-        return -EINVAL;
-    return command == F_GET_SEALS ? (long)READ_ONCE(file->inode->seals) : add_seals(file, arg);
+    if (command == F_GET_SEALS) /* whatever the argument is: callers pass none */
+        return (long)READ_ONCE(file->inode->seals);
+    return arg > UINT32_MAX ? -EINVAL : add_seals(file, arg);
 }
 
 /* ---- memfd_create(2) ------------------------------------------------------------------------------------- */

@@ -358,20 +358,19 @@ static int punch_hole(struct inode *inode, loff_t start, loff_t end)
 static long reserve(struct inode *inode, loff_t start, loff_t end)
 {
     struct tmpfs *fs = tmpfs_of(inode->sb);
-    u64 first = start >> PAGE_SHIFT, last = (end - 1) >> PAGE_SHIFT;
-    struct page *page;
+    u64 first = start >> PAGE_SHIFT, last = (end - 1) >> PAGE_SHIFT, i;
+    int error = 0;
 
     if (fs->max_pages && last - first >= fs->max_pages)
         return -ENOSPC;
-    for (u64 i = first; i <= last; i++) {
-        page = page_cache_read(&inode->cache, i, NULL);
-        if (is_err(page))
-            return ptr_err(page);
-        page_put(page);
-        if (fatal_signal_pending())
-            return -EINTR;
+    for (i = first; i <= last && !error; i++) {
+        error = page_cache_reserve(&inode->cache, i);
+        if (!error && fatal_signal_pending())
+            error = -EINTR;
     }
-    return 0;
+    if (error)
+        page_cache_remove_reserved(&inode->cache, first, i - 1);
+    return error;
 }
 
 long tmpfs_fallocate(struct file *file, int mode, loff_t offset, loff_t length)
