@@ -158,10 +158,14 @@ static ssize_t pipe_put(struct pipe *p, struct iov_iter *it, size_t n)
         piece = pipe_piece(p->head, n - done);
         copied =
             copy_from_iter(it, (char *)page_to_virt(*slot) + (p->head & (PAGE_SIZE - 1)), piece);
+        if (unlikely(copied < piece)) {
+            if (done && n > PIPE_BUF)
+                return done;
+            p->head -= done; /* in one piece or not at all */
+            return -EFAULT;
+        }
         p->head += copied;
         done += copied;
-        if (unlikely(copied < piece))
-            return done ? (ssize_t)done : -EFAULT;
     }
     return done;
 }

@@ -100,7 +100,7 @@ int populate(struct mm *mm, vaddr_t start, vaddr_t end, bool strict)
 int populate_for(struct mm *mm, vaddr_t start, vaddr_t end, u32 access)
 {
     struct area area;
-    u32 needed = access & ACCESS_WRITE ? VM_WRITE : VM_READ; /* whatever the machine reads besides */
+    u32 needed = access & ACCESS_WRITE ? VM_WRITE : VM_READ; /* whatever else the machine reads */
     int error;
 
     for (; start < end; start = area.end) {

@@ -58,6 +58,10 @@ static void partly_valid(void)
     REQUIRE(ftruncate(fd, 8192) == 0 && lseek(fd, 0, SEEK_SET) == 0);
     CHECK_EQ(read(fd, edge - 10, 100), 10, "read to a buffer of which 10 bytes can be written");
     CHECK_EQ(lseek(fd, 0, SEEK_CUR), 10, "moves the offset by 10");
+    int ends[2], waiting = -1;
+    REQUIRE(pipe(ends) == 0);
+    CHECK_FAIL(write(ends[1], edge - 10, 100), EFAULT, "write of it to a pipe");
+    CHECK(ioctl(ends[0], FIONREAD, &waiting) == 0 && waiting == 0, "is all or nothing");
     REQUIRE(pipe(fds) == 0);
     struct iovec vector[] = {{page, 100}, {edge, 100}};
     CHECK_EQ(writev(fd, vector, 2), 100, "writev up to the bad part");
