@@ -21,7 +21,7 @@ PARTS = {
     "abi": ["abi.run_abi"],
     "boot": [
         *["boot.commands", "boot.machines", "boot.terminal", "boot.programs"],
-        *["boot.procps", "boot.bugs", "boot.debuggers", "boot.memview", "boot.disks", "boot.musl"],
+        *["boot.procps", "boot.bugs", "boot.debuggers", "boot.memview", "boot.disks", "boot.musl", "boot.run_time"],
     ],
     "debian": ["debian.run_debian", "debian.python_modules", "debian.stress_ng"],
     "fuzz": ["fuzz.run_fuzz"],

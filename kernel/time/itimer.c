@@ -60,8 +60,10 @@ static u64 count_down(struct itimer_set *set, unsigned which, int signo, u64 ns)
     flags = spin_lock_irqsave(&p->lock);
     if (set->left[which] > ns) {
         set->left[which] -= ns;
-    } else if (set->left[which]) {
-        set->left[which] = set->interval[which];
+    } else if (set->left[which]) { /* the next time counts from when this one was due */
+        u64 late = ns - set->left[which], interval = set->interval[which];
+
+        set->left[which] = interval > late ? interval - late : min(interval, (u64)1);
         fired = true;
     }
     left = set->left[which];
