@@ -18,7 +18,6 @@
 #include <vellum/mm.h>
 #include <vellum/printk.h>
 #include <vellum/process.h>
-#include <vellum/rseq.h>
 #include <vellum/smp.h>
 #include <vellum/format.h>
 #include <vellum/time.h>
@@ -80,6 +79,13 @@ void schedule_tail(struct thread *prev)
         thread_reap(prev);
 }
 
+/* Must t, before it goes on, be told that others have run meanwhile (rseq_resume())? For its restartable
+ * sequences, or to ask anew for the interrupt of the timer of run time that is due next. */
+static inline bool must_hear_of_others(const struct thread *t)
+{
+    return t->rseq || (t->process && unlikely(itimers_run(t->process)));
+}
+
 /* The run queue is locked, interrupts are off, prev has been put where it belongs. */
 static void switch_to(struct run_queue *rq, struct thread *prev, struct thread *next)
 {
@@ -92,7 +98,8 @@ static void switch_to(struct run_queue *rq, struct thread *prev, struct thread *
     rq->running = next;
     rq->cpu->thread = next;
     rq->cpu->counters.switches++;
-    rseq_switched(prev);
+    if (must_hear_of_others(prev))
+        __atomic_fetch_or(&prev->work, WORK_RSEQ, __ATOMIC_RELAXED);
     mm_switch(prev, next);
     schedule_tail(arch_switch(prev, next));
 }
