@@ -50,6 +50,8 @@ static inline long lru_frames(const struct page *page)
 
 /* Frames in a list, without those in batches. */
 u64 lru_count(enum lru_list list);
+/* Put all processors' batches into the lists. */
+void lru_empty_all_batches(void);
 
 /* A new page, which others may know already; what decides its list is set. => a reference */
 void lru_add(struct page *page);

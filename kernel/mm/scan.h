@@ -19,8 +19,6 @@ unsigned lru_isolate_tail(enum lru_list list, struct page **pages, unsigned n);
 unsigned lru_isolate_frames(pfn_t *next, pfn_t end, struct page **pages, unsigned n);
 /* An isolated page is about to be freed by its holder. */
 void lru_isolated_free(struct page *page);
-/* Put all processors' batches into the lists. */
-void lru_empty_all_batches(void);
 /* Bringing back pages of a kind has cost I/O for so many. */
 void lru_note_cost(bool swap_backed, u64 pages);
 struct lru_costs lru_costs(void);

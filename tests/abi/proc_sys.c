@@ -362,6 +362,8 @@ static void knobs(void)
     CHECK_EQ(read_error("/proc/sys/vm/drop_caches") == EACCES ||
                  read_error("/proc/sys/vm/drop_caches") == 0,
              1, "what acts when it is written");
+    CHECK_EQ(write_error("/proc/sys/vm/drop_caches", "0"), EINVAL, "drop_caches: nothing at all");
+    CHECK_EQ(write_error("/proc/sys/vm/drop_caches", " 4 \n"), 0, "drop_caches: be quiet about it");
     CHECK_EQ(write_error("/proc/sys/vm/overcommit_memory", "x"), EINVAL, "not a number");
     CHECK_EQ(write_error("/proc/sys/vm/overcommit_memory", "3"), EINVAL, "out of range");
     CHECK_EQ(write_error("/proc/sys/vm/overcommit_memory", "-1"), EINVAL, "below it");

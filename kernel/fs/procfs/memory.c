@@ -6,6 +6,7 @@
 #include "internal.h"
 #include <vellum/alloc.h>
 #include <vellum/cpu.h>
+#include <vellum/lru.h>
 #include <vellum/mm.h>
 #include <vellum/reclaim.h>
 
@@ -44,6 +45,7 @@ int proc_show_meminfo(struct seq_file *m, struct proc_inode *pi)
     struct swap_counts swap;
     u64 buffers = block_pages();
 
+    lru_empty_all_batches(); /* who has locked 100 pages is to see 100 */
     memory_counts(&c);
     swap_counts(&swap);
     show_kib(m, "MemTotal:", c.total);

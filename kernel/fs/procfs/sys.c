@@ -140,14 +140,15 @@ static ssize_t write_core_pattern(struct proc_inode *pi, char *text, size_t n)
 /* ---- vm --------------------------------------------------------------------------------------------------- */
 
 /* 1: clean pages of files (those of tmpfs have no other home and stay); 2: dentries, inodes and
- * other objects; 3: both. Frames that CPUs kept for themselves go back as well. */
+ * other objects; 3: both; 4: that the log is to keep quiet about it, as it does. Frames that CPUs
+ * kept for themselves go back as well. */
 static ssize_t write_drop_caches(struct proc_inode *pi, char *text, size_t n)
 {
-    u64 what;
+    s64 what;
+    int error = proc_parse(text, 1, 4, &what);
 
-    proc_trim_newline(text, n);
-    if (str_to_u64(text, 10, &what) != 0 || what < 1 || what > 3)
-        return -EINVAL;
+    if (error)
+        return error;
     if (what & 1) {
         vm_event(drop_pagecache);
         backing_drop_caches();

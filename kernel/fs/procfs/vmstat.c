@@ -5,6 +5,7 @@
  */
 #include "internal.h"
 #include <vellum/cpu.h>
+#include <vellum/lru.h>
 #include <vellum/mm.h>
 #include <vellum/reclaim.h>
 #include <vellum/thread.h>
@@ -33,6 +34,7 @@ static void show_frames(struct seq_file *m)
 
 int proc_show_vmstat(struct seq_file *m, struct proc_inode *pi)
 {
+    lru_empty_all_batches();
     show_frames(m);
     for (unsigned i = 0; i < VM_COUNT; i++)
         show_line(m, vm_count_name(i), vm_count(i));
