@@ -23,6 +23,11 @@ struct watermarks zone_watermarks(void);
 extern int min_free_kbytes, watermark_scale_factor, swappiness, vfs_cache_pressure;
 void watermarks_update(void);
 
+/* Does a thread of the process empty a swap area? Then it is what takes the memory, and is ended first
+ * if there is none left. => any context */
+struct process;
+bool swapoff_is_run_by(const struct process *p);
+
 /* Start kswapd0. */
 void reclaim_init(void);
 

@@ -341,14 +341,17 @@ static int read_header(const struct swap_file *f, struct page *page)
 
 /* ---- swapon(2) ---------------------------------------------------------------------------------------- */
 
-/* Which discards the flags ask for, as far as the device can do it: SWAP_FLAG_DISCARD_ONCE, _PAGES */
+/* Which discards the flags ask for, as far as the device can do it: SWAP_FLAG_DISCARD_ONCE, _PAGES. Who
+ * names none of them wants both; who names both gets the first (as in Linux). */
 static unsigned discards(const struct swap_file *f, unsigned flags)
 {
-    unsigned kinds = flags & (SWAP_FLAG_DISCARD_ONCE | SWAP_FLAG_DISCARD_PAGES);
-
     if (!(flags & SWAP_FLAG_DISCARD) || !f->device->disk->limits.max_discard_sectors)
         return 0;
-    return kinds ? kinds : SWAP_FLAG_DISCARD_ONCE | SWAP_FLAG_DISCARD_PAGES;
+    if (flags & SWAP_FLAG_DISCARD_ONCE)
+        return SWAP_FLAG_DISCARD_ONCE;
+    if (flags & SWAP_FLAG_DISCARD_PAGES)
+        return SWAP_FLAG_DISCARD_PAGES;
+    return SWAP_FLAG_DISCARD_ONCE | SWAP_FLAG_DISCARD_PAGES;
 }
 
 static void announce(const struct swap_file *f, unsigned type, unsigned kinds)

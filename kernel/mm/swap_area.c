@@ -10,7 +10,9 @@
 #include <vellum/alloc.h>
 #include <vellum/error.h>
 #include <vellum/mm.h>
+#include <vellum/reclaim.h>
 #include <vellum/smp.h>
+#include <vellum/thread.h>
 
 #define TURN 64 /* slots taken from an area before it is the next one's turn */
 
@@ -274,14 +276,33 @@ static void resume_area(struct swap_area *area)
     spin_unlock(&areas_lock);
 }
 
-/* Does what the area holds fit into memory, as far as anybody can tell? */
-static bool fits(const struct swap_area *area)
+/* Could what the area holds fit into memory if nothing else were there? Whether it does is found out. */
+static bool could_fit(const struct swap_area *area)
 {
-    struct memory_counts m;
     u64 used = swap_slots_usable(&area->slots) - area->slots.free;
 
-    memory_counts(&m);
-    return used <= m.free + (m.cached - min(m.cached, m.shared)) + atomic_read(&count_free);
+    return used <= boot_memory_total() / PAGE_SIZE + max(atomic_read(&count_free), 0L);
+}
+
+bool swapoff_is_run_by(const struct process *p)
+{
+    for (unsigned i = 0; i < SWAP_AREAS; i++)
+        if (READ_ONCE(swap_areas[i].emptied_by) == p)
+            return true;
+    return false;
+}
+
+/* Who does it is the first to be ended if memory runs out meanwhile: then all is as before. */
+static int empty(struct swap_area *area)
+{
+    int error;
+
+    if (!could_fit(area))
+        return -ENOMEM;
+    WRITE_ONCE(area->emptied_by, current->process);
+    error = swap_empty(area);
+    WRITE_ONCE(area->emptied_by, NULL);
+    return error;
 }
 
 /* The priorities that were given to those that asked for none have no gaps. */
@@ -313,7 +334,7 @@ int swap_area_remove(unsigned type, const void *private_data)
     }
     stop_area(area);
     mutex_unlock(&change);
-    error = fits(area) ? swap_empty(area) : -ENOMEM;
+    error = empty(area);
     if (error) {
         resume_area(area);
         return error;

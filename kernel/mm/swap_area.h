@@ -29,6 +29,7 @@ struct swap_area {
     struct list link;                /* [areas_lock] */
     const struct swap_area_ops *ops; /* constant while READY */
     void *private_data;
+    const struct process *emptied_by; /* [a] only to compare with; NULL: nobody */
     u64 last_fault;  /* [a] slot of the last one that had to be read: see swap_in.c */
     unsigned window; /* [a] slots read for it */
     atomic_t hits;   /* pages read ahead that were used since then */

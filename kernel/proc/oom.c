@@ -21,6 +21,7 @@
 #include <vellum/mm.h>
 #include <vellum/page.h>
 #include <vellum/printk.h>
+#include <vellum/reclaim.h>
 #include <vellum/swap.h>
 #include <vellum/sync.h>
 #include <vellum/syscall.h>
@@ -128,9 +129,14 @@ static struct process *choose(struct usage_pages *most, bool *dying)
             break;
         }
         adjustment = READ_ONCE(p->oom_score_adj);
-        if (p->oom_victim_since || adjustment == OOM_NEVER)
+        if (p->oom_victim_since)
             continue;
-        points = max(oom_points(&u, adjustment, all), 1L);
+        if (swapoff_is_run_by(p))
+            points = INT64_MAX;
+        else if (adjustment == OOM_NEVER)
+            continue;
+        else
+            points = max(oom_points(&u, adjustment, all), 1L);
         if (points <= worst_points)
             continue;
         if (worst)

@@ -117,6 +117,24 @@ def out_of_swap(arch):
     run_hog(arch, "oom-swap", SWAP_MIB)
 
 
+SWAPOFF = """
+mount -t tmpfs -o size=150M none /mnt
+dd if=/dev/urandom of=/mnt/file bs=1M count=100 2> /dev/null
+sum=$(md5sum < /mnt/file)
+swapoff /dev/vda
+echo "swapoff $(($? != 0))"
+[ "$sum" = "$(md5sum < /mnt/file)" ] && echo "the same"
+grep -c /dev/vda /proc/swaps
+"""
+
+
+@test("pressure", weight=40)
+def swapoff_without_room(arch):
+    """100 MiB do not fit into 64: swapoff gives up, or is ended, and nobody else notices."""
+    r, text = under_pressure(arch, "swapoff", SWAPOFF, [PRESSURE])
+    check(r.status == 0 and r.out.endswith(b"swapoff 1\nthe same\n1\n"), text)
+
+
 INTEGRITY = "tests/stress/integrity.c"
 
 
