@@ -29,10 +29,14 @@ enum huge_defrag {
 
 /* /sys/kernel/mm/transparent_hugepage */
 struct huge_settings {
-    int mode;   /* enum huge_mode */
-    int defrag; /* enum huge_defrag */
+    int mode;               /* enum huge_mode */
+    int defrag;             /* enum huge_defrag */
+    unsigned use_zero_page; /* reads of what was not touched yet map a huge page of zeros */
 };
 extern struct huge_settings huge_settings;
+
+/* That page, to compare with; or NULL. */
+extern struct page *huge_zero_page;
 
 /* Turn a huge page into single pages, each with as many references as have mapped it. Needs no
  * memory. 0, or -EAGAIN: it is mapped nowhere any more. Nothing happens if it is not huge (any more).

@@ -92,6 +92,8 @@
     X(thp_scan_exceed_share_pte)                                                                   \
     X(thp_split_page)                                                                              \
     X(thp_split_pmd)                                                                               \
+    X(thp_zero_page_alloc)                                                                         \
+    X(thp_zero_page_alloc_failed)                                                                  \
     X(nr_tlb_remote_flush)                                                                         \
     X(swap_ra)                                                                                     \
     X(swap_ra_hit)                                                                                 \

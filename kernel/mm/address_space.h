@@ -175,6 +175,14 @@ static inline pte_t *page_table_find_huge(struct mm *mm, vaddr_t address)
     return upper && pte_is_huge(pte_load(upper)) ? upper : NULL;
 }
 
+/* What the entry of a small page would be that page i of a huge one has. The huge page of zeros has no
+ * parts that could be told from each other. */
+static inline pte_t huge_part(pte_t leaf, unsigned i)
+{
+    return pte_special(leaf) ? pte_set_pfn(pte_leaf_part(leaf, 0), page_to_pfn(zero_page))
+                             : pte_leaf_part(leaf, i);
+}
+
 /* The first address >= `address` and < `end` whose table at level 0 is attached (with the entry and
  * table) or where a huge page is mapped (with no table), or `end`. => mm->lock */
 vaddr_t page_table_next(struct mm *mm, vaddr_t address, vaddr_t end, pte_t **entry,

@@ -58,7 +58,7 @@ static vaddr_t gather_huge(struct gathering *g, struct mm *mm, vaddr_t address, 
     }
     spin_lock(&mm->table_lock);
     entry = huge_entry(mm, address);
-    if (entry) {
+    if (entry && !pte_special(pte_load(entry))) {
         page = pfn_to_page(pte_pfn(pte_load(entry)));
         if (g->pick(page, entry)) {
             page_get(page);

@@ -37,7 +37,11 @@
 #include <vellum/sync.h>
 #include <vellum/vmstat.h>
 
-struct huge_settings huge_settings = {.mode = HUGE_MADVISE, .defrag = HUGE_DEFRAG_MADVISE};
+struct huge_settings huge_settings = {
+    .mode = HUGE_MADVISE,
+    .defrag = HUGE_DEFRAG_MADVISE,
+    .use_zero_page = 1,
+};
 
 /* ---- leaves => mm->table_lock ------------------------------------------------------------------------ */
 
@@ -59,7 +63,8 @@ void huge_map(struct mm *mm, pte_t *entry, pte_t leaf, struct page *table)
 {
     assert(spin_held(&mm->table_lock) && pte_none(pte_load(entry)));
     list_add(&table->link, kept_tables(entry));
-    atomic_add(&mm->anon_pages, HUGE_PAGES);
+    if (!pte_special(leaf))
+        atomic_add(&mm->anon_pages, HUGE_PAGES);
     pte_publish(entry, leaf);
 }
 
@@ -75,9 +80,12 @@ static struct page *take_table(pte_t *entry)
 
 struct page *huge_unmap(struct mm *mm, pte_t *entry)
 {
-    assert(spin_held(&mm->table_lock) && pte_is_huge(pte_load(entry)));
+    pte_t leaf = pte_load(entry);
+
+    assert(spin_held(&mm->table_lock) && pte_is_huge(leaf));
     pte_store(entry, (pte_t){0});
-    atomic_sub(&mm->anon_pages, HUGE_PAGES);
+    if (!pte_special(leaf))
+        atomic_sub(&mm->anon_pages, HUGE_PAGES);
     return take_table(entry);
 }
 
@@ -96,8 +104,8 @@ static void replace_leaf(struct mm *mm, pte_t *entry, vaddr_t address)
     if (pte_dirty(last))
         leaf = pte_set_dirty(leaf);
     for (unsigned i = 0; i < HUGE_PAGES; i++)
-        pte_store(&entries[i], pte_leaf_part(leaf, i));
-    table->private_pages = HUGE_PAGES;
+        pte_store(&entries[i], huge_part(leaf, i));
+    table->private_pages = pte_special(leaf) ? 0 : HUGE_PAGES;
     pte_publish(entry, pte_table(page_to_pfn(table)));
     vm_event(thp_split_pmd);
 }
@@ -171,20 +179,25 @@ static bool split_exclusive(struct mm *mm, pte_t *entry, struct page *page)
 void split_huge_at(struct mm *mm, vaddr_t address)
 {
     struct page *page = NULL;
+    bool zeros = false;
     pte_t *entry;
 
     spin_lock(&mm->table_lock);
     entry = huge_entry(mm, address);
     if (entry) {
         page = pfn_to_page(pte_pfn(pte_load(entry)));
-        if (split_exclusive(mm, entry, page))
+        zeros = pte_special(pte_load(entry));
+        if (zeros)
+            replace_leaf(mm, entry, address & HUGE_MASK); /* its reference is ours now */
+        else if (split_exclusive(mm, entry, page))
             page = NULL;
         else
             page_get(page);
     }
     spin_unlock(&mm->table_lock);
     if (page) {
-        split_huge_page(page);
+        if (!zeros)
+            split_huge_page(page);
         page_put(page);
     }
 }

@@ -20,6 +20,12 @@ void huge_page_separate(struct page *page);
 /* Put those. */
 void huge_page_put_parts(struct page *page);
 
+/* ---- huge_zero.c => may sleep ------------------------------------------------------------------- */
+
+/* The huge page of zeros with a reference for a leaf, or NULL. flags: 0 or ALLOC_COMPACT */
+struct page *huge_zero_get(unsigned flags);
+void huge_zero_init(void);
+
 /* ---- huge.c ------------------------------------------------------------------------------------- */
 
 /* Is [start, stop) a whole huge page? */
@@ -30,7 +36,7 @@ static inline bool huge_whole(vaddr_t start, vaddr_t stop)
 
 /* The entry of level 1 for an address if a huge page is mapped there; else NULL. => mm->table_lock */
 pte_t *huge_entry(struct mm *mm, vaddr_t address);
-/* Store the leaf for a huge page with its reference, and keep `table`, not attached, for its split.
+/* Store the leaf, special for zeros, for a huge page with its reference, and keep `table`, not attached, for its split.
  * => mm->table_lock; the entry is none */
 void huge_map(struct mm *mm, pte_t *entry, pte_t leaf, struct page *table);
 /* Clear the leaf. Returns the table that was kept for it. => mm->table_lock */

@@ -4,12 +4,12 @@
  * memory has no table of level 0:
  *
  *     entry of level 1     touched by   handler
- *     none                 write        map_huge, if a whole huge page fits, is wanted and is free
+ *     none                 read         map_zeros  \  if a whole huge page fits, is wanted and
+ *                          write        map_huge   /  is free
  *     huge, not writable   write        ours alone: refresh; else split, and on with single pages
  *     huge                 any          refresh
  *
- * In all other cases the answer is FAULT_SMALL. A read maps no huge page: there would be nothing to
- * read but zeros.
+ * In all other cases the answer is FAULT_SMALL. The huge page of zeros is nobody's alone (huge_zero.c).
  */
 #include "huge.h"
 #include <vellum/compaction.h>
@@ -28,22 +28,56 @@ static bool lock_leaf(struct mm *mm, const pte_t *entry, pte_t seen)
     return false;
 }
 
+/* May the search for a huge page compact memory? */
+static unsigned compact_flag(const struct vma *vma)
+{
+    return huge_compacts(READ_ONCE(huge_settings.defrag), vma->flags) ? ALLOC_COMPACT : 0;
+}
+
+/* There is no huge page. */
+static int fall_back(const struct vma *vma)
+{
+    if (huge_defers(READ_ONCE(huge_settings.defrag), vma->flags))
+        kcompactd_wake(HUGE_PAGE_ORDER);
+    vm_event(thp_fault_fallback);
+    return FAULT_SMALL;
+}
+
+static int map_zeros(struct vm_fault *fault, pte_t *entry)
+{
+    struct vma *vma = fault->vma;
+    struct mm *mm = vma->mm;
+    struct page *table, *page = huge_zero_get(compact_flag(vma));
+    pte_t leaf;
+
+    if (!page)
+        return fall_back(vma);
+    table = table_alloc(mm, 0);
+    if (!table) {
+        page_put(page);
+        return FAULT_OOM;
+    }
+    if (!lock_leaf(mm, entry, (pte_t){0})) {
+        table_free(mm, table);
+        page_put(page);
+        return FAULT_RETRY;
+    }
+    leaf = pte_leaf(page_to_pfn(page), vma_prot(vma) & ~PTE_WRITE, 1);
+    huge_map(mm, entry, pte_set_special(pte_set_young(leaf)), table);
+    spin_unlock(&mm->table_lock);
+    return FAULT_OK;
+}
+
 static int map_huge(struct vm_fault *fault, pte_t *entry)
 {
     struct vma *vma = fault->vma;
     struct mm *mm = vma->mm;
-    int defrag = READ_ONCE(huge_settings.defrag);
-    unsigned flags = ALLOC_USER | ALLOC_ZERO | ALLOC_NORETRY |
-                     (huge_compacts(defrag, vma->flags) ? ALLOC_COMPACT : 0);
+    unsigned flags = ALLOC_USER | ALLOC_ZERO | ALLOC_NORETRY | compact_flag(vma);
     struct page *table, *page = huge_page_alloc(flags);
     pte_t leaf;
 
-    if (!page) {
-        if (huge_defers(defrag, vma->flags))
-            kcompactd_wake(HUGE_PAGE_ORDER);
-        vm_event(thp_fault_fallback);
-        return FAULT_SMALL;
-    }
+    if (!page)
+        return fall_back(vma);
     table = table_alloc(mm, 0);
     if (!table) {
         page_put(page);
@@ -77,7 +111,8 @@ static int refresh_huge(struct vm_fault *fault, pte_t *entry, pte_t pte)
 
     if (!lock_leaf(vma->mm, entry, pte))
         return FAULT_RETRY;
-    ours = pte_write(pte) || atomic_read(&pfn_to_page(pte_pfn(pte))->refs) == 1;
+    ours =
+        pte_write(pte) || (!pte_special(pte) && atomic_read(&pfn_to_page(pte_pfn(pte))->refs) == 1);
     if (write && !huge_survives(HUGE_WRITTEN, fault->address, fault->address + 1, 0, ours)) {
         spin_unlock(&vma->mm->table_lock);
         split_huge_at(vma->mm, fault->address);
@@ -114,5 +149,7 @@ int fault_huge(struct vm_fault *fault)
         !huge_fits(vma->start, vma->end, fault->address))
         return FAULT_SMALL;
     khugepaged_enter(vma->mm);
-    return fault->access & ACCESS_WRITE ? map_huge(fault, entry) : FAULT_SMALL;
+    return (fault->access & ACCESS_WRITE) || !READ_ONCE(huge_settings.use_zero_page)
+               ? map_huge(fault, entry)
+               : map_zeros(fault, entry);
 }

@@ -212,6 +212,7 @@ static int khugepaged(void *unused)
 
 void khugepaged_init(void)
 {
+    huge_zero_init();
     if (is_err(kthread_start(khugepaged, NULL, "khugepaged")))
         panic("no memory for khugepaged");
 }

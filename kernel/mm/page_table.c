@@ -170,7 +170,7 @@ spinlock_t *page_table_lock_pte(struct mm *mm, vaddr_t address, pte_t *pte, stru
         entry = page_table_upper(mm, address);
         *pte = entry ? pte_load(entry) : (pte_t){0};
         if (pte_is_huge(*pte)) {
-            *pte = pte_leaf_part(*pte, pte_index(address, 0));
+            *pte = huge_part(*pte, pte_index(address, 0));
             return &mm->table_lock;
         }
         spin_unlock(&mm->table_lock);

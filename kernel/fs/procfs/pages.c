@@ -9,6 +9,7 @@
 #include "internal.h"
 #include <vellum/alloc.h>
 #include <vellum/error.h>
+#include <vellum/huge.h>
 #include <vellum/mm.h>
 #include <vellum/rmap.h>
 #include <linux/fs.h>
@@ -121,6 +122,8 @@ static u64 flags_of(struct page *page)
         return u | flags_of_contents(head, f);
     if (page == zero_page)
         return BIT(KPF_ZERO_PAGE);
+    if (head == READ_ONCE(huge_zero_page))
+        return u | BIT(KPF_ZERO_PAGE) | BIT(KPF_THP);
     if (f & PG_RESERVED)
         return BIT(KPF_RESERVED);
     /* Inside a block of the buddy allocator, or kept free by a processor for itself. */

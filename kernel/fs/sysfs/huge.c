@@ -128,6 +128,7 @@ void __init sysfs_huge_init(void)
         return;
     sysfs_knob(dir, "enabled", show_choice, store_choice, &enabled);
     sysfs_knob(dir, "defrag", show_choice, store_choice, &defrag);
+    sysfs_knob(dir, "use_zero_page", show_number, store_switch, &huge_settings.use_zero_page);
     sysfs_text(dir, "hpage_pmd_size", "%lu", HUGE_SIZE);
     init_khugepaged(dir);
 }
