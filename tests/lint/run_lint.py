@@ -89,7 +89,7 @@ FLOORS = (
     (("mm", "debug"), """alloc compaction dirty_policy huge khugepaged lru mm page page_cache page_table reclaim rmap swap writeback"""),
     (("block", "dev"), """block device irq pci tty virtio"""),
     (("fs",), """fs notify"""),
-    (("proc", "ipc", "sched", "time"), """futex process ptrace"""),
+    (("proc", "ipc", "sched", "time"), """futex io_context process ptrace"""),
     (("boot",), ""),
 )
 # Where the house is not built so, and why.
