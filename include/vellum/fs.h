@@ -258,6 +258,8 @@ struct mount {
     struct mount *master;   /* [mount mutex] some mount of the group it is a slave of; NULL: none */
     struct list slaves;     /* [mount mutex] its slaves, by slave_link */
     struct list slave_link; /* [mount mutex] */
+    struct list pass_link;  /* [mount mutex] of propagate.c: those whose turn will come */
+    struct mount *pass_from; /* [mount mutex] the copy that is to be copied then */
 };
 extern struct mount *root_mount;
 /* The mount table as /proc/mounts and /proc/PID/mountinfo show it, from the current root on. */

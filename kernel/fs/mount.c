@@ -105,6 +105,7 @@ struct mount *mount_alloc(struct super_block *sb, struct dentry *root, unsigned 
     list_init(&m->peers);
     list_init(&m->slaves);
     list_init(&m->slave_link);
+    list_init(&m->pass_link);
     return m;
 }
 
@@ -167,6 +168,7 @@ void mount_remove(struct mount *m)
     if (m->parent)
         mount_detach(m);
     mount_make_private(m);
+    list_del_init(&m->pass_link);
     list_del_init(&m->all);
     mount_put(m);
 }
@@ -227,24 +229,43 @@ static struct mount *mount_clone(struct mount *m, struct dentry *root)
     return copy;
 }
 
-/* Show the mounts below `from`, as far as `to` has their places, below `to` as well. */
-static int mount_clone_children(struct mount *from, struct mount *to)
+/* Of the children of `from`, beginning with that at a place in their list, the first that `to` gets a
+ * copy of; or NULL. */
+static struct mount *next_to_copy(struct mount *from, struct list *at, const struct mount *to)
 {
-    struct mount *child, *copy;
-    struct path where;
-    int error;
+    for (; at != &from->children; at = at->next) {
+        struct mount *child = container_of(at, struct mount, sibling);
 
-    list_for_each_entry(child, &from->children, sibling) {
-        if (child == to || child->unbindable || !mount_shows(to, child->mountpoint))
-            continue;
-        copy = mount_clone(child, child->root);
-        if (!copy)
-            return -ENOMEM;
-        where = (struct path){.mount = to, .dentry = child->mountpoint};
-        mount_attach(copy, &where);
-        error = mount_clone_children(child, copy);
-        if (error)
-            return error;
+        if (!child->unbindable && mount_shows(to, child->mountpoint))
+            return child;
+    }
+    return NULL;
+}
+
+/* Show the mounts below `top`, as far as `to` has their places, below `to` as well. Down and up again
+ * without recursion: they may be nested as deep as somebody likes. */
+static int mount_clone_children(struct mount *top, struct mount *to)
+{
+    struct mount *from = top, *child = next_to_copy(from, from->children.next, to), *copy;
+    struct list *behind;
+    struct path where;
+
+    while (child || from != top) {
+        if (child) {
+            copy = mount_clone(child, child->root);
+            if (!copy)
+                return -ENOMEM;
+            where = (struct path){.mount = to, .dentry = child->mountpoint};
+            mount_attach(copy, &where);
+            from = child;
+            to = copy;
+            behind = from->children.next;
+        } else {
+            behind = from->sibling.next;
+            from = from->parent;
+            to = to->parent;
+        }
+        child = next_to_copy(from, behind, to);
     }
     return 0;
 }

@@ -91,6 +91,7 @@ struct propagation {
     struct dentry *mountpoint;
     struct path origin; /* where the tree itself is attached */
     struct list copies; /* by sibling */
+    struct list groups; /* by pass_link: slaves that it has not come to yet */
     unsigned pass;
 };
 
@@ -113,15 +114,11 @@ static struct mount *copy_related(struct mount *from, bool slave, bool shared)
     return copy;
 }
 
-static int propagate_group(struct propagation *p, struct mount *target, struct mount *from,
-                           bool slave);
-
-/* To one mount, and then to its slaves. *from: the copy that the next peer is to copy. */
+/* To one mount; its slaves are to come. *from: the copy that the next peer is to copy. */
 static int propagate_one(struct propagation *p, struct mount *target, struct mount **from,
                          bool slave)
 {
     struct mount *copy = *from, *s;
-    int error = 0;
 
     if (target->pass == p->pass) /* new itself, or it has seen this */
         return 0;
@@ -134,13 +131,14 @@ static int propagate_one(struct propagation *p, struct mount *target, struct mou
         list_add_tail(&copy->sibling, &p->copies);
     }
     list_for_each_entry(s, &target->slaves, slave_link) {
-        if (error || s->pass == p->pass)
+        if (s->pass == p->pass)
             continue;
-        error = propagate_group(p, s, copy, true);
+        s->pass_from = copy;
+        list_add_tail(&s->pass_link, &p->groups);
     }
     if (target->group)
         *from = copy;
-    return error;
+    return 0;
 }
 
 /* To a mount and its peers. The first copy for a group of slaves is a slave, the others are its peers. */
@@ -155,6 +153,21 @@ static int propagate_group(struct propagation *p, struct mount *first, struct mo
         target = list_empty(&target->peers) ? first
                                             : list_first_entry(&target->peers, struct mount, peers);
     } while (!error && target != first);
+    return error;
+}
+
+/* To a group, and to those of its slaves, one after the other. */
+static int propagate_all(struct propagation *p, struct mount *first, struct mount *from)
+{
+    int error = propagate_group(p, first, from, false);
+
+    while (!list_empty(&p->groups)) {
+        struct mount *s = list_first_entry(&p->groups, struct mount, pass_link);
+
+        list_del_init(&s->pass_link);
+        if (!error)
+            error = propagate_group(p, s, s->pass_from, true);
+    }
     return error;
 }
 
@@ -178,6 +191,7 @@ int mount_propagate(struct mount *m, const struct path *where)
     struct propagation p = {.mountpoint = where->dentry,
                             .origin = *where,
                             .copies = LIST_INIT(p.copies),
+                            .groups = LIST_INIT(p.groups),
                             .pass = ++last_pass};
     struct mount *copy, *next;
     struct path at;
@@ -187,7 +201,7 @@ int mount_propagate(struct mount *m, const struct path *where)
         make_shared(copy);
         copy->pass = p.pass;
     }
-    error = propagate_group(&p, where->mount, m, false);
+    error = propagate_all(&p, where->mount, m);
     if (!error)
         mount_attach(m, where);
     list_for_each_entry_safe(copy, next, &p.copies, sibling) {
@@ -204,36 +218,47 @@ int mount_propagate(struct mount *m, const struct path *where)
 
 /* ---- going away ------------------------------------------------------------------------------------------- */
 
-static struct mount *slave_not_visited(struct mount *m, unsigned pass)
+static void add_target(struct list *targets, struct mount *m, unsigned pass)
 {
-    struct mount *s;
-
-    list_for_each_entry(s, &m->slaves, slave_link)
-        if (s->pass != pass)
-            return s;
-    return NULL;
+    if (m->pass == pass)
+        return;
+    m->pass = pass;
+    list_add_tail(&m->pass_link, targets);
 }
 
-/* Call fn on the copies of m that stand below `first` (a peer or slave of m's parent), its peers and their
- * slaves. Returns whether one of the calls did, and stops then. */
-static bool for_each_copy(struct mount *m, struct mount *first, unsigned pass,
-                          bool (*fn)(struct mount *copy))
+/* The mount's peers, unless they have been added together, and its slaves. */
+static void add_related(struct list *targets, struct mount *m, unsigned pass)
 {
-    struct mount *target = first, *s, *copy;
+    struct mount *other;
+
+    if (!list_empty(&m->peers) && list_first_entry(&m->peers, struct mount, peers)->pass != pass)
+        list_for_each_entry(other, &m->peers, peers)
+            add_target(targets, other, pass);
+    list_for_each_entry(other, &m->slaves, slave_link)
+        add_target(targets, other, pass);
+}
+
+/* Call fn on the copies of m that stand below the peers of its parent and their slaves, until one of the
+ * calls says so. Returns whether one did. A copy that fn removes may be one of these itself. */
+static bool for_each_copy(struct mount *m, bool (*fn)(struct mount *copy))
+{
+    struct list targets = LIST_INIT(targets);
+    struct mount *parent = m->parent, *target, *copy;
+    unsigned pass = ++last_pass;
     bool stop = false;
 
-    while (!stop && target->pass != pass) {
-        target->pass = pass;
-        copy = target == m->parent ? NULL : mount_find(target, m->mountpoint);
-        if (copy) {
-            if (copy->sb == m->sb && copy->root == m->root)
-                stop = fn(copy);
-            mount_put(copy);
-        }
-        while (!stop && (s = slave_not_visited(target, pass)) != NULL)
-            stop = for_each_copy(m, s, pass, fn);
-        if (!list_empty(&target->peers))
-            target = list_first_entry(&target->peers, struct mount, peers);
+    add_target(&targets, parent, pass);
+    list_for_each_entry(target, &targets, pass_link) /* which grows */
+        add_related(&targets, target, pass);
+    while (!list_empty(&targets)) {
+        target = list_first_entry(&targets, struct mount, pass_link);
+        list_del_init(&target->pass_link);
+        copy = stop || target == parent ? NULL : mount_find(target, m->mountpoint);
+        if (!copy)
+            continue;
+        if (copy->sb == m->sb && copy->root == m->root)
+            stop = fn(copy);
+        mount_put(copy);
     }
     return stop;
 }
@@ -252,11 +277,11 @@ static bool remove_copy(struct mount *copy)
 
 bool mount_copies_busy(struct mount *m)
 {
-    return m->parent->group && for_each_copy(m, m->parent, ++last_pass, is_busy);
+    return m->parent->group && for_each_copy(m, is_busy);
 }
 
 void mount_remove_copies(struct mount *m)
 {
     if (m->parent->group)
-        for_each_copy(m, m->parent, ++last_pass, remove_copy);
+        for_each_copy(m, remove_copy);
 }

@@ -309,4 +309,50 @@ static void trees(void)
     finish();
 }
 
-CHECK_MAIN(CASE(peers), CASE(slaves), CASE(unbindable), CASE(new_mounts), CASE(trees))
+#define DEEP 300
+
+/* Mounts below mounts, and slaves of slaves. */
+static void deep(void)
+{
+    char before[16], name[16];
+    struct stat st;
+    int top = 0, right = 1;
+
+    if (!prepare("deep trees"))
+        return;
+    dirs("from to");
+    REQUIRE((top = open(".", O_RDONLY | O_DIRECTORY)) >= 0 && chdir("from") == 0);
+    for (int i = 0; i < DEEP; i++)
+        right &=
+            mkdir("x", 0755) == 0 && mount("deep", "x", "tmpfs", 0, NULL) == 0 && chdir("x") == 0;
+    CHECK(right && mkdir("bottom", 0755) == 0, "mounts, each below the one before");
+    REQUIRE(fchdir(top) == 0);
+    CHECK_EQ(bind_to("from", "to", MS_REC), 0, "all of them bound at another place");
+    REQUIRE(chdir("to") == 0);
+    for (int i = 0; i < DEEP; i++)
+        right &= chdir("x") == 0;
+    CHECK(right && stat("bottom", &st) == 0, "are there");
+    REQUIRE(fchdir(top) == 0);
+    CHECK_EQ(umount2("to/x", MNT_DETACH), 0, "and go together");
+
+    REQUIRE(mkdir("0", 0755) == 0 && mount("first", "0", "tmpfs", 0, NULL) == 0);
+    REQUIRE(mount(NULL, "0", NULL, MS_SHARED, NULL) == 0 && mkdir("0/m", 0755) == 0);
+    for (int i = 1; i < DEEP; i++) {
+        snprintf(before, sizeof(before), "%d", i - 1);
+        snprintf(name, sizeof(name), "%d", i);
+        right &= mkdir(name, 0755) == 0 && bind_to(before, name, 0) == 0 &&
+                 mount(NULL, name, NULL, MS_SLAVE, NULL) == 0 &&
+                 mount(NULL, name, NULL, MS_SHARED, NULL) == 0;
+    }
+    CHECK(right, "slaves, each of the one before");
+    CHECK_EQ(mount("told", "0/m", "tmpfs", 0, NULL), 0, "a mount at the first");
+    REQUIRE(mkdir("0/m/seen", 0755) == 0);
+    snprintf(name, sizeof(name), "%d/m/seen", DEEP - 1);
+    CHECK_EQ(stat(name, &st), 0, "is seen at the last");
+    CHECK_EQ(umount("0/m"), 0, "umount");
+    CHECK_FAIL(stat(name, &st), ENOENT, "as well");
+    close(top);
+    finish();
+}
+
+CHECK_MAIN(CASE(peers), CASE(slaves), CASE(unbindable), CASE(new_mounts), CASE(trees), CASE(deep))
