@@ -2,7 +2,7 @@
 /* unit: kernel/mm/vma.c kernel/mm/mmap.c kernel/mm/unmap.c kernel/mm/protect.c kernel/mm/mm.c */
 /* unit: kernel/mm/fault.c kernel/mm/fork.c kernel/mm/tlb.c kernel/mm/page_table.c kernel/mm/page_lock.c */
 /* unit: kernel/mm/shared_table.c kernel/mm/reclaim_policy.c */
-/* unit: kernel/mm/huge.c kernel/mm/huge_map.c kernel/mm/huge_fault.c */
+/* unit: kernel/mm/huge.c kernel/mm/huge_map.c kernel/mm/huge_fault.c kernel/mm/huge_zero.c */
 /* unit: kernel/mm/huge_rules.c kernel/mm/huge_frames.c */
 /* unit: kernel/mm/object_cache.c kernel/mm/kmalloc.c kernel/mm/vmap.c kernel/mm/shrink.c */
 /* unit: kernel/mm/overcommit.c kernel/mm/populate.c */

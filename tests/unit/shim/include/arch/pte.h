@@ -113,6 +113,11 @@ static inline pfn_t pte_pfn(pte_t pte)
     return pte.value >> 12;
 }
 
+static inline pte_t pte_set_pfn(pte_t pte, pfn_t pfn)
+{
+    return shim_pte(pte.value ^ (pte_pfn(pte) ^ pfn) << 12);
+}
+
 static inline pte_t pte_set_prot(pte_t pte, unsigned prot)
 {
     return shim_pte((pte.value & ~(u64)SHIM_PTE_PROT) | prot);
