@@ -206,10 +206,19 @@ static void mapped_files(void)
         found += !strcmp(e->d_name, path + strlen("/proc/self/map_files/"));
     closedir(dir);
     CHECK_EQ(found, 1, "it is listed");
+    strcat(path, "\n");
+    CHECK_FAIL(lstat(path, &st), ENOENT, "a line is no name of one");
+    path[strlen(path) - 1] = 0;
     munmap(p, 8192);
     CHECK_FAIL(lstat(path, &st), ENOENT, "unmapped: gone");
     CHECK_FAIL(lstat("/proc/self/map_files/0-1000", &st), ENOENT, "so is what never was");
     CHECK_FAIL(lstat("/proc/self/map_files/x", &st), ENOENT, "and what is no range");
+    REQUIRE(dup2(fd, 9) == 9);
+    CHECK_EQ(lstat("/proc/self/fd/9", &st), 0, "a descriptor");
+    CHECK_FAIL(lstat("/proc/self/fd/9\n", &st), ENOENT, "is not its line");
+    CHECK_FAIL(lstat("/proc/self/fd/09", &st), ENOENT, "nor has it leading zeros");
+    CHECK_FAIL(lstat("/proc/self/fd/9 ", &st), ENOENT, "or blanks");
+    CHECK_FAIL(lstat("/proc/1\n", &st), ENOENT, "neither is a process its line");
 }
 
 static void namespaces(void)

@@ -131,7 +131,7 @@ static int parse_range(const char *name, vaddr_t range[2])
     if (strlcpy(text, name, sizeof(text)) >= sizeof(text))
         return -ENOENT;
     dash = strchr(text, '-');
-    if (!dash)
+    if (!dash || strchr(text, '\n'))
         return -ENOENT;
     *dash = '\0';
     for (unsigned i = 0; i < 2; i++) {

@@ -22,7 +22,7 @@ int proc_number(const char *name)
 {
     u64 n;
 
-    if (name[0] < '0' || name[0] > '9' || (name[0] == '0' && name[1]) ||
+    if (name[0] < '0' || name[0] > '9' || (name[0] == '0' && name[1]) || strchr(name, '\n') ||
         str_to_u64(name, 10, &n) != 0 || n > INT32_MAX)
         return -1;
     return n;
