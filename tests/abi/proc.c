@@ -195,6 +195,36 @@ static void system_files(void)
     CHECK(read_proc("/proc/cmdline") != NULL, "/proc/cmdline");
 }
 
+/* How many names of a directory are in it more than once. */
+static int names_twice(const char *path)
+{
+    static char names[400][NAME_MAX + 1];
+    int n = 0, twice = 0;
+    DIR *dir = opendir(path);
+    for (struct dirent *entry; dir && n < 400 && (entry = readdir(dir)); n++) {
+        strcpy(names[n], entry->d_name);
+        for (int i = 0; i < n; i++)
+            twice += !strcmp(names[i], names[n]);
+    }
+    if (dir)
+        closedir(dir);
+    return dir && n > 2 ? twice : -1;
+}
+
+static void each_name_once(void)
+{
+    char target[64] = "";
+    CHECK_EQ(names_twice("/proc/self"), 0, "/proc/PID has each name once");
+    CHECK_EQ(names_twice("/proc/thread-self"), 0, "so has a thread's directory");
+    CHECK_EQ(names_twice("/proc/sys/kernel"), 0, "/proc/sys/kernel");
+    CHECK_FAIL(access("/proc/thread-self/coredump_filter", F_OK), ENOENT,
+               "coredump_filter is the process's");
+    CHECK(readlink("/proc/net", target, sizeof(target) - 1) == 8 && !strcmp(target, "self/net"),
+          "/proc/net is a link");
+    CHECK_EQ(access("/proc/self/net/unix", R_OK), 0, "to what each process has");
+    CHECK_EQ(access("/proc/thread-self/net/unix", R_OK), 0, "and each thread");
+}
+
 static void listing(void)
 {
     DIR *dir = opendir("/proc");
@@ -236,9 +266,9 @@ static void maps_of_others(void)
 int main(int argc, char **argv)
 {
     static const struct check_case cases[] = {
-        CASE(self),         CASE(stat_file),      CASE(status_file),
-        CASE(command_line), CASE(memory_files),   CASE(system_files),
-        CASE(listing),      CASE(maps_of_others), {NULL, NULL},
+        CASE(self),           CASE(stat_file),    CASE(status_file),    CASE(command_line),
+        CASE(memory_files),   CASE(system_files), CASE(each_name_once), CASE(listing),
+        CASE(maps_of_others), {NULL, NULL},
     };
     char byte;
     if (argc > 1 && !strcmp(argv[1], "--wait"))

@@ -87,7 +87,7 @@ struct thread *proc_subject(const struct proc_inode *pi);
         .name = n, .mode = S_IFREG | (m), .show = fn, .private = true                              \
     }
 
-extern const struct proc_entry root_entries[]; /* root.c */
+extern const struct proc_entry root_entries[], proc_net_entries[]; /* root.c */
 struct inode *proc_root_lookup(struct super_block *sb, struct proc_inode *dir, const char *name);
 int proc_root_read_dir(struct proc_inode *dir, struct dir_context *ctx);
 extern const struct proc_entry process_directory; /* process.c: a directory entry for any PID */
@@ -128,8 +128,6 @@ WRITE(proc_write_core_filter);
 SHOW(proc_show_oom_score_adj);
 WRITE(proc_write_oom_score_adj);
 SHOW(proc_show_personality);
-SHOW(proc_show_coredump_filter);
-WRITE(proc_write_coredump_filter);
 SHOW(proc_show_cgroup);
 SHOW(proc_show_timer_slack);
 WRITE(proc_write_timer_slack);

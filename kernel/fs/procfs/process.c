@@ -129,13 +129,13 @@ static int show_mountstats(struct seq_file *m, struct proc_inode *pi)
 #define COMMON                                                                                     \
     PROC_PRIVATE("auxv", 0400, proc_show_auxv), PROC_TEXT("cgroup", 0444, proc_show_cgroup),       \
         PROC_TEXT("cmdline", 0444, proc_show_cmdline),                                             \
-        PROC_KNOB("coredump_filter", 0644, proc_show_core_filter, proc_write_core_filter),         \
         PROC_KNOB("comm", 0644, proc_show_comm, proc_write_comm), JUMP("cwd", cwd_follow),         \
         PROC_PRIVATE("environ", 0400, proc_show_environ), JUMP("exe", exe_follow),                 \
         PROC_TEXT("faults", 0444, proc_show_faults), PROC_TEXT("io", 0400, proc_show_io),          \
         PROC_TEXT("limits", 0444, proc_show_limits), PROC_PRIVATE("maps", 0444, proc_show_maps),   \
         {.name = "mem", .mode = S_IFREG | 0600, .file_ops = &proc_mem_ops, .private = true},       \
         PROC_TEXT("mountinfo", 0444, show_mountinfo), PROC_TEXT("mounts", 0444, show_mounts),      \
+        PROC_DIRECTORY("net", proc_net_entries),                                                   \
         PROC_TEXT("oom_score", 0444, proc_show_oom_score),                                         \
         PROC_KNOB("oom_score_adj", 0644, proc_show_oom_score_adj, proc_write_oom_score_adj),       \
         {.name = "pagemap",                                                                        \
@@ -171,7 +171,7 @@ static const struct proc_entry process_entries[] = {
     COMMON,
     DESCRIPTORS,
     NAMESPACES,
-    PROC_KNOB("coredump_filter", 0644, proc_show_coredump_filter, proc_write_coredump_filter),
+    PROC_KNOB("coredump_filter", 0644, proc_show_core_filter, proc_write_core_filter),
     {.name = "clear_refs", .mode = S_IFREG | 0200, .write = proc_write_clear_refs},
     PRIVATE_DIRECTORY("map_files", 0500, proc_map_lookup, proc_map_read_dir),
     PROC_TEXT("mountstats", 0400, show_mountstats),

@@ -139,6 +139,7 @@ int proc_show_oom_score(struct seq_file *m, struct proc_inode *pi)
     return 0;
 }
 
+/* Which memory a core dump shows, as bits (core(5)). */
 int proc_show_core_filter(struct seq_file *m, struct proc_inode *pi)
 {
     seq_printf(m, "%08x\n", pi->process->core_filter);
@@ -181,34 +182,6 @@ int proc_show_personality(struct seq_file *m, struct proc_inode *pi)
     if (!proc_may_look(pi->process))
         return -EACCES;
     seq_printf(m, "%08lx\n", pi->process->personality);
-    return 0;
-}
-
-/* Which memory a core dump shows, as bits (core(5)). */
-int proc_show_coredump_filter(struct seq_file *m, struct proc_inode *pi)
-{
-    struct mm *mm = process_mm(pi->process);
-
-    if (!mm)
-        return 0;
-    seq_printf(m, "%08x\n", mm->coredump_filter);
-    mm_put(mm);
-    return 0;
-}
-
-ssize_t proc_write_coredump_filter(struct proc_inode *pi, char *text, size_t n)
-{
-    struct mm *mm;
-    s64 value;
-    int error = proc_parse(text, 0, UINT32_MAX, &value);
-
-    if (error)
-        return error;
-    mm = process_mm(pi->process);
-    if (!mm)
-        return -ESRCH;
-    WRITE_ONCE(mm->coredump_filter, value & COREDUMP_FILTER_MASK);
-    mm_put(mm);
     return 0;
 }
 

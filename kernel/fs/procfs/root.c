@@ -26,13 +26,19 @@ static const char *mounts_link(struct proc_inode *pi, char *buffer)
     return buffer;
 }
 
+static const char *net_link(struct proc_inode *pi, char *buffer)
+{
+    snprintf(buffer, 32, "self/net");
+    return buffer;
+}
+
 static int proc_show_unix(struct seq_file *m, struct proc_inode *pi)
 {
     unix_sockets_show(m);
     return 0;
 }
 
-static const struct proc_entry net_entries[] = {PROC_TEXT("unix", 0444, proc_show_unix), {0}};
+const struct proc_entry proc_net_entries[] = {PROC_TEXT("unix", 0444, proc_show_unix), {0}};
 
 static int proc_show_nothing(struct seq_file *m, struct proc_inode *pi)
 {
@@ -85,7 +91,7 @@ const struct proc_entry root_entries[] = {
     PROC_LINK("self", self_link),
     PROC_LINK("thread-self", thread_self_link),
     PROC_LINK("mounts", mounts_link),
-    PROC_DIRECTORY("net", net_entries),
+    PROC_LINK("net", net_link),
     PROC_DIRECTORY("sys", sys_entries),
     PROC_DIRECTORY("tty", tty_entries),
     PROC_TEXT("buddyinfo", 0444, proc_show_buddyinfo),
