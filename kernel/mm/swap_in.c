@@ -54,8 +54,9 @@ static unsigned window_max(void)
     return min(1U << min(READ_ONCE(swap_page_cluster), 5), (unsigned)WINDOW_MAX);
 }
 
-/* How many slots to read for a fault at this one: a power of two. */
-static unsigned window_size(struct swap_area *area, u64 slot, unsigned most)
+/* How many slots to read for a fault at this one: a power of two. *stream: as many as the largest
+ * window has, at least, have been used since the last one: it is worth to go on behind it. */
+static unsigned window_size(struct swap_area *area, u64 slot, unsigned most, bool *stream)
 {
     u64 last = __atomic_exchange_n(&area->last_fault, slot, __ATOMIC_RELAXED);
     unsigned hits = atomic_xchg(&area->hits, 0), size, before = READ_ONCE(area->window);
@@ -66,6 +67,7 @@ static unsigned window_size(struct swap_area *area, u64 slot, unsigned most)
         size = slot == last + 1 || slot + 1 == last ? 2 : 1;
     size = min(max(size, before / 2), most); /* one that jumps about is not believed at once */
     WRITE_ONCE(area->window, size);
+    *stream = most > 1 && hits >= most - 1;
     return size;
 }
 
@@ -174,14 +176,15 @@ static struct page *start_reading(swap_entry_t entry)
     struct swap_area *area = swap_area_of(entry);
     struct page *page = new_page(entry, true);
     u64 slot = swap_slot(entry), first;
-    unsigned size, most = window_max();
+    unsigned size;
+    bool stream;
 
     if (is_err(page))
         return page;
-    size = window_size(area, slot, most);
+    size = window_size(area, slot, window_max(), &stream);
     first = ALIGN_DOWN(slot, (u64)size);
     read_slots(area, max(first, 1UL), min(first + size, READ_ONCE(area->slots.count)), size, page);
-    if (size == most && most > 1)
+    if (stream)
         read_ahead(area, first + size, 2 * size);
     return page;
 }
