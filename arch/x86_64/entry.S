@@ -75,6 +75,7 @@ syscall_entry:
     push %r11
     push $USER_CS
     push %rcx
+    cltq /* the upper half does not count; what is negative then is no call (frame.h) */
     push %rax
     push %rdi
     push %rsi
@@ -97,7 +98,6 @@ syscall_entry:
     cmp GATE_LIMIT(%rsp), %eax
     jae syscall_held
 syscall_dispatch:
-    mov %eax, %eax
     mov syscall_table(, %rax, 8), %r10
     test %r10, %r10
     jz missing
@@ -136,7 +136,7 @@ syscall_held:
     jne syscall_return
     mov %rsp, %rdi
     call ptrace_syscall_enter
-    cmp $SYSCALLS, %eax
+    cmp $SYSCALLS, %rax
     jae syscall_return
     mov FRAME_RDI(%rsp), %rdi
     mov FRAME_RSI(%rsp), %rsi

@@ -220,6 +220,51 @@ static void results_without_call(void)
 }
 #endif
 
+#ifdef __x86_64__
+static long raw_call(unsigned long number, long a, long b, long c)
+{
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+static void on_usr1(int signal)
+{
+    (void)signal;
+}
+
+/* The upper half of the register with a call's number is not looked at. */
+static void wide_numbers(void)
+{
+    static const unsigned long upper[] = {1UL << 32, 1UL << 63, ~0UL << 32};
+    NEED_TRACING();
+    for (unsigned i = 0; i < ARRAY_SIZE(upper); i++) {
+        CHECK_EQ(raw_call(upper[i] | SYS_getppid, 0, 0, 0), getppid(), "a wide number");
+        pid_t child = TRACEE(_exit(raw_call(upper[i] | SYS_getpid, 0, 0, 0) == getpid() ? 5 : 6));
+        int status = go(PTRACE_SYSCALL, child, 0);
+        while (WIFSTOPPED(status))
+            status = go(PTRACE_SYSCALL, child, 0);
+        CHECK_EQ(status, EXITED(5), "with a tracer");
+        int fds[2];
+        char byte;
+        REQUIRE(pipe(fds) == 0);
+        child = CHILD(handle_flags(SIGUSR1, on_usr1, SA_RESTART);
+                      _exit(raw_call(upper[i] | SYS_read, fds[0], (long)&byte, 1) == 1 ? 5 : 6));
+        await_state(child, "S");
+        kill(child, SIGUSR1);
+        usleep(20000);
+        await_state(child, "S");
+        REQUIRE(write(fds[1], "x", 1) == 1);
+        CHECK_EQ(end_of(child), 5, "it is restarted after a handler");
+        close(fds[0]);
+        close(fds[1]);
+    }
+}
+#endif
+
 static void signals(void)
 {
     NEED_TRACING();
@@ -389,6 +434,6 @@ static void permissions(void)
 
 CHECK_MAIN(CASE(errors), CASE(memory), CASE(file_mappings), CASE(system_calls), CASE(changed_calls),
 #ifdef __x86_64__
-           CASE(results_without_call),
+           CASE(results_without_call), CASE(wide_numbers),
 #endif
            CASE(signals), CASE(events), CASE(exec_event), CASE(permissions))
