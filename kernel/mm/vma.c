@@ -315,7 +315,7 @@ struct vma *vma_split(struct vma *vma, vaddr_t at)
     assert(vma->start < at && at < vma->end);
     if (!upper)
         return NULL;
-    if (vma->has_private)
+    if (!vma->ops) /* the huge page of zeros is there without anything private */
         split_huge_boundary(vma->mm, at);
     *upper = *vma;
     upper->start = at;
