@@ -382,7 +382,9 @@ static inline bool mm_flush_is_due(const struct mm *mm)
 
 /* Flush [start, end) of mm on every CPU that has it loaded. => no spinlock that needs interrupts */
 void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end);
-/* Make these processors forget all of user space. => the same */
+/* The same where all tables stay: processors that only borrow the address space are not interrupted. */
+void tlb_flush_entries(struct mm *mm, vaddr_t start, vaddr_t end);
+/* Make these processors forget all of user space; tables stay. => the same */
 void tlb_flush_cpus(const cpumask_t *cpus);
 /* A processor goes back to the address space that it has only borrowed. => interrupts off */
 void tlb_end_lazy(struct cpu *cpu);

@@ -92,7 +92,7 @@ static void for_each_batch(struct gathering *g, struct mm *mm, vaddr_t start, va
         if (!g->n)
             return;
         if (g->flush)
-            tlb_flush_range(mm, from, address);
+            tlb_flush_entries(mm, from, address);
         g->treat(g->pages, g->n);
     }
 }

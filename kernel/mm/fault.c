@@ -108,7 +108,7 @@ static int map_fresh_page(struct vm_fault *fault)
     store_anonymous(fault, page);
     unlock_entry(fault);
     if (!pte_none(fault->seen))
-        tlb_flush_range(fault->vma->mm, fault->address, fault->address + PAGE_SIZE);
+        tlb_flush_entries(fault->vma->mm, fault->address, fault->address + PAGE_SIZE);
     return FAULT_OK;
 }
 
@@ -133,7 +133,7 @@ static int copy_page(struct vm_fault *fault, struct page *old)
     store_anonymous(fault, copy);
     unlock_entry(fault);
     vm_event(pgfault_copy);
-    tlb_flush_range(mm, fault->address, fault->address + PAGE_SIZE);
+    tlb_flush_entries(mm, fault->address, fault->address + PAGE_SIZE);
     page_put(old);
     return FAULT_OK;
 }
@@ -311,7 +311,7 @@ static int map_private_copy(struct vm_fault *fault)
         vm_event(pgfault_copy);
         /* Reclaim has unmapped pages, this one perhaps, and other processors may not know it yet. */
         if (mm_flush_is_due(fault->vma->mm))
-            tlb_flush_range(fault->vma->mm, fault->address, fault->address + PAGE_SIZE);
+            tlb_flush_entries(fault->vma->mm, fault->address, fault->address + PAGE_SIZE);
     }
     page_put(fault->page);
     if (result != FAULT_OK) {

@@ -224,6 +224,6 @@ int fork_vmas(struct mm *child, struct mm *parent)
     }
     write_unlock(&child->lock);
     if (fork.flush || mm_flush_is_due(parent))
-        tlb_flush_range(parent, 0, USER_END);
+        tlb_flush_entries(parent, 0, USER_END);
     return error;
 }

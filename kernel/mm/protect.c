@@ -40,7 +40,7 @@ static void tighten_entries(struct mm *mm, vaddr_t start, vaddr_t end, unsigned 
         }
         spin_unlock(&table->table_lock);
     }
-    tlb_flush_range(mm, start, end);
+    tlb_flush_entries(mm, start, end);
 }
 
 int vma_change_flags(struct vma **vma, vaddr_t start, vaddr_t end, u32 flags)

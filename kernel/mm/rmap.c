@@ -248,7 +248,7 @@ static bool unmap_place(struct page *page, struct rmap_place *place, void *arg)
     u->cleared++;
     count_off(page, place);
     if (must_flush_now(u, place))
-        tlb_flush_range(place->mm, place->address, place->address + PAGE_SIZE);
+        tlb_flush_entries(place->mm, place->address, place->address + PAGE_SIZE);
     else
         rmap_note_stale(u->flush, place->mm);
     return true;
@@ -288,7 +288,7 @@ static bool drop_place(struct page *page, struct rmap_place *place, void *arg)
     } while (!pte_replace(place->entry, pte, (pte_t){0}));
     u->cleared++;
     count_off(page, place);
-    tlb_flush_range(place->mm, place->address, place->address + PAGE_SIZE);
+    tlb_flush_entries(place->mm, place->address, place->address + PAGE_SIZE);
     return true;
 }
 

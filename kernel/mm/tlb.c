@@ -21,30 +21,6 @@
 
 #define FLUSH_SINGLY 16 /* more pages than that: forget everything */
 
-void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end)
-{
-    cpumask_t others;
-    u64 self;
-
-    smp_fence();
-    preempt_disable();
-    self = BIT(this_cpu()->id);
-    others.bits = __atomic_load_n(&mm->cpus.bits, __ATOMIC_RELAXED);
-    if (others.bits & self) {
-        if (end - start > FLUSH_SINGLY * PAGE_SIZE)
-            arch_tlb_flush_user();
-        else
-            for (vaddr_t va = start; va < end; va += PAGE_SIZE)
-                arch_tlb_flush_page(va);
-        others.bits &= ~self;
-    }
-    if (others.bits) {
-        vm_event(nr_tlb_remote_flush);
-        arch_tlb_flush_remote(&others, start, end);
-    }
-    preempt_enable();
-}
-
 void tlb_end_lazy(struct cpu *cpu)
 {
     WRITE_ONCE(cpu->lazy_mm, false);
@@ -73,22 +49,50 @@ static u64 leave_notes(u64 others)
     return busy;
 }
 
-void tlb_flush_cpus(const cpumask_t *mask)
+/* => preemption off */
+static void flush_here(vaddr_t start, vaddr_t end)
 {
-    cpumask_t others = *mask;
+    if (end - start > FLUSH_SINGLY * PAGE_SIZE)
+        arch_tlb_flush_user();
+    else
+        for (vaddr_t va = start; va < end; va += PAGE_SIZE)
+            arch_tlb_flush_page(va);
+}
+
+static void flush(const cpumask_t *mask, vaddr_t start, vaddr_t end, bool only_entries)
+{
+    cpumask_t others;
     u64 self;
 
     smp_fence();
     preempt_disable();
     self = BIT(this_cpu()->id);
+    others.bits = __atomic_load_n(&mask->bits, __ATOMIC_RELAXED);
     if (others.bits & self)
-        arch_tlb_flush_user();
-    others.bits = leave_notes(others.bits & ~self);
+        flush_here(start, end);
+    others.bits &= ~self;
+    if (only_entries)
+        others.bits = leave_notes(others.bits);
     if (others.bits) {
         vm_event(nr_tlb_remote_flush);
-        arch_tlb_flush_remote(&others, 0, USER_END);
+        arch_tlb_flush_remote(&others, start, end);
     }
     preempt_enable();
+}
+
+void tlb_flush_range(struct mm *mm, vaddr_t start, vaddr_t end)
+{
+    flush(&mm->cpus, start, end, false);
+}
+
+void tlb_flush_entries(struct mm *mm, vaddr_t start, vaddr_t end)
+{
+    flush(&mm->cpus, start, end, true);
+}
+
+void tlb_flush_cpus(const cpumask_t *mask)
+{
+    flush(mask, 0, USER_END, true);
 }
 
 void tlb_batch_flush(struct tlb_batch *b)

@@ -132,7 +132,7 @@ static void clear(struct mm *mm, s64 what)
         if (what == CLEAR_ALL || (what == CLEAR_FILES) == (vma->file != NULL))
             vma_for_each_entry(vma, vma->start, vma->end, clear_young, NULL);
     read_unlock(&mm->lock);
-    tlb_flush_range(mm, 0, USER_END);
+    tlb_flush_entries(mm, 0, USER_END);
 }
 
 ssize_t proc_write_clear_refs(struct proc_inode *pi, char *text, size_t n)
