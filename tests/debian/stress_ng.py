@@ -29,7 +29,7 @@ LONG = {
     "fork": "",
     "brk": "",
     "stack": "",
-    "bigheap": "--bigheap-bytes 1G",
+    "bigheap": "--bigheap-bytes 512M",
     "memthrash": "",
     "shm": "",
     "swap": "",

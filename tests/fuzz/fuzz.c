@@ -281,6 +281,7 @@ static void start_child(struct slot *slot)
     slot->number = next_child++;
     slot->calls_before += slot->calls;
     slot->calls = 0;
+    slot->leak = 0;
     slot->seen = 0;
     slot->since = 0;
     pid_t pid = fork();
@@ -319,7 +320,8 @@ static void reap(int children, pid_t canaries[], int again)
         for (int i = 0; i < children; i++) {
             if (pid != slots[i].pid)
                 continue;
-            if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_LEAK) {
+            if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_LEAK &&
+                slots[i].leak) { /* not just exit(EXIT_LEAK) */
                 printf("fuzz: FAILED, child %u saw %#lx at byte %lu after %s (seed %#lx)\n",
                        slots[i].number, slots[i].leak, slots[i].leak_at, slots[i].doing, seed);
                 watch->failed = 1;
