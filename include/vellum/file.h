@@ -103,7 +103,7 @@ enum {
     FILE_SEEK = 4,
     FILE_PATH = 8 /* O_PATH */,
     FILE_STREAM = 16,
-    FILE_COUNTED_WRITER = 32 /* in inode->writers */,
+    FILE_COUNTED_WRITER = 32 /* in the writers of inode and mount */,
     FILE_REGULAR_POS = 64 /* pos_mutex is needed */,
     FILE_DENIES_WRITERS = 128 /* a program: its last reference allows writing again */,
     FILE_MOUNT_TREE = 256 /* of mounts that stand nowhere: they go with it (fsmount(2)) */,

@@ -249,6 +249,8 @@ struct mount {
     struct hlist_node hash; /* [mount lock] by (parent, mountpoint) */
     char *source;           /* "tmpfs", "/dev/vda" */
     int id;
+    atomic_t writers;       /* files open for writing; no change to read-only meanwhile */
+    bool held;              /* [mount mutex] read-only for the time of mount_make_readonly() */
     bool expiring;          /* [mount mutex] umount2(MNT_EXPIRE) was here once */
     bool unbindable;        /* [mount mutex] MS_UNBINDABLE */
     bool floating;          /* [mount mutex] stands nowhere yet; a descriptor owns its tree */

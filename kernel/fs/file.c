@@ -51,6 +51,26 @@ void file_free(struct file *file)
     object_free(file_cache, file);
 }
 
+int file_begin_write(struct file *file)
+{
+    int error = inode_begin_write(file->inode);
+
+    if (error)
+        return error;
+    error = mount_begin_write(file->path.mount);
+    if (error)
+        inode_end_write(file->inode);
+    else
+        file->mode |= FILE_COUNTED_WRITER;
+    return error;
+}
+
+void file_end_write(struct file *file)
+{
+    mount_end_write(file->path.mount);
+    inode_end_write(file->inode);
+}
+
 static __noinline void file_release(struct file *file)
 {
     if (!(file->mode & FILE_PATH))
@@ -64,7 +84,7 @@ static __noinline void file_release(struct file *file)
     if (file->ops->release)
         file->ops->release(file);
     if (file->mode & FILE_COUNTED_WRITER)
-        inode_end_write(file->inode);
+        file_end_write(file);
     if (file->mode & FILE_DENIES_WRITERS)
         inode_allow_write(file->inode);
     if (unlikely(file->mode & FILE_MOUNT_TREE))

@@ -93,9 +93,19 @@ int inode_set_attributes(struct inode *inode, const struct attributes *attr);
 /* inode_change(), and those who watch the file are told. */
 int path_change(const struct path *path, struct attributes *attr);
 
+/* ---- file.c ------------------------------------------------------------------------------------ */
+
+/* A file that is being opened for writing counts for its inode and its mount: 0, -ETXTBSY, -EROFS. Undone by
+ * file_end_write() if FILE_COUNTED_WRITER is set. */
+int file_begin_write(struct file *file);
+void file_end_write(struct file *file);
+
 /* ---- mount.c ----------------------------------------------------------------------------------- */
 
 void mount_init(void);
+/* Before a file is opened for writing: 0 or -EROFS; undone by mount_end_write(). */
+int mount_begin_write(struct mount *m);
+void mount_end_write(struct mount *m);
 extern spinlock_t mount_lock;
 /* What is mounted at (mount, dentry), with a reference; or NULL. */
 struct mount *mount_find(struct mount *mount, struct dentry *dentry);

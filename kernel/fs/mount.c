@@ -173,10 +173,19 @@ void mount_remove(struct mount *m)
     mount_put(m);
 }
 
+bool mount_is_in_tree(const struct mount *m)
+{
+    while (m->parent)
+        m = m->parent;
+    return m == root_mount;
+}
+
 int mount_may_attach(const struct path *where, const struct dentry *root)
 {
     struct dentry *d = where->dentry;
 
+    if (!mount_is_in_tree(where->mount))
+        return -EINVAL; /* nobody could ever name what is mounted there */
     if (d != d->parent && !(d->flags & DENTRY_HASHED))
         return -ENOENT;
     if (IS_DIR(d->inode) != IS_DIR(root->inode))
@@ -214,6 +223,49 @@ bool mount_is_below(const struct mount *m, const struct mount *above)
         if (m == above)
             return true;
     return false;
+}
+
+/* ---- read-only => mount_mutex ------------------------------------------------------------------------- */
+
+static struct mount *next_of(struct mount *m, struct mount *top, bool recursive)
+{
+    return recursive ? mount_next_below(m, top) : NULL;
+}
+
+/* Both sides write first, then fence, then read (mount_begin_write()): either we see the writer, or he sees
+ * that the mount is read-only. */
+int mount_make_readonly(struct mount *top, bool recursive)
+{
+    struct mount *m;
+    bool busy = false;
+
+    for (m = top; m; m = next_of(m, top, recursive)) {
+        m->held = !(m->flags & MS_RDONLY);
+        WRITE_ONCE(m->flags, m->flags | MS_RDONLY);
+    }
+    smp_fence();
+    for (m = top; m; m = next_of(m, top, recursive))
+        busy |= m->held && atomic_read(&m->writers);
+    for (m = top; busy && m; m = next_of(m, top, recursive))
+        if (m->held)
+            WRITE_ONCE(m->flags, m->flags & ~(unsigned)MS_RDONLY);
+    return busy ? -EBUSY : 0;
+}
+
+int mount_begin_write(struct mount *m)
+{
+    atomic_inc(&m->writers);
+    smp_fence();
+    if (likely(!mount_readonly(m)))
+        return 0;
+    atomic_dec(&m->writers);
+    return -EROFS;
+}
+
+void mount_end_write(struct mount *m)
+{
+    assert(atomic_read(&m->writers) > 0);
+    atomic_dec(&m->writers);
 }
 
 /* ---- trees of mounts => mount_mutex ------------------------------------------------------------------ */

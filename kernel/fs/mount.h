@@ -31,8 +31,14 @@ bool mount_is_below(const struct mount *m, const struct mount *above); /* or is 
 bool mount_shows(const struct mount *m, const struct dentry *d);
 /* The mount after m in the tree below `top`, in order from above; NULL: no more. */
 struct mount *mount_next_below(const struct mount *m, const struct mount *top);
-/* Something may be mounted at `where`: it still has its name, and is a directory iff root is. 0, -ENOENT,
- * -ENOTDIR. => mount_mutex */
+/* Is it part of the tree that begins at root_mount? What umount2(MNT_DETACH) took out, or a descriptor
+ * owns, is not. => mount_mutex */
+bool mount_is_in_tree(const struct mount *m);
+/* Make m, or m and all below it, read-only; or nothing, if a file is open for writing on one of them:
+ * -EBUSY. => mount_mutex */
+int mount_make_readonly(struct mount *m, bool recursive);
+/* Something may be mounted at `where`: that is in the tree, still has its name, and is a directory iff root
+ * is. 0, -EINVAL, -ENOENT, -ENOTDIR. => mount_mutex */
 int mount_may_attach(const struct path *where, const struct dentry *root);
 /* mount_attach() for a tree that is new there, also wherever the peers and slaves of where->mount show that
  * place. 0 or -ENOMEM: nothing has changed. => mount_mutex */

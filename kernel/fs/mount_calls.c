@@ -61,7 +61,9 @@ static int mount_bind(const struct path *where, const char __user *source, bool 
     if (error)
         return error;
     mutex_lock(&mount_mutex);
-    error = from.mount->unbindable ? -EINVAL : mount_may_attach(where, from.dentry);
+    error = from.mount->unbindable || !mount_is_in_tree(from.mount)
+                ? -EINVAL
+                : mount_may_attach(where, from.dentry);
     if (!error) {
         m = mount_copy(from.mount, from.dentry, recursive);
         error = is_err(m) ? (int)ptr_err(m) : mount_attach_tree(m, where);
@@ -89,14 +91,17 @@ static int mount_move(const struct path *where, const char __user *source)
 
 int super_reconfigure(struct super_block *sb, unsigned long flags, const char *data)
 {
+    unsigned long old = sb->flags, others = old & ~(unsigned long)MS_RDONLY;
     int error = 0;
 
-    if ((flags & ~sb->flags & MS_RDONLY) && atomic_read(&sb->writers))
-        return -EBUSY;
-    if (sb->ops->remount)
+    if (flags & ~old & MS_RDONLY) { /* first this, then a look: as mount_make_readonly() */
+        WRITE_ONCE(sb->flags, old | MS_RDONLY);
+        smp_fence();
+        error = atomic_read(&sb->writers) ? -EBUSY : 0;
+    }
+    if (!error && sb->ops->remount)
         error = sb->ops->remount(sb, flags & MS_RDONLY, data);
-    if (!error)
-        WRITE_ONCE(sb->flags, (sb->flags & ~(unsigned long)MS_RDONLY) | (flags & MS_RDONLY));
+    WRITE_ONCE(sb->flags, error ? old : others | (flags & MS_RDONLY));
     return error;
 }
 
@@ -108,13 +113,15 @@ static int mount_remount(const struct path *where, unsigned long flags, const ch
     if (where->dentry != m->root)
         return -EINVAL;
     mutex_lock(&mount_mutex);
-    if (flags & MS_BIND) {
-        WRITE_ONCE(m->flags, flags & MOUNT_FLAGS);
-    } else {
+    if (!mount_is_in_tree(m))
+        error = -EINVAL;
+    else if (!(flags & MS_BIND))
         error = super_reconfigure(m->sb, flags, data);
-        if (!error)
-            WRITE_ONCE(m->flags, flags & MOUNT_FLAGS & ~MS_RDONLY);
-    }
+    else if (flags & MS_RDONLY)
+        error = mount_make_readonly(m, false);
+    if (!error)
+        WRITE_ONCE(m->flags,
+                   flags & MOUNT_FLAGS & (flags & MS_BIND ? ~0UL : ~(unsigned long)MS_RDONLY));
     mutex_unlock(&mount_mutex);
     return error;
 }

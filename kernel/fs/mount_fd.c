@@ -136,7 +136,7 @@ SYSCALL_DEFINE5(move_mount, int, from_fd, const char __user *, from_name, int, t
     mutex_lock(&mount_mutex);
     if (flags & MOVE_MOUNT_SET_GROUP)
         error = set_group(&from, &to);
-    else if (from.dentry != from.mount->root || !is_mounted(to.mount))
+    else if (from.dentry != from.mount->root)
         error = -EINVAL;
     else
         error = mount_move_tree(from.mount, &to);
@@ -210,9 +210,13 @@ static int change_from_attr(struct change *c, const struct mount_attr *a)
 static int change_mounts(const struct path *path, const struct change *c, bool recursive)
 {
     struct mount *m = path->mount;
+    int error;
 
     if (path->dentry != m->root || !is_mounted(m))
         return -EINVAL;
+    error = c->set & MS_RDONLY ? mount_make_readonly(m, recursive) : 0;
+    if (error)
+        return error;
     for (struct mount *at = m; at; at = recursive ? mount_next_below(at, m) : NULL)
         WRITE_ONCE(at->flags, (at->flags & ~c->clear) | c->set);
     if (c->propagation)

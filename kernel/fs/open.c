@@ -78,10 +78,9 @@ static struct file *open_result(struct walk *w, const struct open_request *r)
     file->flags |= O_LARGEFILE;
     file->mode = file_mode_of(r->flags);
     if ((file->mode & FILE_WRITE) && IS_REGULAR(file->inode)) {
-        error = inode_begin_write(file->inode);
+        error = file_begin_write(file);
         if (error)
             goto fail;
-        file->mode |= FILE_COUNTED_WRITER;
     }
     file_set_ops(file, file->inode->file_ops);
     if (file->ops->open)
@@ -92,7 +91,7 @@ static struct file *open_result(struct walk *w, const struct open_request *r)
         return file;
     }
     if (file->mode & FILE_COUNTED_WRITER)
-        inode_end_write(file->inode);
+        file_end_write(file);
 fail:
     path_put(&file->path);
     file_free(file);

@@ -51,6 +51,61 @@ static void read_only(void)
     REQUIRE(umount("m") == 0);
 }
 
+static int change(unsigned long long set, unsigned long long clear, int flags)
+{
+    struct mount_attr attr = {.attr_set = set, .attr_clr = clear};
+
+    return syscall(SYS_mount_setattr, AT_FDCWD, "m", flags, &attr, sizeof(attr));
+}
+
+/* Of the mount alone, which its writers keep as it is, others of the same file system not. */
+static void read_only_mount(void)
+{
+    if (!may_mount())
+        return;
+    REQUIRE(mkdir("b", 0700) == 0 && mkdir("m/sub", 0700) == 0);
+    REQUIRE(mount("m", "b", NULL, MS_BIND, NULL) == 0);
+    REQUIRE(mount("none", "m/sub", "tmpfs", 0, NULL) == 0);
+    int fd = open("m/f", O_RDWR | O_CREAT, 0600), below = open("m/sub/f", O_WRONLY | O_CREAT, 0600);
+    REQUIRE(fd >= 0 && below >= 0);
+    CHECK_FAIL(mount(NULL, "m", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), EBUSY,
+               "a mount with a writer does not become read-only");
+    CHECK_FAIL(change(MOUNT_ATTR_RDONLY, 0, 0), EBUSY, "nor by mount_setattr");
+    CHECK_EQ(mount(NULL, "b", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), 0, "another one does");
+    CHECK_FAIL(open("b/f", O_WRONLY), EROFS, "there nobody writes");
+    close(fd);
+    CHECK_FAIL(change(MOUNT_ATTR_RDONLY, 0, AT_RECURSIVE), EBUSY, "a writer further down");
+    fd = open("m/f", O_WRONLY);
+    CHECK(fd >= 0, "leaves all as it was");
+    close(fd);
+    close(below);
+    CHECK_EQ(change(MOUNT_ATTR_RDONLY, 0, AT_RECURSIVE), 0, "without writers");
+    CHECK_FAIL(open("m/sub/f", O_WRONLY), EROFS, "it reaches all");
+    CHECK_FAIL(open("m/f", O_RDONLY | O_TRUNC), EROFS, "O_TRUNC is writing");
+    CHECK_EQ(change(0, MOUNT_ATTR_RDONLY, AT_RECURSIVE), 0, "and back");
+    CHECK(open("m/sub/f", O_WRONLY) >= 0, "to writing");
+    REQUIRE(umount("b") == 0 && umount2("m", MNT_DETACH) == 0);
+}
+
+/* Nothing is mounted where nobody could name it. */
+static void taken_out(void)
+{
+    if (!may_mount())
+        return;
+    REQUIRE(mkdir("m/d", 0700) == 0 && mkdir("e", 0700) == 0);
+    int fd = open("m", O_PATH | O_DIRECTORY), back = open(".", O_PATH | O_DIRECTORY);
+    REQUIRE(fchdir(fd) == 0 && umount2("../m", MNT_DETACH) == 0);
+    /* ENOENT since Linux 6.17 or so */
+    CHECK(mount("none", "d", "tmpfs", 0, NULL) < 0 && (errno == EINVAL || errno == ENOENT),
+          "in a mount that was taken out");
+    CHECK(mount("/proc", "d", NULL, MS_BIND, NULL) < 0 && (errno == EINVAL || errno == ENOENT),
+          "nothing is bound there");
+    CHECK_FAIL(mount(".", "/tmp", NULL, MS_BIND, NULL), EINVAL, "it is no source either");
+    CHECK_FAIL(mount(NULL, ".", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), EINVAL, "remount");
+    REQUIRE(fchdir(back) == 0);
+    CHECK_EQ(rmdir("m"), 0, "where it stood can be removed");
+}
+
 static void restrictions(void)
 {
     if (!may_mount())
@@ -251,5 +306,6 @@ static void writing_out(void)
     CHECK_FAIL(readahead(p[1], 0, 4096), EBADF, "of what cannot be read");
 }
 
-CHECK_MAIN_BUT_QEMU_USER(CASE(read_only), CASE(restrictions), CASE(binds), CASE(pivoting),
-                         CASE(nodes), CASE(sticky), CASE(set_id), CASE(writing_out))
+CHECK_MAIN_BUT_QEMU_USER(CASE(read_only), CASE(read_only_mount), CASE(taken_out),
+                         CASE(restrictions), CASE(binds), CASE(pivoting), CASE(nodes), CASE(sticky),
+                         CASE(set_id), CASE(writing_out))
