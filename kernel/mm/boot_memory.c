@@ -71,6 +71,8 @@ void boot_memory_add(paddr_t start, u64 size)
     if (start >= end)
         return;
     add_range(&ram, start, end);
+    if (start == 0)
+        add_range(&reserved, 0, PAGE_SIZE); /* address 0 means none: frame 0 is nobody's */
     ram_total = 0;
     for (unsigned i = 0; i < ram.n; i++)
         ram_total += ram.range[i].end - ram.range[i].start;
@@ -149,7 +151,7 @@ __init paddr_t boot_alloc(u64 size, u64 align)
     size = ALIGN_UP(size, PAGE_SIZE);
     align = max_t(u64, align, PAGE_SIZE);
     while (boot_memory_free_range(gap.end, &gap)) {
-        paddr_t start = ALIGN_UP(max(gap.start, PAGE_SIZE), align); /* not 0, which means none */
+        paddr_t start = ALIGN_UP(gap.start, align);
 
         if (start < gap.end && gap.end - start >= size) {
             add_range(&reserved, start, start + size);

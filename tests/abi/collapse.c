@@ -267,6 +267,7 @@ enum { THREADS = 4 };
 
 static char *arena;
 static _Atomic int wrong, stop;
+enum { LOST = 1, BY_MEM = 2, BY_PIPE = 4, DIFFERS = 8, NOT_OUT = 16, NOT_PROTECTED = 32 };
 
 /* Counts in words of its own on all pages, and looks whether a count was lost. */
 static void *writer(void *argument)
@@ -275,7 +276,7 @@ static void *writer(void *argument)
     for (unsigned round = 1; !stop && !wrong; round++) {
         for (unsigned i = 0; i < 2 * PARTS; i++) {
             volatile unsigned *word = (unsigned *)(arena + i * PAGE + me * 64);
-            wrong |= *word != round - 1;
+            wrong |= *word != round - 1 ? LOST : 0;
             *word = round;
         }
     }
@@ -290,9 +291,9 @@ static void *reader(void *argument)
     for (unsigned i = 0; !stop && !wrong; i = (i + 7) % (2 * PARTS)) {
         char *p = arena + i * PAGE + 2048;
         memset(word, 'a' + i % 26, sizeof(word));
-        wrong |= pwrite(mem, word, 8, (off_t)(unsigned long)p) != 8;
-        wrong |= write(fds[1], p, 8) != 8 || read(fds[0], p + 8, 8) != 8;
-        wrong |= memcmp(p, word, 8) != 0 || memcmp(p + 8, word, 8) != 0;
+        wrong |= pwrite(mem, word, 8, (off_t)(unsigned long)p) != 8 ? BY_MEM : 0;
+        wrong |= write(fds[1], p, 8) != 8 || read(fds[0], p + 8, 8) != 8 ? BY_PIPE : 0;
+        wrong |= memcmp(p, word, 8) != 0 || memcmp(p + 8, word, 8) != 0 ? DIFFERS : 0;
     }
     return argument;
 }
@@ -313,12 +314,14 @@ static void threads(void)
         collapsed += madvise(p, HUGE, MADV_COLLAPSE) == 0;
         char *page = p + round * 37 % PARTS * PAGE;
         if (round % 3 == 0)
-            wrong |= madvise(page, 5 * PAGE, MADV_PAGEOUT) != 0;
+            wrong |= madvise(page, 5 * PAGE, MADV_PAGEOUT) != 0 ? NOT_OUT : 0;
         if (round % 5 == 0)
             children += IN_CHILD(p[77] = 1) == 0;
         if (round % 3 == 1) /* a protection that changes nothing for them splits it too */
             wrong |= mprotect(page, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) != 0 ||
-                     mprotect(page, PAGE, PROT_READ | PROT_WRITE) != 0;
+                             mprotect(page, PAGE, PROT_READ | PROT_WRITE) != 0
+                         ? NOT_PROTECTED
+                         : 0;
     }
     stop = 1;
     for (int i = 0; i < THREADS; i++)

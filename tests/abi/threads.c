@@ -228,6 +228,10 @@ static void signals(void)
     CHECK_EQ(handled_by, getpid(), "goes to a thread that does not block it");
     syscall(SYS_tgkill, getpid(), tid, SIGUSR1);
     thread_end(t);
+    char task[64];
+    snprintf(task, sizeof(task), "/proc/self/task/%d", tid);
+    while (access(task, F_OK) == 0) /* it is joined a moment before it is gone */
+        usleep(200);
     CHECK_FAIL(syscall(SYS_tgkill, getpid(), tid, 0), ESRCH, "tgkill of one that has ended");
     CHECK_FAIL(syscall(SYS_tgkill, getpid() + 1, getpid(), 0), ESRCH, "of another process's");
     CHECK_FAIL(syscall(SYS_tgkill, 0, getpid(), 0), EINVAL, "no process");
