@@ -9,7 +9,9 @@
 #include <vellum/string.h>
 #include <vellum/sync.h>
 
-/* May the entry be used for this access as it is? Written pages must be the process's own. */
+/* May the entry be used for this access as it is? Written pages must be the process's own. What may be
+ * written to in the usual way is made writable first, by a fault: a thread of the process that writes to a
+ * read-only page would take us for another user of it, and go on with a copy. */
 static bool usable(const struct vma *vma, const struct page *table, pte_t pte, u32 access)
 {
     struct page *page = pfn_to_page(pte_pfn(pte));
@@ -22,8 +24,8 @@ static bool usable(const struct vma *vma, const struct page *table, pte_t pte, u
         return false;
     if (pte_write(pte))
         return true;
-    return (access & ACCESS_FORCE) && !pte_special(pte) && (page->flags & PG_ANON) &&
-           atomic_read(&page_head(page)->refs) == 1;
+    return (access & ACCESS_FORCE) && !(vma->flags & VM_WRITE) && !pte_special(pte) &&
+           (page->flags & PG_ANON) && atomic_read(&page_head(page)->refs) == 1;
 }
 
 /* No processor notes in an entry what we write to an anonymous page. A part of a huge page has no such
@@ -33,9 +35,10 @@ static void note_write(struct page *page)
     page_flag_set(page_head(page), PG_DIRTY);
 }
 
-/* The page at an address with a reference, if it can be used at once; else NULL. *forbidden: it will
- * not be: what the program may not read, others may not either, though the machine lets it read what
- * it may write or execute. */
+/* The page at an address with a reference, if it can be used at once; mm->lock stays read-held then, so that
+ * no fork makes others its users before we are done. Else NULL. *forbidden: it will not be: what the
+ * program may not read, others may not either, though the machine lets it read what it may write or
+ * execute. */
 static struct page *try_get_page(struct mm *mm, vaddr_t address, u32 access, bool *forbidden)
 {
     struct page *table, *page = NULL;
@@ -57,7 +60,8 @@ static struct page *try_get_page(struct mm *mm, vaddr_t address, u32 access, boo
         }
         spin_unlock(lock);
     }
-    read_unlock(&mm->lock);
+    if (!page)
+        read_unlock(&mm->lock);
     return page;
 }
 
@@ -70,6 +74,7 @@ static void file_page_changed(struct page *page)
     page_unlock(page);
 }
 
+/* The same, brought there by faults if need be. */
 static struct page *get_page(struct mm *mm, vaddr_t address, u32 access)
 {
     struct page *page;
@@ -90,6 +95,7 @@ size_t mm_access(struct mm *mm, vaddr_t address, void *buffer, size_t n, bool wr
         size_t offset = (address + done) % PAGE_SIZE;
         size_t bytes = min(PAGE_SIZE - offset, n - done);
         struct page *page = get_page(mm, address + done, access);
+        bool anonymous;
         char *memory;
 
         if (!page)
@@ -99,9 +105,11 @@ size_t mm_access(struct mm *mm, vaddr_t address, void *buffer, size_t n, bool wr
             memcpy(memory, (char *)buffer + done, bytes);
         else
             memcpy((char *)buffer + done, memory, bytes);
-        if (write && (page->flags & PG_ANON))
+        anonymous = page->flags & PG_ANON;
+        if (write && anonymous)
             note_write(page); /* reclaim may have unmapped it meanwhile: swap_out.c */
-        else if (write)
+        read_unlock(&mm->lock);
+        if (write && !anonymous)
             file_page_changed(page);
         page_put(page);
         done += bytes;
