@@ -60,7 +60,7 @@ void clock_timer_init(struct clock_timer *ct, void (*fn)(struct timer *));
 void clock_timer_start(struct clock_timer *ct, bool real, u64 expires);
 void clock_timer_end(struct clock_timer *ct); /* => as timer_cancel_sync() */
 u64 clock_timer_now(const struct clock_timer *ct);
-u64 clock_timer_left(const struct clock_timer *ct); /* ns; 0: due */
+u64 clock_timer_left(const struct clock_timer *ct); /* ns; 1: due */
 /* Start again at the next multiple of interval that lies ahead. Returns how many it went on by. */
 u64 clock_timer_forward(struct clock_timer *ct, u64 interval);
 

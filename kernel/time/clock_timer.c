@@ -87,7 +87,9 @@ u64 clock_timer_left(const struct clock_timer *ct)
 {
     u64 now = clock_timer_now(ct);
 
-    return ct->expires > now ? ct->expires - now : 0;
+    if (ct->expires > now)
+        return ct->expires - now;
+    return 1; /* the interrupt is on its way; 0 would say that it does not run */
 }
 
 u64 clock_timer_forward(struct clock_timer *ct, u64 interval)
