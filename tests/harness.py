@@ -285,8 +285,10 @@ def image(arch, name, fill):
         fill(archive)
         path = f"{ROOT}/build/{arch}/tests/{name}.cpio"
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(f"{ROOT}/build/{arch}/root.cpio", "rb") as base, open(path, "wb") as f:
+        # Another machine may just be reading the one that stands there.
+        with open(f"{ROOT}/build/{arch}/root.cpio", "rb") as base, open(f"{path}.new", "wb") as f:
             f.write(base.read() + archive.bytes())
+        os.replace(f"{path}.new", path)
         return path
 
 
