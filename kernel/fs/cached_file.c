@@ -118,6 +118,21 @@ ssize_t cached_file_read(struct file *file, struct iov_iter *iter, loff_t *pos)
 
 /* ---- writing => inode mutex --------------------------------------------------------------------------- */
 
+static void contents_changed(struct page *page)
+{
+    if (unlikely(page->flags & PG_CODE_SYNCED))
+        page_flag_clear(page, PG_CODE_SYNCED);
+}
+
+/* A page whose only home is memory counts as dirty from the first write on. What the kernel itself
+ * writes, when it unpacks the root image, is as clean as if it came from a disk. */
+static void memory_changed(struct page *page)
+{
+    contents_changed(page);
+    if (!(page->flags & PG_DIRTY) && current->mm)
+        page_flag_set(page, PG_DIRTY);
+}
+
 /* Fill a page that is not in the cache yet, and then add it. Returns bytes copied or -errno. */
 static ssize_t write_new_memory(struct page_cache *cache, u64 index, unsigned offset,
                                 unsigned bytes, struct iov_iter *iter)
@@ -134,22 +149,19 @@ static ssize_t write_new_memory(struct page_cache *cache, u64 index, unsigned of
     memset(memory, 0, offset);
     memset(memory + offset + copied, 0, PAGE_SIZE - offset - copied);
     error = copied ? page_cache_add_memory(cache, page, index) : -EFAULT;
-    if (unlikely(error == -EEXIST)) { /* a fault has made one meanwhile */
+    if (likely(!error)) {
+        memory_changed(page);
+    } else if (error == -EEXIST) { /* a fault has made one meanwhile */
         other = page_cache_read(cache, index, NULL);
         error = is_err(other) ? ptr_err(other) : 0;
         if (!error) {
             memcpy((char *)page_to_virt(other) + offset, memory + offset, copied);
+            memory_changed(other);
             page_put(other);
         }
     }
     page_put(page);
     return error ? error : (ssize_t)copied;
-}
-
-static void contents_changed(struct page *page)
-{
-    if (unlikely(page->flags & PG_CODE_SYNCED))
-        page_flag_clear(page, PG_CODE_SYNCED);
 }
 
 static ssize_t write_memory(struct page_cache *cache, u64 index, unsigned offset, unsigned bytes,
@@ -163,7 +175,7 @@ static ssize_t write_memory(struct page_cache *cache, u64 index, unsigned offset
     if (is_err(page))
         return ptr_err(page);
     copied = copy_from_iter(iter, (char *)page_to_virt(page) + offset, bytes);
-    contents_changed(page);
+    memory_changed(page);
     page_put(page);
     return copied ? (ssize_t)copied : -EFAULT;
 }

@@ -187,6 +187,18 @@ static int break_copy_on_write(struct vm_fault *fault)
 
 /* ---- files ---------------------------------------------------------------------------------------- */
 
+/* Who maps a page writable need not write to it: it may be one around the fault, or have been read. */
+static inline pte_t make_file_entry(const struct vm_fault *fault, struct page *page, bool write)
+{
+    pte_t pte = make_entry(fault, page, write);
+
+    if (page->index != fault->index || !(fault->access & ACCESS_WRITE))
+        return pte_clear_dirty(pte);
+    if ((page->flags & (PG_SHMEM | PG_DIRTY)) == PG_SHMEM)
+        page_flag_set(page, PG_DIRTY); /* for the others who map it */
+    return pte;
+}
+
 /* Store the entries of pages around the fault, as far as they are free, under one lock; the others
  * are put. Returns whether the page of the fault was among them. */
 static bool map_around(struct vm_fault *fault, struct page **pages, unsigned n, bool write)
@@ -206,7 +218,7 @@ static bool map_around(struct vm_fault *fault, struct page **pages, unsigned n, 
         }
         counts[page_kind(page)]++;
         hit |= page->index == fault->index;
-        pte_publish(entry, make_entry(fault, page, write));
+        pte_publish(entry, make_file_entry(fault, page, write));
     }
     spin_unlock(&fault->table->table_lock);
     for (unsigned i = 0; i < ARRAY_SIZE(counts); i++)
@@ -217,17 +229,16 @@ static bool map_around(struct vm_fault *fault, struct page **pages, unsigned n, 
     return hit;
 }
 
-/* Map what is there already in the 16 aligned pages around the fault, within the VMA and its table. */
+/* Map what is there already in 16 pages around the fault, aligned if the VMA has all of them, within
+ * the VMA and the table. */
 static bool fault_around(struct vm_fault *fault, bool write)
 {
     struct vma *vma = fault->vma;
-    vaddr_t low = ALIGN_DOWN(fault->address, FAULT_AROUND * PAGE_SIZE);
-    vaddr_t high = low + FAULT_AROUND * PAGE_SIZE;
+    vaddr_t low = max(ALIGN_DOWN(fault->address, FAULT_AROUND * PAGE_SIZE), vma->start);
+    vaddr_t high = table_end(low, min(low + FAULT_AROUND * PAGE_SIZE, vma->end));
     struct page *pages[FAULT_AROUND];
     unsigned n;
 
-    low = max(low, vma->start);
-    high = min(high, vma->end);
     n = vma->ops->fault_around(vma, vma_index(vma, low), vma_index(vma, high) - 1, pages);
     if (n && (vma->flags & VM_EXEC))
         sync_code(pages, n);
@@ -250,7 +261,7 @@ static int store_file_page(struct vm_fault *fault, bool write)
         return FAULT_RETRY;
     }
     atomic_inc(&fault->vma->mm->resident[page_kind(page)]);
-    pte_publish(fault->pte, make_entry(fault, page, write));
+    pte_publish(fault->pte, make_file_entry(fault, page, write));
     unlock_entry(fault);
     return FAULT_OK;
 }

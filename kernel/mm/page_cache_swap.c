@@ -157,6 +157,7 @@ struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool killab
         if (!error) {
             swap_free(entry);
             swap_cache_release(page);
+            page_flag_set(page, PG_DIRTY); /* nobody else has what it holds any more */
         }
         page_unlock(page);
         if (!error) {

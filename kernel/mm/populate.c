@@ -77,9 +77,7 @@ static int touch(struct mm *mm, vaddr_t start, vaddr_t end, u32 access)
  * what is shared, so that nothing becomes dirty. */
 static u32 best_access(u32 flags)
 {
-    u32 access = flags & (VM_READ | VM_WRITE | VM_EXEC) ? ACCESS_FORCE : 0;
-
-    return (flags & (VM_WRITE | VM_SHARED)) == VM_WRITE ? access | ACCESS_WRITE : access;
+    return ACCESS_FORCE | ((flags & (VM_WRITE | VM_SHARED)) == VM_WRITE ? ACCESS_WRITE : 0);
 }
 
 int populate(struct mm *mm, vaddr_t start, vaddr_t end, bool strict)
@@ -90,7 +88,9 @@ int populate(struct mm *mm, vaddr_t start, vaddr_t end, bool strict)
     for (; start < end && find_area(mm, start, &area) && area.start < end; start = area.end) {
         if (area.flags & (VM_LOCK_ON_FAULT | VM_SPECIAL))
             continue;
-        error = touch(mm, max(start, area.start), min(area.end, end), best_access(area.flags));
+        error = -EFAULT; /* no access, even if pages are there from before */
+        if (area.flags & (VM_READ | VM_WRITE | VM_EXEC))
+            error = touch(mm, max(start, area.start), min(area.end, end), best_access(area.flags));
         if (error && (strict || error == -EINTR))
             return error;
     }

@@ -88,6 +88,8 @@ static long protected_flags(const struct vma *vma, unsigned prot, u64 pages)
         if (!overcommit_allows(vma->mm, pages))
             return -ENOMEM;
         flags |= VM_ACCOUNT;
+    } else if (!(flags & VM_WRITE) && !vma->file && !vma->has_private) {
+        flags &= ~VM_ACCOUNT; /* nothing has been written yet: the promise can be taken back */
     }
     return flags;
 }

@@ -150,6 +150,12 @@ static void refused(void)
     CHECK_EQ(has_flag(p + 6 * PAGE, "lo"), 0, "and does nothing behind it");
     CHECK_FAIL(munlock(p, 10 * PAGE), ENOMEM, "munlock as well");
     CHECK_EQ(locked(), before, "up to the hole");
+    char *none = anonymous(2, READ_WRITE);
+    memset(none, 1, 2 * PAGE);
+    REQUIRE(mprotect(none, 2 * PAGE, PROT_NONE) == 0);
+    CHECK_FAIL(mlock(none, 2 * PAGE), ENOMEM, "memory without access, though it is there");
+    CHECK_EQ(lock2(none, 2 * PAGE, MLOCK_ONFAULT), 0, "unless what will be touched is asked for");
+    REQUIRE(munmap(none, 2 * PAGE) == 0);
     if (geteuid() != 0) {
         SKIP("limits of locked memory", "needs root");
         return;

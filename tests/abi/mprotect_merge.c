@@ -2,6 +2,7 @@
 /* mprotect, and how areas are split and become one again: by mprotect, mmap, munmap, mremap, madvise
  * and mlock. What is equal and adjacent is one area. */
 #include "areas.h"
+#include <sys/utsname.h>
 
 #ifndef PROT_GROWSDOWN
 #define PROT_GROWSDOWN 0x01000000
@@ -106,6 +107,25 @@ static void data_limit(void)
     CHECK_EQ(IN_CHILD(set_limit(RLIMIT_DATA, 32 << 20);
                       _exit(mprotect(p, 20000 * PAGE, READ_WRITE | PROT_EXEC) ? errno : 0)),
              0, "what is data already counts no more");
+}
+
+/* What was writable for a while, and never written, is as it was before. */
+static void untouched(void)
+{
+    struct utsname name;
+    int major, minor;
+    if (qemu_user_lacks("areas"))
+        return;
+    REQUIRE(uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2);
+    if (!strstr(name.version, "Vellum") && major * 100 + minor < 607) {
+        SKIP("areas that were writable for a while", "Linux before 6.7 does not merge them");
+        return;
+    }
+    char *p = anonymous(12, PROT_NONE);
+    REQUIRE(mprotect(p + 4 * PAGE, 4 * PAGE, READ_WRITE) == 0);
+    CHECK_EQ(areas(p + PAGE, 10), 3, "a part becomes writable");
+    REQUIRE(mprotect(p + 4 * PAGE, 4 * PAGE, PROT_NONE) == 0);
+    CHECK_EQ(areas(p + PAGE, 10), 1, "and not any more: one area again");
 }
 
 static void by_mprotect(void)
@@ -249,4 +269,4 @@ static void at_random(void)
 }
 
 CHECK_MAIN(CASE(accesses), CASE(partly), CASE(growing), CASE(data_limit), CASE(by_mprotect),
-           CASE(by_mmap), CASE(by_others), CASE(at_random))
+           CASE(untouched), CASE(by_mmap), CASE(by_others), CASE(at_random))

@@ -222,6 +222,34 @@ static void files(void)
 
 /* ---- all of a process ---- */
 
+/* What has been written, by whomever, and what has only been read. */
+static void written(void)
+{
+    char *p = alone(16 * PAGE, MAP_SHARED | MAP_ANONYMOUS, -1);
+    if (qemu_user_lacks("smaps"))
+        return;
+    touch(p, 4);
+    look(p + 4 * PAGE, 4);
+    CHECK_EQ(kib("self", p, "Private_Dirty:"), 16, "shared memory that has been written is dirty");
+    CHECK_EQ(kib("self", p, "Private_Clean:"), 16, "and what has been read is clean");
+    CHECK_EQ(IN_CHILD(look(p, 4); _exit(kib("self", p, "Shared_Dirty:"))), 16,
+             "a child that reads it sees that it is dirty");
+    int fd = memfd_create("smaps", 0);
+    char page[PAGE] = {1};
+    for (int i = 0; i < 8; i++)
+        REQUIRE(write(fd, page, PAGE) == PAGE);
+    p = alone(8 * PAGE, MAP_SHARED, fd);
+    close(fd);
+    look(p, 8);
+    CHECK_EQ(kib("self", p, "Private_Dirty:"), 32, "so is what was written by write()");
+    p = alone(8 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    touch(p, 8);
+    REQUIRE(madvise(p, 8 * PAGE, MADV_FREE) == 0);
+    touch(p, 8);
+    CHECK(kib("self", p, "LazyFree:") == 0 && kib("self", p, "Private_Dirty:") == 32,
+          "what is written after MADV_FREE is not to be freed");
+}
+
 static void sums(void)
 {
     if (qemu_user_lacks("smaps_rollup"))
@@ -309,4 +337,4 @@ static void layout(void)
 }
 
 CHECK_MAIN(CASE(private_memory), CASE(flags), CASE(forked), CASE(three_of_them), CASE(files),
-           CASE(sums), CASE(layout))
+           CASE(written), CASE(sums), CASE(layout))

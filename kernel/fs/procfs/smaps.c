@@ -47,7 +47,7 @@ static void add_page(struct sizes *s, const struct vma_entry *e, bool locked)
     }
     if (pte_young(e->pte) || (page->flags & PG_REFERENCED))
         s->referenced += size;
-    if (page->flags & PG_LAZY_FREE)
+    if ((page->flags & PG_LAZY_FREE) && !dirty)
         s->lazy_free += size;
     if (mappings > 1)
         *(dirty ? &s->shared_dirty : &s->shared_clean) += size;
