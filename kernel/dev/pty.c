@@ -32,6 +32,7 @@ struct pty {
     bool locked;                   /* [l] TIOCSPTLCK: the slave cannot be opened yet */
     bool master;                   /* [l] is open */
     bool opened;                   /* [l] the slave has been, once */
+    bool held;                     /* [l] TCOOFF of the master's: it cannot type */
     u32 short_of_room;             /* a write of the master's found none */
     unsigned slaves;               /* [l] open files */
     struct wait_queue read, write; /* the master's */
@@ -217,7 +218,7 @@ static ssize_t master_read(struct file *file, struct iov_iter *iter, loff_t *pos
 static size_t input_room(struct pty *p)
 {
     unsigned long flags = spin_lock_irqsave(&p->tty.lock);
-    size_t room = line_room(&p->tty);
+    size_t room = p->held ? 0 : line_room(&p->tty);
 
     spin_unlock_irqrestore(&p->tty.lock, flags);
     return room;
@@ -353,6 +354,43 @@ static long send_signal(struct pty *p, unsigned long signo)
     return 0;
 }
 
+/* What the slave wrote is the master's input. Of the master's output nothing can be thrown away: it is
+ * the slave's input at once. */
+static long master_flush(struct pty *p, unsigned long which)
+{
+    unsigned long flags;
+
+    if (which > TCIOFLUSH)
+        return -EINVAL;
+    if (which == TCOFLUSH)
+        return 0;
+    flags = spin_lock_irqsave(&p->tty.lock);
+    byte_ring_init(&p->tty.output, p->tty.output_buffer, TTY_OUTPUT);
+    spin_unlock_irqrestore(&p->tty.lock, flags);
+    wake_up_all(&p->tty.write_wait);
+    return 0;
+}
+
+/* TCXONC: hold what this end sends, or ask the other end, by a character, to hold its own. */
+static long master_flow(struct pty *p, unsigned long action)
+{
+    unsigned long flags;
+    u8 c;
+
+    if (action > TCION)
+        return -EINVAL;
+    flags = spin_lock_irqsave(&p->tty.lock);
+    c = p->tty.termios.c_cc[action == TCIOFF ? VSTOP : VSTART];
+    if (action == TCOOFF || action == TCOON)
+        p->held = action == TCOOFF;
+    spin_unlock_irqrestore(&p->tty.lock, flags);
+    if (action == TCOON)
+        wake_up_poll(&p->write, EPOLLOUT | EPOLLWRNORM);
+    else if (action != TCOOFF)
+        tty_receive(&p->tty, &c, 1);
+    return 0;
+}
+
 static long master_ioctl(struct file *file, unsigned command, unsigned long arg)
 {
     struct pty *p = file->private_data;
@@ -372,6 +410,10 @@ static long master_ioctl(struct file *file, unsigned command, unsigned long arg)
         return open_peer(p, arg);
     case TIOCSIG:
         return send_signal(p, arg);
+    case TCFLSH:
+        return master_flush(p, arg);
+    case TCXONC:
+        return master_flow(p, arg);
     case FIONREAD:
         return put_user((int)byte_ring_used(&p->tty.output), user);
     case TIOCOUTQ:

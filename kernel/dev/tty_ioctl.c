@@ -133,7 +133,9 @@ static long flush(struct tty *tty, unsigned long which)
             tty->driver->input_taken(tty);
     }
     if (which != TCIFLUSH) {
-        byte_ring_init(&tty->output, tty->output_buffer, TTY_OUTPUT);
+        if (!tty->driver
+                 ->free) /* what a master may read has left the terminal, as in tty_drain() */
+            byte_ring_init(&tty->output, tty->output_buffer, TTY_OUTPUT);
         tty_note(tty, TIOCPKT_FLUSHWRITE);
     }
     spin_unlock_irqrestore(&tty->lock, flags);

@@ -225,6 +225,34 @@ static void packets(void)
     CHECK_FAIL(ioctl(m, TIOCPKT, unmapped_page()), EFAULT, "bad address");
 }
 
+/* tcflush() and tcflow() of the master are about its own ends of the two directions. */
+static void master_flushes(void)
+{
+    int m, s;
+    open_pair(&m, &s);
+    set_raw(s);
+    REQUIRE(write(s, "abc", 3) == 3 && poll(&(struct pollfd){m, POLLIN, 0}, 1, 10000) == 1);
+    CHECK(tcflush(m, TCOFLUSH) == 0 && tcflush(s, TCIFLUSH) == 0 && reads_as(m, "abc"),
+          "what the slave has written is not the master's output");
+    REQUIRE(write(s, "abc", 3) == 3 && poll(&(struct pollfd){m, POLLIN, 0}, 1, 10000) == 1);
+    CHECK(tcflush(s, TCOFLUSH) == 0 && reads_as(m, "abc"), "and not the slave's any more");
+    REQUIRE(write(s, "abc", 3) == 3 && poll(&(struct pollfd){m, POLLIN, 0}, 1, 10000) == 1);
+    REQUIRE(tcflush(m, TCIFLUSH) == 0 && write(s, "def", 3) == 3);
+    CHECK(reads_as(m, "def"), "but the master's input");
+    REQUIRE(write(m, "ghi", 3) == 3 && poll(&(struct pollfd){s, POLLIN, 0}, 1, 10000) == 1);
+    CHECK(tcflush(m, TCIOFLUSH) == 0 && reads_as(s, "ghi"), "what the slave can read stays");
+    CHECK_FAIL(ioctl(m, TCFLSH, 3), EINVAL, "no such queue");
+    CHECK(tcflow(m, TCIOFF) == 0 && reads_as(s, "\23"), "TCIOFF of the master types ^S");
+    REQUIRE(fcntl(m, F_SETFL, O_NONBLOCK) == 0 && tcflow(m, TCOOFF) == 0);
+    CHECK_FAIL(write(m, "jkl", 3), EAGAIN, "TCOOFF of the master holds what it types");
+    CHECK(write(s, "mno", 3) == 3 && reads_as(m, "mno"), "and nothing else");
+    REQUIRE(tcflow(m, TCOON) == 0);
+    CHECK(write(m, "jkl", 3) == 3 && reads_as(s, "jkl"), "until TCOON");
+    CHECK_FAIL(ioctl(m, TCXONC, 4), EINVAL, "no such action");
+    close(m);
+    close(s);
+}
+
 static void sessions(void)
 {
     char name[64];
@@ -386,5 +414,5 @@ static void many(void)
 }
 
 CHECK_MAIN_BUT_QEMU_USER(CASE(names), CASE(both_ways), CASE(blocking), CASE(packets),
-                         CASE(sessions), CASE(leader_leaves), CASE(hang_up), CASE(many),
-                         CASE(last_words))
+                         CASE(master_flushes), CASE(sessions), CASE(leader_leaves), CASE(hang_up),
+                         CASE(many), CASE(last_words))
