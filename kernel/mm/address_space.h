@@ -217,6 +217,23 @@ static inline vaddr_t table_end(vaddr_t address, vaddr_t end)
     return min(ALIGN_DOWN(address, TABLE_SPAN) + TABLE_SPAN, end);
 }
 
+#define PTE_LINE 8 /* entries that are looked at together */
+
+/* At the beginning of a line: for how many of n entries, whole lines, is nothing there? Tables that are
+ * empty but for a few entries are walked so, such as those of threads' stacks. => the table's lock */
+static inline unsigned none_lines(const pte_t *entry, unsigned n)
+{
+    unsigned none = 0;
+
+    if ((uintptr_t)entry % (PTE_LINE * sizeof(pte_t)))
+        return 0;
+    for (; none + PTE_LINE <= n; none += PTE_LINE, entry += PTE_LINE)
+        if ((entry[0].value | entry[1].value | entry[2].value | entry[3].value) |
+            (entry[4].value | entry[5].value | entry[6].value | entry[7].value))
+            break;
+    return none;
+}
+
 /* ---- shared_table.c ------------------------------------------------------------------------------- */
 
 /* A table with fewer private pages than that is copied at once: one side will soon write to it. */

@@ -43,8 +43,16 @@ int copy_entries(pte_t *to, pte_t *from, unsigned n, struct copied *copied)
     for (unsigned i = 0; i < n; i++, from++, to++) {
         pte_t pte = pte_load(from);
 
-        if (pte_none(pte))
+        if (pte_none(pte)) {
+            unsigned none = none_lines(from, n - i);
+
+            if (none) {
+                i += none - 1;
+                from += none - 1;
+                to += none - 1;
+            }
             continue;
+        }
         if (unlikely(pte_is_swap(pte))) {
             if (swap_duplicate(swap_of_pte(pte))) {
                 uncopy_entries(to, i);

@@ -25,8 +25,15 @@ static vaddr_t unmap_table(struct tlb_batch *b, pte_t *entry, struct page *table
         pte_t pte = pte_load(entry);
         struct page *page;
 
-        if (pte_none(pte))
+        if (pte_none(pte)) {
+            unsigned none = none_lines(entry, (stop - address) >> PAGE_SHIFT);
+
+            if (none) {
+                entry += none - 1;
+                address += (none - 1) * PAGE_SIZE;
+            }
             continue;
+        }
         if (unlikely(pte_is_swap(pte))) {
             if (anonymous_too) {
                 b->entries[b->swapped++] = swap_of_pte(pte);
