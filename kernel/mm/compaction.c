@@ -16,8 +16,9 @@
  * Mel Gorman described it in "Memory compaction", 2010 (Linux 2.6.35).
  *
  * Who runs it: whoever needs a large block and may wait (compact_direct); kcompactd0, for those who may
- * not, or when memory has become too fragmented; and vm.compact_memory. One at a time. If it is in vain,
- * those who ask are passed by for a while, ever more of them (compact_policy.c).
+ * not, or when memory has become too fragmented; and vm.compact_memory. One makes a block at a time, takes
+ * it before the next begins, and does not wait for those who go through all of memory. If it is in
+ * vain, those who ask are passed by for a while, ever more of them (compact_policy.c).
  *
  * A frame belongs to one of these kinds, as its descriptor tells at a glance: free in the buddy
  * allocator, of which the migrate scanner jumps over the whole block; on the lists of reclaimable
@@ -25,6 +26,7 @@
  * true at the moment at which a page is isolated, under the lists' lock, or taken from the buddy
  * allocator, under that one's.
  */
+#include "buddy.h"
 #include "compact_policy.h"
 #include "migrate.h"
 #include "scan.h"
@@ -192,9 +194,10 @@ static bool is_worthwhile(const struct compaction *c, pfn_t block)
     return c->order < (int)HUGE_PAGE_ORDER || !block_is_stuck(block);
 }
 
-/* ---- a run => busy --------------------------------------------------------------------------------- */
+/* ---- a run ----------------------------------------------------------------------------------------- */
 
-static DEFINE_MUTEX(busy);
+static DEFINE_MUTEX(busy);     /* with a block that somebody wants */
+static DEFINE_MUTEX(sweeping); /* all of memory */
 static struct compact_deferral deferral = {.order_failed = MAX_ORDER + 1}; /* [busy] */
 static pfn_t resume_migrate, resume_free; /* [busy] where the last run has ended; 0: at the ends */
 
@@ -259,7 +262,7 @@ static bool compact(struct compaction *c)
     return c->migrate + BLOCK >= c->free || !more;
 }
 
-/* Go on where the last run ended, and from the ends once more if it ended in the middle. */
+/* Go on where the last run ended, and from the ends once more if it ended in the middle. => busy */
 static void compact_for(struct compaction *c)
 {
     bool resumed = resume_migrate;
@@ -281,14 +284,18 @@ static void compact_for(struct compaction *c)
     }
 }
 
+/* From the ends, as far as *c wants. => busy not held */
+static void sweep(struct compaction *c)
+{
+    mutex_lock(&sweeping);
+    memory_span(&c->migrate, &c->free);
+    compact(c);
+    mutex_unlock(&sweeping);
+}
+
 void compact_memory(void)
 {
-    struct compaction c = {.order = -1};
-
-    mutex_lock(&busy);
-    memory_span(&c.migrate, &c.free);
-    compact(&c);
-    mutex_unlock(&busy);
+    sweep(&(struct compaction){.order = -1});
 }
 
 /* ---- on demand ------------------------------------------------------------------------------------- */
@@ -299,31 +306,46 @@ static bool try_to_have(unsigned order)
     struct compaction c = {.order = order};
 
     compact_for(&c);
-    if (!is_satisfied(&c)) {
-        compact_defer(&deferral, order);
-        return false;
+    if (is_satisfied(&c)) {
+        compact_defer_reset(&deferral, order);
+        return true;
     }
-    compact_defer_reset(&deferral, order);
-    return true;
+    if (!fatal_signal_pending()) /* else it has not been tried to its end */
+        compact_defer(&deferral, order);
+    return false;
 }
 
-bool compact_direct(unsigned order)
+/* Compact, and have what comes of it before anybody else has. => busy */
+static struct page *make_block(unsigned order, unsigned flags)
 {
-    bool done = false;
+    struct page *page = NULL;
 
-    /* Who gets memory back has no time for this; and one at a time is enough. */
-    if (current->reclaiming || suitability(order) == COMPACT_SKIPPED || !mutex_trylock(&busy))
-        return false;
-    if (!compact_deferred(&deferral, order)) {
-        vm_event(compact_stall);
-        done = try_to_have(order);
-        if (done)
-            vm_event(compact_success);
-        else
-            vm_event(compact_fail);
-    }
+    vm_event(compact_stall);
+    if (try_to_have(order))
+        page = buddy_alloc(order, flags);
+    if (page)
+        vm_event(compact_success);
+    else
+        vm_event(compact_fail);
+    return page;
+}
+
+struct page *compact_direct(unsigned order, unsigned flags)
+{
+    struct page *page;
+
+    /* Who gets memory back has no time for this. */
+    if (current->reclaiming || suitability(order) == COMPACT_SKIPPED)
+        return NULL;
+    if (flags & ALLOC_COMPACT)
+        mutex_lock(&busy);
+    else if (!mutex_trylock(&busy)) /* it may be a lock of ours that they wait for */
+        return NULL;
+    page = buddy_alloc(order, flags); /* of what others have left meanwhile */
+    if (!page && !compact_deferred(&deferral, order))
+        page = make_block(order, flags);
     mutex_unlock(&busy);
-    return done;
+    return page;
 }
 
 /* ---- in the background ----------------------------------------------------------------------------- */
@@ -373,9 +395,7 @@ static void be_proactive(unsigned *pause)
         return;
     vm_event(compact_daemon_wake);
     c.until_score = low;
-    mutex_lock(&busy);
-    compact_for(&c);
-    mutex_unlock(&busy);
+    sweep(&c);
     *pause = score() < before ? 0 : 1U << COMPACT_MAX_SHIFT;
 }
 

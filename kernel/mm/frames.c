@@ -143,7 +143,7 @@ static __noinline struct page *alloc_slow(unsigned order, unsigned flags)
         return NULL;
     assert_may_sleep();
     if (order) {
-        page = compact_direct(order) ? try_alloc(order, flags) : NULL;
+        page = compact_direct(order, flags);
         if (page || (flags & ALLOC_NORETRY))
             return page;
         kcompactd_wake(order);
@@ -153,9 +153,9 @@ static __noinline struct page *alloc_slow(unsigned order, unsigned flags)
     for (;;) {
         bool progress = reclaim_direct(order);
 
-        if (order)
-            compact_direct(order);
-        page = try_alloc(order, flags);
+        page = order ? compact_direct(order, flags) : NULL;
+        if (!page)
+            page = try_alloc(order, flags);
         if (page)
             return page;
         if (may_use_reserve(order))

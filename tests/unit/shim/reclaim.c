@@ -21,9 +21,9 @@ bool reclaim_direct(unsigned order)
     return object_caches_shrink() != 0;
 }
 
-bool compact_direct(unsigned order)
+struct page *compact_direct(unsigned order, unsigned flags)
 {
-    return false;
+    return NULL;
 }
 
 void kcompactd_wake(unsigned order)
