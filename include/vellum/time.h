@@ -95,6 +95,18 @@ static inline ktime_t ktime_after(u64 ns)
     return ns >= KTIME_MAX - now ? KTIME_MAX : now + ns;
 }
 
+/* How long it is until then: ns; 0: past. */
+static inline u64 ktime_left(ktime_t deadline)
+{
+    ktime_t now = ktime_get();
+
+    return deadline > now ? deadline - now : 0;
+}
+
+/* A user's time that must be a valid one: 0, -EFAULT, -EINVAL. */
+int timespec_from_user(struct __kernel_timespec *ts, const struct __kernel_timespec __user *uts);
+/* 0 or -EFAULT. */
+int timespec_to_user(struct __kernel_timespec __user *uts, u64 ns);
 /* A deadline from now on, from a user's time-out: 0 with *deadline set (KTIME_MAX: ts is NULL; 0: do not
  * wait), -EINVAL, -EFAULT. */
 int deadline_from_user(const struct __kernel_timespec __user *ts, ktime_t *deadline);

@@ -107,14 +107,9 @@ int poller_sleep(struct poller *p, ktime_t deadline)
 
 void deadline_to_user(struct __kernel_timespec __user *uts, ktime_t deadline)
 {
-    struct __kernel_timespec ts;
-    ktime_t now;
-
     if (!uts || deadline == KTIME_MAX)
         return;
-    now = deadline ? ktime_get() : 0;
-    ts = ns_to_timespec(deadline > now ? deadline - now : 0);
-    if (copy_to_user(uts, &ts, sizeof(ts)))
+    if (timespec_to_user(uts, deadline ? ktime_left(deadline) : 0))
         return; /* the call itself was successful all the same */
 }
 

@@ -339,14 +339,14 @@ static int deadline_of_call(int op, const struct __kernel_timespec __user *uts,
 {
     int command = op & FUTEX_CMD_MASK;
     struct __kernel_timespec ts;
+    int error;
 
     *d = (struct futex_deadline){KTIME_MAX, false};
     if (!uts)
         return 0;
-    if (copy_from_user(&ts, uts, sizeof(ts)))
-        return -EFAULT;
-    if (!timespec_valid(&ts))
-        return -EINVAL;
+    error = timespec_from_user(&ts, uts);
+    if (error)
+        return error;
     d->at = timespec_to_ns(&ts);
     d->real = command == FUTEX_LOCK_PI || (op & FUTEX_CLOCK_REALTIME);
     if (command == FUTEX_WAIT)

@@ -68,18 +68,17 @@ static int deadline_of(const struct __kernel_timespec __user *uts, clockid_t clo
                        struct futex_deadline *d)
 {
     struct __kernel_timespec ts;
+    int error;
 
     *d = (struct futex_deadline){KTIME_MAX, false};
     if (!uts)
         return 0;
     if (clock != CLOCK_MONOTONIC && clock != CLOCK_REALTIME)
         return -EINVAL;
-    if (copy_from_user(&ts, uts, sizeof(ts)))
-        return -EFAULT;
-    if (!timespec_valid(&ts))
-        return -EINVAL;
-    *d = (struct futex_deadline){timespec_to_ns(&ts), clock == CLOCK_REALTIME};
-    return 0;
+    error = timespec_from_user(&ts, uts);
+    if (!error)
+        *d = (struct futex_deadline){timespec_to_ns(&ts), clock == CLOCK_REALTIME};
+    return error;
 }
 
 SYSCALL_DEFINE5(futex_waitv, const struct futex_waitv __user *, requests, unsigned, n, unsigned,

@@ -358,17 +358,6 @@ SYSCALL_DEFINE3(recvmsg, unsigned, fd, struct user_message __user *, user, unsig
     return result;
 }
 
-static int deadline_put(struct __kernel_timespec __user *user, ktime_t deadline)
-{
-    struct __kernel_timespec ts;
-    ktime_t now = ktime_get();
-
-    if (!user)
-        return 0;
-    ts = ns_to_timespec(deadline > now ? deadline - now : 0);
-    return copy_to_user(user, &ts, sizeof(ts)) ? -EFAULT : 0;
-}
-
 /* The time-out is looked at after each message, as recvmmsg(2) says under BUGS. */
 SYSCALL_DEFINE5(recvmmsg, unsigned, fd, struct user_messages __user *, user, unsigned, n, unsigned,
                 flags, struct __kernel_timespec __user *, timeout)
@@ -397,7 +386,7 @@ SYSCALL_DEFINE5(recvmmsg, unsigned, fd, struct user_messages __user *, user, uns
             break;
     }
     fd_put(r.fd);
-    if (done && deadline_put(timeout, deadline))
+    if (done && timeout && timespec_to_user(timeout, ktime_left(deadline)))
         return -EFAULT;
     return done ? (ssize_t)done : result;
 }

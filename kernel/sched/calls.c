@@ -309,15 +309,13 @@ SYSCALL_DEFINE1(sched_get_priority_min, int, policy)
 SYSCALL_DEFINE2(sched_rr_get_interval, pid_t, tid, struct __kernel_timespec __user *, uts)
 {
     struct thread *t = thread_of(tid);
-    struct __kernel_timespec ts;
+    u64 ns;
 
     if (is_err(t))
         return ptr_err(t);
-    ts = ns_to_timespec(t->policy == SCHED_FIFO ? 0
-                        : t->policy == SCHED_RR ? ROUND_ROBIN_NS
-                                                : SLICE_NS);
+    ns = t->policy == SCHED_FIFO ? 0 : t->policy == SCHED_RR ? ROUND_ROBIN_NS : SLICE_NS;
     thread_put(t);
-    return copy_to_user(uts, &ts, sizeof(ts)) ? -EFAULT : 0;
+    return timespec_to_user(uts, ns);
 }
 
 /* ---- nice values -------------------------------------------------------------------------------------------- */

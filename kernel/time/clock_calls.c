@@ -99,19 +99,12 @@ int clock_read(clockid_t clock, u64 *ns)
     return clock < 0 ? cpu_clock(clock, ns) : -EINVAL;
 }
 
-static int put_timespec(struct __kernel_timespec __user *uts, u64 ns)
-{
-    struct __kernel_timespec ts = ns_to_timespec(ns);
-
-    return copy_to_user(uts, &ts, sizeof(ts)) ? -EFAULT : 0;
-}
-
 SYSCALL_DEFINE2(clock_gettime, clockid_t, clock, struct __kernel_timespec __user *, uts)
 {
     u64 ns;
     int error = clock_read(clock, &ns);
 
-    return error ? error : put_timespec(uts, ns);
+    return error ? error : timespec_to_user(uts, ns);
 }
 
 SYSCALL_DEFINE2(clock_getres, clockid_t, clock, struct __kernel_timespec __user *, uts)
@@ -123,7 +116,7 @@ SYSCALL_DEFINE2(clock_getres, clockid_t, clock, struct __kernel_timespec __user 
         return error;
     if (clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE)
         resolution = NSEC_PER_SEC / HZ;
-    return uts ? put_timespec(uts, resolution) : 0;
+    return uts ? timespec_to_user(uts, resolution) : 0;
 }
 
 SYSCALL_DEFINE2(gettimeofday, struct __kernel_old_timeval __user *, utv, struct timezone __user *,

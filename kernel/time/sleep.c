@@ -13,19 +13,32 @@
 
 DEFINE_WAIT_QUEUE(clock_was_set);
 
+int timespec_from_user(struct __kernel_timespec *ts, const struct __kernel_timespec __user *uts)
+{
+    if (copy_from_user(ts, uts, sizeof(*ts)))
+        return -EFAULT;
+    return timespec_valid(ts) ? 0 : -EINVAL;
+}
+
+int timespec_to_user(struct __kernel_timespec __user *uts, u64 ns)
+{
+    struct __kernel_timespec ts = ns_to_timespec(ns);
+
+    return copy_to_user(uts, &ts, sizeof(ts)) ? -EFAULT : 0;
+}
+
 int deadline_from_user(const struct __kernel_timespec __user *uts, ktime_t *deadline)
 {
     struct __kernel_timespec ts;
+    int error;
 
     *deadline = KTIME_MAX;
     if (!uts)
         return 0;
-    if (copy_from_user(&ts, uts, sizeof(ts)))
-        return -EFAULT;
-    if (!timespec_valid(&ts))
-        return -EINVAL;
-    *deadline = ts.tv_sec || ts.tv_nsec ? ktime_after(timespec_to_ns(&ts)) : 0;
-    return 0;
+    error = timespec_from_user(&ts, uts);
+    if (!error)
+        *deadline = ts.tv_sec || ts.tv_nsec ? ktime_after(timespec_to_ns(&ts)) : 0;
+    return error;
 }
 
 /* 0 when the time has come, -ERESTARTSYS at a signal. */
@@ -66,14 +79,6 @@ static int sleep_until_real(ktime_t real)
     return result == -ETIME ? 0 : result;
 }
 
-static long store_remaining(ktime_t deadline, struct __kernel_timespec __user *remaining)
-{
-    ktime_t now = ktime_get();
-    struct __kernel_timespec left = ns_to_timespec(deadline > now ? deadline - now : 0);
-
-    return copy_to_user(remaining, &left, sizeof(left)) ? -EFAULT : 0;
-}
-
 static long sleep_restartable(ktime_t deadline, struct __kernel_timespec __user *remaining);
 
 static long sleep_again(struct restart_block *restart)
@@ -85,7 +90,7 @@ static long sleep_restartable(ktime_t deadline, struct __kernel_timespec __user 
 {
     if (sleep_until(deadline) == 0)
         return 0;
-    if (remaining && store_remaining(deadline, remaining))
+    if (remaining && timespec_to_user(remaining, ktime_left(deadline)))
         return -EFAULT;
     current->restart.fn = sleep_again;
     current->restart.arg[0] = deadline;
@@ -97,12 +102,9 @@ SYSCALL_DEFINE2(nanosleep, const struct __kernel_timespec __user *, request,
                 struct __kernel_timespec __user *, remaining)
 {
     struct __kernel_timespec ts;
+    int error = timespec_from_user(&ts, request);
 
-    if (copy_from_user(&ts, request, sizeof(ts)))
-        return -EFAULT;
-    if (!timespec_valid(&ts))
-        return -EINVAL;
-    return sleep_restartable(ktime_after(timespec_to_ns(&ts)), remaining);
+    return error ? error : sleep_restartable(ktime_after(timespec_to_ns(&ts)), remaining);
 }
 
 SYSCALL_DEFINE4(clock_nanosleep, clockid_t, clock, int, flags,
@@ -128,10 +130,9 @@ SYSCALL_DEFINE4(clock_nanosleep, clockid_t, clock, int, flags,
     default:
         return -EINVAL;
     }
-    if (copy_from_user(&ts, request, sizeof(ts)))
-        return -EFAULT;
-    if (!timespec_valid(&ts))
-        return -EINVAL;
+    error = timespec_from_user(&ts, request);
+    if (error)
+        return error;
     if (!(flags & TIMER_ABSTIME))
         return sleep_restartable(ktime_after(timespec_to_ns(&ts)), remaining);
     if (clock == CLOCK_REALTIME || clock == CLOCK_TAI)
