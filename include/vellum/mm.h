@@ -141,12 +141,9 @@ struct mm {
     unsigned auxv_words;
     u32 lock_future; /* [m] VM_LOCKED, VM_LOCK_ON_FAULT of new mappings: mlockall(MCL_FUTURE) */
     int dumpable;
-    bool no_huge_pages;  /* [a] prctl(PR_SET_THP_DISABLE); kept by fork and exec */
-    u32 coredump_filter; /* core(5); kept by fork and exec */
-    u32 membarrier;      /* [a] MEMBARRIER_CMD_REGISTER_* that were given */
+    bool no_huge_pages; /* [a] prctl(PR_SET_THP_DISABLE); kept by fork and exec */
+    u32 membarrier;     /* [a] MEMBARRIER_CMD_REGISTER_* that were given */
 };
-#define COREDUMP_FILTER_MASK    0x1ff
-#define COREDUMP_FILTER_DEFAULT 0x33
 
 /* Index into mm->resident. */
 static inline unsigned page_kind(const struct page *page)

@@ -43,25 +43,34 @@ static int fall_back(const struct vma *vma)
     return FAULT_SMALL;
 }
 
+/* Get ready to map `page`, a huge one or NULL: *table is the table that goes with it (split_huge_at() will
+ * fill it in). FAULT_OK: the entry is empty, and => mm->table_lock. Else the page was given back. */
+static int begin_map(const struct vma *vma, pte_t *entry, struct page *page, struct page **table)
+{
+    if (!page)
+        return fall_back(vma);
+    *table = table_alloc(vma->mm, 0);
+    if (!*table) {
+        page_put(page);
+        return FAULT_OOM;
+    }
+    if (lock_leaf(vma->mm, entry, (pte_t){0}))
+        return FAULT_OK;
+    table_free(vma->mm, *table);
+    page_put(page);
+    return FAULT_RETRY;
+}
+
 static int map_zeros(struct vm_fault *fault, pte_t *entry)
 {
     struct vma *vma = fault->vma;
     struct mm *mm = vma->mm;
     struct page *table, *page = huge_zero_get(compact_flag(vma));
+    int result = begin_map(vma, entry, page, &table);
     pte_t leaf;
 
-    if (!page)
-        return fall_back(vma);
-    table = table_alloc(mm, 0);
-    if (!table) {
-        page_put(page);
-        return FAULT_OOM;
-    }
-    if (!lock_leaf(mm, entry, (pte_t){0})) {
-        table_free(mm, table);
-        page_put(page);
-        return FAULT_RETRY;
-    }
+    if (result != FAULT_OK)
+        return result;
     leaf = pte_leaf(page_to_pfn(page), vma_prot(vma) & ~PTE_WRITE, 1);
     huge_map(mm, entry, pte_set_special(pte_set_young(leaf)), table);
     spin_unlock(&mm->table_lock);
@@ -74,23 +83,14 @@ static int map_huge(struct vm_fault *fault, pte_t *entry)
     struct mm *mm = vma->mm;
     unsigned flags = ALLOC_USER | ALLOC_ZERO | ALLOC_NORETRY | compact_flag(vma);
     struct page *table, *page = huge_page_alloc(flags);
+    int result = begin_map(vma, entry, page, &table);
     pte_t leaf;
 
-    if (!page)
-        return fall_back(vma);
-    table = table_alloc(mm, 0);
-    if (!table) {
-        page_put(page);
-        return FAULT_OOM;
-    }
+    if (result != FAULT_OK)
+        return result;
     page->family = mm->family;
     page->index = (fault->address & HUGE_MASK) >> PAGE_SHIFT;
     leaf = pte_leaf(page_to_pfn(page), vma_prot(vma), 1);
-    if (!lock_leaf(mm, entry, (pte_t){0})) {
-        table_free(mm, table);
-        page_put(page);
-        return FAULT_RETRY;
-    }
     if (!vma->has_private)
         vma->has_private = true;
     if (unlikely(vma->flags & VM_LOCKED))

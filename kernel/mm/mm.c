@@ -139,7 +139,6 @@ struct mm *mm_create(void)
     mm->mmap_top = ALIGN_DOWN(USER_END - USER_END / 64 - (128UL << 20), PAGE_SIZE);
     mm->mmap_top -= mm_random_offset(28) % ALIGN_DOWN(USER_END / 64, PAGE_SIZE);
     mm->dumpable = 1;
-    mm->coredump_filter = COREDUMP_FILTER_DEFAULT;
     return mm;
 }
 
@@ -163,7 +162,6 @@ static void copy_description(struct mm *child, struct mm *parent)
     for (unsigned i = 0; i < parent->auxv_words; i++)
         child->auxv[i] = parent->auxv[i];
     child->dumpable = parent->dumpable;
-    child->coredump_filter = parent->coredump_filter;
     child->no_huge_pages = parent->no_huge_pages;
     child->membarrier = parent->membarrier;
     child->exe = parent->exe;

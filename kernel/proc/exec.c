@@ -107,7 +107,6 @@ static void switch_memory(struct process *p, struct exec *e)
 
     if (old) {
         thread_leave_memory(t);
-        e->mm->coredump_filter = old->coredump_filter;
         e->mm->no_huge_pages = old->no_huge_pages;
     }
     e->mm->exe = e->program.file; /* which keeps writers out until the mm goes */
