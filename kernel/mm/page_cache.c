@@ -277,51 +277,59 @@ void page_read_done(struct page *page, int error)
 
 /* ---- holes ------------------------------------------------------------------------------------------ */
 
-/* What has only been reserved is a hole still. */
+/* What has only been reserved is a hole still. Looked at are so many pages at once; then others get the lock. */
+#define SEEK_BATCH 512
 
-/* The first index >= index without a page, in memory or in swap. => cache->lock */
-static u64 skip_data(struct page_cache *cache, u64 index)
+enum seek { SEEK_FOUND, SEEK_NONE, SEEK_ON };
+
+/* *index becomes the first one >= it without a page, in memory or in swap. => cache->lock */
+static enum seek skip_data(struct page_cache *cache, unsigned long *index)
 {
-    for (;; index++) {
-        struct page *page = radix_tree_lookup(&cache->pages, index);
+    for (unsigned n = 0; n < SEEK_BATCH; n++, ++*index) {
+        const struct page *page = radix_tree_lookup(&cache->pages, *index);
 
-        if (page ? !(page->flags & PG_UPTODATE) : !radix_tree_lookup(&cache->swapped, index))
-            return index;
+        if (page ? !(page->flags & PG_UPTODATE) : !radix_tree_lookup(&cache->swapped, *index))
+            return SEEK_FOUND;
     }
+    return SEEK_ON;
 }
 
-/* *index becomes the first one >= it that has a page. Is there one? => cache->lock */
-static bool skip_hole(struct page_cache *cache, unsigned long *index)
+/* *index becomes the first one >= it that has a page. => cache->lock */
+static enum seek skip_hole(struct page_cache *cache, unsigned long *index)
 {
     unsigned long swapped = *index;
-    struct page *page;
-    bool found;
+    bool in_swap = cache->nr_swapped && radix_tree_next(&cache->swapped, &swapped);
+    const struct page *page;
 
-    while ((page = radix_tree_next(&cache->pages, index)) && !(page->flags & PG_UPTODATE))
-        (*index)++;
-    found = page != NULL;
-    if (cache->nr_swapped && radix_tree_next(&cache->swapped, &swapped)) {
-        *index = found ? min(*index, swapped) : swapped;
-        found = true;
+    for (unsigned n = 0; n < SEEK_BATCH; n++, ++*index) {
+        page = radix_tree_next(&cache->pages, index);
+        if (in_swap && (!page || swapped < *index)) {
+            *index = swapped;
+            return SEEK_FOUND;
+        }
+        if (!page)
+            return SEEK_NONE;
+        if (page->flags & PG_UPTODATE)
+            return SEEK_FOUND;
     }
-    return found;
+    return SEEK_ON;
 }
 
 loff_t page_cache_seek(struct page_cache *cache, loff_t start, loff_t size, bool data)
 {
     unsigned long index = (u64)start >> PAGE_SHIFT, first = index;
-    bool found = true;
+    unsigned long end = DIV_ROUND_UP((u64)size, PAGE_SIZE);
+    enum seek result;
     loff_t offset;
 
     if (start < 0 || start >= size)
         return -ENXIO;
-    spin_lock(&cache->lock);
-    if (data)
-        found = skip_hole(cache, &index);
-    else
-        index = skip_data(cache, index);
-    spin_unlock(&cache->lock);
-    if (!found)
+    do {
+        spin_lock(&cache->lock);
+        result = data ? skip_hole(cache, &index) : skip_data(cache, &index);
+        spin_unlock(&cache->lock);
+    } while (result == SEEK_ON && index < end);
+    if (data && result != SEEK_FOUND)
         return -ENXIO;
     offset = index == first ? start : (loff_t)(index << PAGE_SHIFT);
     if (offset < size)
