@@ -30,7 +30,12 @@ ARCHES = ("x86_64", "riscv64")
 PATIENCE = float(os.environ.get("VELLUM_TEST_PATIENCE", 120))
 
 tests = []
-programs = set()  # of abi, if only some were asked for
+programs = set()  # names (abi/mmap, unit/test_vma), if only some were asked for
+
+
+def programs_of(part):
+    """Those of `programs`, without the part."""
+    return {n.split("/")[1] for n in programs if n.startswith(part + "/")}
 
 
 class Failure(Exception):

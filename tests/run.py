@@ -84,13 +84,14 @@ def run_all(tests, jobs, report):
         w.join()
 
 
-def is_abi_program(name):
-    return name.startswith("abi/") and os.path.exists(os.path.join(HERE, f"{name}.c"))
+def is_program(name):
+    """One of the many that a test of abi or unit runs."""
+    return name.startswith(("abi/", "unit/test_")) and os.path.exists(os.path.join(HERE, f"{name}.c"))
 
 
 def matches(name, wanted):
-    """A part, the beginning of a name, or abi/PROGRAM, which all of abi's tests run."""
-    if "/" not in wanted or is_abi_program(wanted):
+    """A part, the beginning of a name, or a program, which all tests of its part run."""
+    if "/" not in wanted or is_program(wanted):
         return name.startswith(wanted.split("/")[0] + "/")
     return name.startswith(wanted)
 
@@ -121,7 +122,7 @@ def choose(options):
         part = name.split("/")[0]
         if part not in PARTS:
             sys.exit(f"test: no such part: {part} (./test --help lists them)")
-    harness.programs = {n.split("/")[1] for n in wanted if is_abi_program(n)}
+    harness.programs = {n for n in wanted if is_program(n)}
     for part, modules in PARTS.items():
         if any(name.split("/")[0] == part for name in wanted):
             for module in modules:
@@ -131,7 +132,7 @@ def choose(options):
         for t in harness.tests
         if any(matches(t.name, n) for n in wanted)
         and t.arch in (None, options.arch or t.arch)
-        and (t.default or t.name.startswith("bench/") or full or any("/" in n for n in named))
+        and (t.default or t.name.startswith("bench/") or full or t.name.split()[0] in named)
     ]
 
 

@@ -36,14 +36,15 @@ def names():
     sources = sorted(glob.glob(f"{ROOT}/tests/abi/*.c"))
     tests = [s for s in sources if re.search("CHECK_MAIN|check_run", open(s).read())]
     found = [os.path.basename(s)[:-2] for s in tests]
-    return [n for n in found if n in harness.programs] if harness.programs else found
+    wanted = harness.programs_of("abi")
+    return [n for n in found if n in wanted] if wanted else found
 
 
 @test("abi", weight=80)
 def host(arch):
     """The oracle: what does not pass on Linux is a wrong test."""
     folder = build(arch)
-    call(["tests/abi/host.sh", arch, folder, *sorted(harness.programs)], timeout=600).expect(0)
+    call(["tests/abi/host.sh", arch, folder, *sorted(harness.programs_of("abi"))], timeout=600).expect(0)
 
 
 def judge(output, status):

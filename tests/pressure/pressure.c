@@ -12,21 +12,17 @@
  *     pressure hog                     take memory until the end
  */
 #define _GNU_SOURCE
+#include "../stress/load.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define PAGE 4096UL
-#define MIB  (1UL << 20)
 
 static void must(int ok, const char *what)
 {
@@ -37,14 +33,11 @@ static void must(int ok, const char *what)
     _exit(1);
 }
 
-static unsigned long state = 88172645463325252UL;
+static uint64_t state = RANDOM_START;
 
 static unsigned long below(unsigned long n)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state % n;
+    return random_next(&state) % n;
 }
 
 /* ---- mix --------------------------------------------------------------------------------------------- */

@@ -20,31 +20,20 @@
  * The seed is printed; the order of events between processes is the machine's.
  */
 #define _GNU_SOURCE
+#include "load.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PAGE       4096UL
-#define WORDS      (PAGE / 8)
-#define READ_WRITE (PROT_READ | PROT_WRITE)
-#define ORIGINAL   0xfff /* the owner of what a file holds from the start */
-#ifndef MADV_COLD
-#define MADV_COLD    20
-#define MADV_PAGEOUT 21
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-#define HUGE (2048UL << 10)
+#define WORDS    (PAGE / 8)
+#define ORIGINAL 0xfff /* the owner of what a file holds from the start */
 
 enum state { ZERO, FILLED, MAYBE /* MADV_FREE: FILLED or ZERO */, HOLE };
 
@@ -80,14 +69,11 @@ static unsigned long checks;
 
 /* ---- randomness, words ---------------------------------------------------------------------------- */
 
-static unsigned long state;
+static uint64_t state;
 
 static unsigned long below(unsigned long n)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state % n;
+    return random_next(&state) % n;
 }
 
 static uint64_t word_of(unsigned owner, unsigned page, unsigned generation, unsigned index)
@@ -472,7 +458,7 @@ static void check_all_shared(struct shared *s)
 static void worker(unsigned number)
 {
     me = number;
-    state = seed * 2654435761UL + number * 40503 + 88172645463325252UL;
+    state = seed * 2654435761UL + number * 40503 + RANDOM_START;
     make_region(&anonymous);
     make_region(&copied);
     for (unsigned p = 0; p < pages; p++) { /* as much as there may be at once */

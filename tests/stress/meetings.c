@@ -13,15 +13,14 @@
  * The seed is printed; the order of events between threads is the machine's.
  */
 #define _GNU_SOURCE
+#include "load.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/swap.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -30,18 +29,8 @@
 
 #include <linux/fs.h>
 
-#ifndef MADV_COLD
-#define MADV_COLD    20
-#define MADV_PAGEOUT 21
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
 #define SWAP_DISCARD 0x10000
 
-#define PAGE        4096UL
-#define HUGE        (2048UL << 10)
-#define READ_WRITE  (PROT_READ | PROT_WRITE)
 #define AREAS       3 /* of HUGE, private */
 #define FILE_PAGES  256UL
 #define OWN_PAGES   96UL /* a mapping of each thread's own, which moves about */
@@ -72,14 +61,6 @@ static void fail(const char *what, unsigned long page, unsigned long want, unsig
     _exit(1);
 }
 
-static uint64_t next_random(struct worker *w)
-{
-    w->random ^= w->random << 13;
-    w->random ^= w->random >> 7;
-    w->random ^= w->random << 17;
-    return w->random;
-}
-
 static uint64_t word_of(const struct worker *w, unsigned long page, unsigned generation)
 {
     return generation ? (uint64_t)w->number << 56 | (uint64_t)page << 32 | generation : 0;
@@ -108,7 +89,7 @@ static void fill_page(void *memory, uint64_t word)
 /* A page of this thread's. */
 static unsigned long own_page(struct worker *w, unsigned long pages)
 {
-    unsigned long page = next_random(w) % pages;
+    unsigned long page = random_next(&w->random) % pages;
 
     page = page - page % threads + w->number;
     return page < pages ? page : w->number;
@@ -197,13 +178,13 @@ static void advise_area(struct worker *w)
 {
     static const int advice[] = {MADV_COLLAPSE, MADV_COLLAPSE, MADV_PAGEOUT,    MADV_PAGEOUT,
                                  MADV_COLD,     MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_WILLNEED};
-    unsigned long start = next_random(w) % AREAS * HUGE, length = HUGE;
+    unsigned long start = random_next(&w->random) % AREAS * HUGE, length = HUGE;
 
-    if (next_random(w) % 3 == 0) {
-        start += next_random(w) % 256 * PAGE;
-        length = (1 + next_random(w) % 256) * PAGE;
+    if (random_next(&w->random) % 3 == 0) {
+        start += random_next(&w->random) % 256 * PAGE;
+        length = (1 + random_next(&w->random) % 256) * PAGE;
     }
-    madvise(areas + start, length, advice[next_random(w) % 8]);
+    madvise(areas + start, length, advice[random_next(&w->random) % 8]);
 }
 
 /* ---- a mapping that moves ------------------------------------------------------------------------------ */
@@ -224,9 +205,9 @@ static void move_own(struct worker *w)
     w->own_generation += 1000;
     for (unsigned i = 0; i < OWN_PAGES; i++)
         fill_page((char *)w->own + i * PAGE, w->own_generation + i);
-    if (next_random(w) % 2)
+    if (random_next(&w->random) % 2)
         madvise(w->own, OWN_PAGES * PAGE, MADV_PAGEOUT);
-    if (next_random(w) % 8 == 0) {
+    if (random_next(&w->random) % 8 == 0) {
         munmap(w->own, OWN_PAGES * PAGE);
         w->own = NULL;
         return;
@@ -246,7 +227,7 @@ static void use_file(struct worker *w)
     char *memory = file_memory + page * PAGE;
 
     check_page("file", memory, page, word_of(w, page, w->file_generation[page]));
-    switch (next_random(w) % 4) {
+    switch (random_next(&w->random) % 4) {
     case 0:
         fill_page(memory, word_of(w, page, ++w->file_generation[page]));
         break;
@@ -272,7 +253,7 @@ static void *work(void *argument)
     struct worker *w = argument;
 
     for (; !stop; w->steps++) {
-        unsigned choice = next_random(w) % 64;
+        unsigned choice = random_next(&w->random) % 64;
 
         if (choice < 24)
             write_page(w);

@@ -12,33 +12,22 @@
  * are lost, mixed up or out of date are all found.
  */
 #define _GNU_SOURCE
+#include "load.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAGE  4096UL
 #define WORDS (PAGE / sizeof(uint64_t))
-#define MIB   (1UL << 20)
 
-static uint64_t seed = 88172645463325252;
-
-static uint64_t random_u64(void)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed;
-}
+static uint64_t seed = RANDOM_START;
 
 static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *format, ...)
 {
@@ -104,10 +93,10 @@ static void make_region(struct region *r, size_t size, int flags, int fd)
 
 static void touch_random(struct region *r)
 {
-    uint64_t page = random_u64() % r->pages;
+    uint64_t page = random_next(&seed) % r->pages;
 
     check(page_at(r, page), page, r->versions[page]);
-    if (random_u64() % 2) {
+    if (random_next(&seed) % 2) {
         r->versions[page] = r->versions[page] % 255 + 1;
         fill(page_at(r, page), page, r->versions[page]);
     }
@@ -355,7 +344,7 @@ static void test_files(size_t size)
     report("filled");
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 3000; i++)
-            touch_random(&regions[random_u64() % 3]);
+            touch_random(&regions[random_next(&seed) % 3]);
         for (int i = 0; i < 2; i++)
             check_file(fds[i], &regions[i]);
         press(48 * MIB);

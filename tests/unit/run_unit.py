@@ -6,7 +6,7 @@ import os
 import re
 import time
 
-from harness import ROOT, Part, call, test
+from harness import ROOT, Part, call, programs_of, test
 
 
 @test("unit", arches=(None,), weight=60)
@@ -15,6 +15,8 @@ def programs(_):
     parts = []
     for source in sorted(glob.glob(f"{ROOT}/tests/unit/test_*.c")):
         name = os.path.basename(source)[:-2]
+        if name not in (programs_of("unit") or {name}):
+            continue
         start = time.monotonic()
         r = call([f"build/host/unit/{name}"], timeout=600)
         good = len(re.findall(rb"(?m)^ok ", r.out))
