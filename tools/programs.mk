@@ -14,9 +14,8 @@ PROG_CFLAGS = -std=gnu17 -Os -g -Wall -Wextra -Werror -Wno-unused-parameter -fno
 	-nostdinc -isystem $(MUSL)/usr/include/$(MUSL_TUPLE) -isystem $(GCC_INCLUDE) -isystem $(OUT)/uapi
 PROG_LD     = $(PROG_CC) -nostdlib -static -no-pie -Wl,--gc-sections -Wl,-z,noexecstack
 
-PROG_SRC   := $(sort $(wildcard user/*.c))
 PROG_DIRS  := $(patsubst user/%/main.c,%,$(wildcard user/*/main.c))
-PROGRAMS   := $(PROG_SRC:user/%.c=$(OUT)/user/%) $(PROG_DIRS:%=$(OUT)/user/%)
+PROGRAMS   := $(PROG_DIRS:%=$(OUT)/user/%)
 
 .PHONY: programs image
 programs: $(PROGRAMS) ## our own programs for the guest, build/ARCH/user/
@@ -33,15 +32,7 @@ $(OUT)/user/start.o: arch/$(ARCH)/user/start.S
 	@mkdir -p $(@D)
 	$(Q)$(PROG_CC) -c $< -o $@
 
-$(OUT)/user/%: user/%.c $(MUSL)/.unpacked $(OUT)/user/start.o $(OUT)/uapi/.made
-	@mkdir -p $(@D)
-	$(call say,PROG,$@)
-	$(Q)$(PROG_CC) $(PROG_CFLAGS) -MMD -MP -MF $@.d -c $< -o $@.o
-	$(Q)$(PROG_LD) -o $@.full $(OUT)/user/start.o $@.o $(MUSL_LIB)/libc.a -lgcc
-	$(Q)$(CROSS)objcopy --strip-all $@.full $@
--include $(PROG_SRC:user/%.c=$(OUT)/user/%.d)
-
-# A program of several files has a folder, with a main.c in it.
+# Each program has a folder, with a main.c in it.
 $(OUT)/programs/%.o: user/%.c $(MUSL)/.unpacked $(OUT)/uapi/.made
 	@mkdir -p $(@D)
 	$(Q)$(PROG_CC) $(PROG_CFLAGS) -MMD -MP -c $< -o $@

@@ -5,7 +5,7 @@
 The emulator's serial port and, with a command, one virtio port are sockets
 that end here. So this process sees all that the machine says: it passes the
 console to the terminal (or, with a command, kernel messages to standard
-error), speaks init's frames on the port (user/init.c explains them), and
+error), speaks init's frames on the port (user/init/main.c explains them), and
 knows by events alone, never by waiting a while, what has happened.
 """
 
@@ -32,7 +32,7 @@ EXIT_STOPPED = 123
 EXIT_TIMEOUT = 124
 EXIT_PANIC = 125
 
-CHUNK = 16384  # the most that one frame carries (user/init.c)
+CHUNK = 16384  # the most that one frame carries (user/init/main.c)
 PANIC = re.compile(rb"Kernel panic[^\r\n]*")
 PANIC_END = b"end Kernel panic"
 PANIC_GRACE = 10.0  # seconds for the rest of a panic's report
