@@ -12,6 +12,7 @@
 
 #include <vellum/cred.h>
 #include <vellum/file.h>
+#include <vellum/files.h>
 #include <vellum/hash.h>
 #include <vellum/page_cache.h>
 #include <vellum/rbtree.h>
@@ -74,6 +75,7 @@ struct super_block {
     refcount_t refs; /* mounts */
     atomic_long_t inodes;
     atomic_t writers;       /* inodes open for writing, each as often as it is */
+    bool held;              /* [mount lock] super_make_readonly() looks for writers; others wait */
     struct rb_root handles; /* inodes that have a file handle: kernel/fs/handle.c */
     void *private_data;
     struct list link; /* [super list lock] */
@@ -219,6 +221,7 @@ enum {
     DENTRY_VOLATILE =
         16, /* ask inode_ops->still_valid at each lookup; set it before dentry_instantiate() */
     DENTRY_HAS_HANDLE = 32, /* sb->handles leads to it */
+    DENTRY_DYING = 64,      /* its name is about to go: nothing gets mounted here */
 };
 
 void path_get(const struct path *p);
@@ -250,7 +253,7 @@ struct mount {
     char *source;           /* "tmpfs", "/dev/vda" */
     int id;
     atomic_t writers;       /* files open for writing; no change to read-only meanwhile */
-    bool held;              /* [mount mutex] read-only for the time of mount_make_readonly() */
+    bool held;              /* [mount lock] mount_make_readonly() looks for writers; others wait */
     bool expiring;          /* [mount mutex] umount2(MNT_EXPIRE) was here once */
     bool unbindable;        /* [mount mutex] MS_UNBINDABLE */
     bool floating;          /* [mount mutex] stands nowhere yet; a descriptor owns its tree */
@@ -301,6 +304,18 @@ char *path_name(const struct path *path, char *buffer, size_t size);
 /* Copy a path string from user space: buffer of PATH_MAX from an object cache. err_ptr on error. */
 char *name_from_user(const char __user *name);
 void name_free(char *name);
+
+/* Where a process is in the tree: from where its paths begin. */
+struct fs_context {
+    refcount_t refs;
+    spinlock_t lock;
+    mode_t umask;          /* [lock] */
+    struct path root, cwd; /* [lock] */
+};
+struct fs_context *fs_context_fork(struct fs_context *parent);
+void fs_context_put(struct fs_context *fs);
+void fs_context_init_first(struct fs_context *fs); /* root and cwd at root_mount */
+struct fs_context *fs_context_create(void);        /* the same in new memory, or NULL */
 
 /* mkdir(2) and the like in the kernel: relative to the working directory, with its umask. */
 int kernel_mkdir(const char *name, mode_t mode);
@@ -378,93 +393,7 @@ struct file *path_open(const struct path *path, int flags); /* what the path mea
 ssize_t file_read_kernel(struct file *f, void *buffer, size_t n, loff_t pos);
 ssize_t file_write_kernel(struct file *f, const void *buffer, size_t n, loff_t pos);
 
-/* ---- descriptors ---------------------------------------------------------------------------------------- */
-
-#define NOFILE_MAX 1048576 /* the largest RLIMIT_NOFILE: fs.nr_open */
-
-struct files {
-    refcount_t refs;
-    spinlock_t lock;
-    struct file **table;                 /* [lock]; read without it after files_borrow's rules */
-    unsigned long *open, *close_on_exec; /* [lock] bitmaps */
-    unsigned size;                       /* [lock] slots */
-    unsigned next;                       /* [lock] no free slot below */
-    struct file *inline_table[32];
-    unsigned long inline_bits[2];
-};
-struct files *files_create(void);
-struct files *files_fork(struct files *parent); /* a copy; err_ptr */
-static inline struct files *files_get(struct files *f)
-{
-    ref_get(&f->refs);
-    return f;
-}
-void files_put(struct files *f);
-void files_close_on_exec(struct files *f);
-/* The open file of a descriptor of the current thread. If the table is not shared no reference is
- * taken: `borrowed` says so, and the caller must call fd_put() on the same thread, having neither
- * closed the descriptor nor stored the pointer. file NULL: -EBADF. O_PATH files are not returned
- * unless asked for by fd_get_any(). */
-struct fd_ref {
-    struct file *file;
-    bool counted;
-};
-struct fd_ref fd_get_shared(unsigned fd, bool any); /* of a table that others use too */
-static __always_inline struct fd_ref fd_get_if(unsigned fd, bool any)
-{
-    struct files *f = current->files;
-    struct file *file = NULL;
-
-    if (unlikely(atomic_read(&f->refs) != 1))
-        return fd_get_shared(fd, any);
-    if (likely(fd < f->size))
-        file = f->table[fd];
-    if (unlikely(file && !any && (file->mode & FILE_PATH)))
-        file = NULL;
-    return (struct fd_ref){.file = file};
-}
-static inline struct fd_ref fd_get(unsigned fd)
-{
-    return fd_get_if(fd, false);
-}
-static inline struct fd_ref fd_get_any(unsigned fd)
-{
-    return fd_get_if(fd, true);
-}
-static inline void fd_put(struct fd_ref ref)
-{
-    if (ref.counted)
-        file_put(ref.file);
-}
-struct file *fd_file(unsigned fd); /* with a reference, or NULL */
-/* Reserve a descriptor >= min below RLIMIT_NOFILE; then install (consumes the file's reference), or
- * fd_cancel(). -EMFILE, -ENOMEM */
-int fd_reserve(unsigned min, bool close_on_exec);
-void fd_install(int fd, struct file *file);
-void fd_cancel(int fd);
-int fd_close(unsigned fd);
-/* The lowest free descriptor for a file, whose reference is consumed even on failure. file may be an
- * err_ptr, which is returned. */
-int fd_for_file(struct file *file, bool close_on_exec);
-/* The two lowest for a pair, told to user space before anything is installed. The references are
- * consumed even on failure. 0, -EMFILE, -ENOMEM, -EFAULT */
-int fd_pair_for_files(struct file *files[2], bool close_on_exec, int __user *result);
-/* Of any table, for /proc/PID/fd: the file with a reference, or NULL; the first descriptor >= from,
- * or -1. */
-struct file *files_lookup(struct files *f, unsigned fd);
-int files_next(struct files *f, unsigned from);
-bool files_is_close_on_exec(struct files *f, unsigned fd);
-
-struct fs_context {
-    refcount_t refs;
-    spinlock_t lock;
-    mode_t umask;          /* [lock] */
-    struct path root, cwd; /* [lock] */
-};
-struct fs_context *fs_context_fork(struct fs_context *parent);
-void fs_context_put(struct fs_context *fs);
-void fs_context_init_first(struct fs_context *fs); /* root and cwd at root_mount */
-struct fs_context *fs_context_create(void);        /* the same in new memory, or NULL */
+/* ---- locks ------------------------------------------------------------------------------------------------ */
 
 /* Lines of /proc/locks; and of fdinfo, for the locks that an open file and a table of descriptors have. */
 void locks_show(struct seq_file *m);

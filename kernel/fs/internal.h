@@ -44,6 +44,10 @@ struct dentry *dentry_find(struct dentry *parent, const struct name *name);
 void dentry_publish(struct dentry *d);
 /* The name is gone: no lookup finds it. => the directory's mutex */
 void dentry_unlink(struct dentry *d);
+/* Before the name goes, if nothing is mounted there, nor will be from here on: 0 or -EBUSY. Undone by
+ * dentry_keep() if it does not go after all. => the parent's mutex */
+int dentry_begin_removal(struct dentry *d);
+void dentry_keep(struct dentry *d);
 /* `from` takes the place of `to`, which is unhashed if it was not already; or the two change places.
  * => the mutexes of both directories */
 void dentry_move(struct dentry *from, struct dentry *to);
@@ -120,6 +124,12 @@ void mount_attach(struct mount *m, const struct path *where);
 /* Take m out of the tree; its children stay below it. The tree's reference is the caller's now.
  * => mount_mutex */
 void mount_detach(struct mount *m);
+/* The same, but the directory that it leaves, of which the references are the caller's now, stays claimed. */
+struct path mount_unhook(struct mount *m);
+/* Nobody takes away the name of d from here on, so that something can be mounted there: 0, or -ENOENT, it is
+ * going already. mountpoint_release() ends that if nothing is. => mount_mutex */
+int mountpoint_claim(struct dentry *d);
+void mountpoint_release(struct dentry *d);
 static inline void mount_get(struct mount *m)
 {
     ref_get(&m->refs);
@@ -183,8 +193,15 @@ int walk_path(struct walk *w, int dirfd, const char *name, unsigned flags);
 int walk_last(struct walk *w);
 void walk_end(struct walk *w);
 void walk_to(struct walk *w, struct dentry *d); /* go to d, whose reference is taken over */
+void walk_jump(struct walk *w, const struct path *path); /* the same with a path */
 /* The result as a path that owns its references; walk_end() is still due. */
 void walk_take(struct walk *w, struct path *path);
+/* walk_link.c. d, whose reference is taken over, is a symbolic link that was found in w->path; w->rest is what
+ * follows it. Go where it leads, or make its text what is walked next. 0 or -errno */
+int walk_follow(struct walk *w, struct dentry *d);
+void walk_pop(struct walk *w); /* the text is used up: on behind its link. => w->depth > 0 */
+void walk_end_links(struct walk *w);
+
 /* The dentry of a name in a directory with a reference, possibly negative; NULL if there is none
  * and the file system does not remember that; or err_ptr. => dir mutex held iff `locked` */
 struct dentry *lookup_one(struct dentry *parent, const struct name *name, bool locked);

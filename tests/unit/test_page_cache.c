@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* unit: tests/unit/vfs_glue.c kernel/fs/tmpfs/tmpfs.c kernel/fs/tmpfs/ramfs.c */
+/* unit: tests/unit/vfs_glue.c kernel/fs/tmpfs/tmpfs.c kernel/fs/tmpfs/contents.c kernel/fs/tmpfs/super.c kernel/fs/tmpfs/ramfs.c */
 /* unit: kernel/fs/dentry.c kernel/fs/inode.c kernel/fs/handle.c kernel/fs/dentry_move.c */
 /* unit: kernel/fs/mount.c kernel/fs/mount_calls.c kernel/fs/propagate.c kernel/fs/mount_fd.c kernel/fs/names.c */
-/* unit: kernel/fs/path.c kernel/fs/super.c kernel/fs/walk.c kernel/fs/init.c */
+/* unit: kernel/fs/path.c kernel/fs/super.c kernel/fs/walk.c kernel/fs/walk_link.c kernel/fs/init.c */
 /* unit: kernel/fs/attributes.c kernel/fs/open.c kernel/fs/file.c kernel/fs/descriptor.c */
 /* unit: kernel/fs/rename.c kernel/fs/stat.c kernel/fs/iov.c kernel/mm/page_cache.c kernel/mm/page_cache_remove.c kernel/mm/page_cache_swap.c */
 /* unit: kernel/fs/cached_file.c kernel/fs/locks.c kernel/fs/read_write.c kernel/fs/readdir.c */

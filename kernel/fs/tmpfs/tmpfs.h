@@ -5,6 +5,25 @@
 #include <vellum/error.h>
 #include <vellum/fs.h>
 
+/* What a super block's private_data is. */
+struct tmpfs {
+    u64 max_pages, max_inodes; /* 0: no limit */
+    bool promised;             /* files are committed memory by their size, not page by page */
+    atomic_long_t pages;
+    uid_t uid;
+    gid_t gid;
+    mode_t mode;
+};
+
+static inline struct tmpfs *tmpfs_of(const struct super_block *sb)
+{
+    return sb->private_data;
+}
+
+/* A new inode, one of dir's if that is not NULL; it has no name yet. One reference; -ENOSPC, -ENOMEM */
+struct inode *tmpfs_inode(struct super_block *sb, const struct inode *dir, mode_t mode,
+                          dev_id_t device);
+
 /* A new, empty tree with these mount options (NULL: none). One reference; or err_ptr. */
 struct super_block *tmpfs_super(struct fs_type *type, unsigned long flags, const char *options);
 
