@@ -324,6 +324,25 @@ void dentry_unlink(struct dentry *d)
         dentry_put(d);
 }
 
+int dentry_begin_removal(struct dentry *d)
+{
+    bool mounted;
+
+    spin_lock(&d->lock);
+    mounted = d->flags & DENTRY_MOUNTED;
+    if (!mounted)
+        d->flags |= DENTRY_DYING;
+    spin_unlock(&d->lock);
+    return mounted ? -EBUSY : 0;
+}
+
+void dentry_keep(struct dentry *d)
+{
+    spin_lock(&d->lock);
+    d->flags &= ~DENTRY_DYING;
+    spin_unlock(&d->lock);
+}
+
 /* The next child of d behind `after` (NULL: the first) that can still be found, with a reference. */
 static struct dentry *next_hashed_child(struct dentry *d)
 {

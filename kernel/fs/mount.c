@@ -111,13 +111,34 @@ struct mount *mount_alloc(struct super_block *sb, struct dentry *root, unsigned 
 
 /* ---- the tree => mount_mutex ------------------------------------------------------------------------ */
 
-static void mountpoint_mark(struct dentry *d, bool mounted)
+static void mountpoint_mark(struct dentry *d)
 {
     spin_lock(&d->lock);
-    if (mounted)
+    d->flags |= DENTRY_MOUNTED;
+    spin_unlock(&d->lock);
+}
+
+int mountpoint_claim(struct dentry *d)
+{
+    bool dying;
+
+    spin_lock(&d->lock);
+    dying = d->flags & DENTRY_DYING;
+    if (!dying)
         d->flags |= DENTRY_MOUNTED;
-    else
-        d->flags &= ~DENTRY_MOUNTED;
+    spin_unlock(&d->lock);
+    return dying ? -ENOENT : 0;
+}
+
+void mountpoint_release(struct dentry *d)
+{
+    const struct mount *m;
+
+    list_for_each_entry(m, &all_mounts, all)
+        if (m->mountpoint == d)
+            return;
+    spin_lock(&d->lock);
+    d->flags &= ~DENTRY_MOUNTED;
     spin_unlock(&d->lock);
 }
 
@@ -138,15 +159,13 @@ void mount_attach(struct mount *m, const struct path *where)
     hlist_add_head(&m->hash, &b->head);
     spin_unlock(&b->lock);
     spin_unlock(&mount_lock);
-    mountpoint_mark(where->dentry, true);
+    mountpoint_mark(where->dentry);
 }
 
-void mount_detach(struct mount *m)
+struct path mount_unhook(struct mount *m)
 {
     struct path where = {.mount = m->parent, .dentry = m->mountpoint};
     struct mount_bucket *b = bucket_of(m->parent, m->mountpoint);
-    struct mount *other;
-    bool still = false;
 
     spin_lock(&mount_lock);
     spin_lock(&b->lock);
@@ -156,10 +175,14 @@ void mount_detach(struct mount *m)
     m->parent = NULL;
     m->mountpoint = NULL;
     spin_unlock(&mount_lock);
-    list_for_each_entry(other, &all_mounts, all)
-        still |= other->mountpoint == where.dentry;
-    if (!still)
-        mountpoint_mark(where.dentry, false);
+    return where;
+}
+
+void mount_detach(struct mount *m)
+{
+    struct path where = mount_unhook(m);
+
+    mountpoint_release(where.dentry);
     path_put(&where);
 }
 
@@ -173,11 +196,16 @@ void mount_remove(struct mount *m)
     mount_put(m);
 }
 
-bool mount_is_in_tree(const struct mount *m)
+const struct mount *mount_top(const struct mount *m)
 {
     while (m->parent)
         m = m->parent;
-    return m == root_mount;
+    return m;
+}
+
+bool mount_is_in_tree(const struct mount *m)
+{
+    return mount_top(m) == root_mount;
 }
 
 int mount_may_attach(const struct path *where, const struct dentry *root)
@@ -233,22 +261,39 @@ static struct mount *next_of(struct mount *m, struct mount *top, bool recursive)
 }
 
 /* Both sides write first, then fence, then read (mount_begin_write()): either we see the writer, or he sees
- * that the mount is read-only. */
+ * that the mount is held, and waits for mount_lock to learn what became of it. */
 int mount_make_readonly(struct mount *top, bool recursive)
 {
     struct mount *m;
     bool busy = false;
 
-    for (m = top; m; m = next_of(m, top, recursive)) {
-        m->held = !(m->flags & MS_RDONLY);
-        WRITE_ONCE(m->flags, m->flags | MS_RDONLY);
-    }
+    spin_lock(&mount_lock);
+    for (m = top; m; m = next_of(m, top, recursive))
+        WRITE_ONCE(m->held, !(m->flags & MS_RDONLY));
     smp_fence();
     for (m = top; m; m = next_of(m, top, recursive))
         busy |= m->held && atomic_read(&m->writers);
-    for (m = top; busy && m; m = next_of(m, top, recursive))
-        if (m->held)
-            WRITE_ONCE(m->flags, m->flags & ~(unsigned)MS_RDONLY);
+    for (m = top; m; m = next_of(m, top, recursive)) {
+        if (!busy)
+            WRITE_ONCE(m->flags, m->flags | MS_RDONLY);
+        smp_store_release(&m->held, false);
+    }
+    spin_unlock(&mount_lock);
+    return busy ? -EBUSY : 0;
+}
+
+int super_make_readonly(struct super_block *sb)
+{
+    bool busy;
+
+    spin_lock(&mount_lock);
+    WRITE_ONCE(sb->held, true);
+    smp_fence();
+    busy = atomic_read(&sb->writers);
+    if (!busy)
+        WRITE_ONCE(sb->flags, sb->flags | MS_RDONLY);
+    smp_store_release(&sb->held, false);
+    spin_unlock(&mount_lock);
     return busy ? -EBUSY : 0;
 }
 
@@ -256,6 +301,10 @@ int mount_begin_write(struct mount *m)
 {
     atomic_inc(&m->writers);
     smp_fence();
+    if (unlikely(smp_load_acquire(&m->held) || smp_load_acquire(&m->sb->held))) {
+        spin_lock(&mount_lock);
+        spin_unlock(&mount_lock);
+    }
     if (likely(!mount_readonly(m)))
         return 0;
     atomic_dec(&m->writers);
@@ -355,11 +404,18 @@ void mount_remove_tree(struct mount *m, bool told)
 
 int mount_attach_tree(struct mount *m, const struct path *where)
 {
+    int error = mountpoint_claim(where->dentry);
+
+    if (error)
+        return error;
     m->floating = false;
     if (where->mount->group)
-        return mount_propagate(m, where);
-    mount_attach(m, where);
-    return 0;
+        error = mount_propagate(m, where);
+    else
+        mount_attach(m, where);
+    if (error)
+        mountpoint_release(where->dentry);
+    return error;
 }
 
 static bool has_unbindable(struct mount *m)
@@ -385,17 +441,17 @@ int mount_move_tree(struct mount *m, const struct path *where)
         return -ELOOP;
     if (error)
         return error;
-    if (old.mount) {
-        path_get(&old);
-        mount_detach(m);
-    }
+    if (old.mount)
+        old = mount_unhook(m);
     error = mount_attach_tree(m, where);
     if (error && old.mount)
         mount_attach(m, &old);
     else if (error)
         m->floating = true;
-    if (old.mount)
+    if (old.mount) {
+        mountpoint_release(old.dentry);
         path_put(&old);
+    }
     return error;
 }
 

@@ -31,12 +31,15 @@ bool mount_is_below(const struct mount *m, const struct mount *above); /* or is 
 bool mount_shows(const struct mount *m, const struct dentry *d);
 /* The mount after m in the tree below `top`, in order from above; NULL: no more. */
 struct mount *mount_next_below(const struct mount *m, const struct mount *top);
+/* What m's tree begins with, in which it may be alone. => mount_mutex */
+const struct mount *mount_top(const struct mount *m);
 /* Is it part of the tree that begins at root_mount? What umount2(MNT_DETACH) took out, or a descriptor
  * owns, is not. => mount_mutex */
 bool mount_is_in_tree(const struct mount *m);
 /* Make m, or m and all below it, read-only; or nothing, if a file is open for writing on one of them:
  * -EBUSY. => mount_mutex */
 int mount_make_readonly(struct mount *m, bool recursive);
+int super_make_readonly(struct super_block *sb); /* the same for all that shows this file system */
 /* Something may be mounted at `where`: that is in the tree, still has its name, and is a directory iff root
  * is. 0, -EINVAL, -ENOENT, -ENOTDIR. => mount_mutex */
 int mount_may_attach(const struct path *where, const struct dentry *root);

@@ -94,11 +94,8 @@ int super_reconfigure(struct super_block *sb, unsigned long flags, const char *d
     unsigned long old = sb->flags, others = old & ~(unsigned long)MS_RDONLY;
     int error = 0;
 
-    if (flags & ~old & MS_RDONLY) { /* first this, then a look: as mount_make_readonly() */
-        WRITE_ONCE(sb->flags, old | MS_RDONLY);
-        smp_fence();
-        error = atomic_read(&sb->writers) ? -EBUSY : 0;
-    }
+    if (flags & ~old & MS_RDONLY)
+        error = super_make_readonly(sb);
     if (!error && sb->ops->remount)
         error = sb->ops->remount(sb, flags & MS_RDONLY, data);
     WRITE_ONCE(sb->flags, error ? old : others | (flags & MS_RDONLY));

@@ -45,8 +45,7 @@ void mount_tree_forget(struct mount *m)
 /* In the tree, or floating: not what was unmounted while somebody was in it. => mount_mutex */
 static bool is_mounted(const struct mount *m)
 {
-    while (m->parent)
-        m = m->parent;
+    m = mount_top(m);
     return m == root_mount || m->floating;
 }
 

@@ -214,6 +214,24 @@ static int remove_directory(struct inode *dir, struct dentry *victim)
     return error;
 }
 
+/* d, which may be removed, is. => dir mutex */
+static int remove_name(struct inode *dir, struct dentry *d, bool directory)
+{
+    int error = dentry_begin_removal(d);
+
+    if (error)
+        return error;
+    if (directory)
+        error = remove_directory(dir, d);
+    else
+        error = dir->ops->unlink ? dir->ops->unlink(dir, d) : -EPERM;
+    if (error)
+        dentry_keep(d);
+    else
+        dentry_unlink(d);
+    return error;
+}
+
 static int remove_last(struct walk *w, bool directory)
 {
     struct inode *dir = w->path.dentry->inode;
@@ -234,14 +252,8 @@ static int remove_last(struct walk *w, bool directory)
         error = IS_DIR(d->inode) ? -EISDIR : -ENOTDIR;
     else
         error = may_delete(w->path.mount, dir, d, directory);
-    if (!error && (d->flags & DENTRY_MOUNTED))
-        error = -EBUSY;
-    if (!error && directory)
-        error = remove_directory(dir, d);
-    else if (!error)
-        error = dir->ops->unlink ? dir->ops->unlink(dir, d) : -EPERM;
     if (!error)
-        dentry_unlink(d);
+        error = remove_name(dir, d, directory);
     if (!error && !directory)
         notify_inode(d->inode, IN_ATTRIB);
     mutex_unlock(&dir->mutex);

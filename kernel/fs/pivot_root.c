@@ -76,20 +76,22 @@ static void move_processes(const struct path *from, const struct path *to)
 
 static int do_pivot(const struct path *root, const struct path *new, const struct path *old)
 {
-    struct path where;
+    struct path where, from;
     int error;
 
     mutex_lock(&mount_mutex);
     mutex_lock(&rename_mutex);
     error = may_pivot(root, new, old);
     mutex_unlock(&rename_mutex);
+    if (!error)
+        error = mountpoint_claim(old->dentry);
     if (!error) {
-        where = (struct path){.mount = root->mount->parent, .dentry = root->mount->mountpoint};
-        path_get(&where);
-        mount_detach(new->mount);
-        mount_detach(root->mount);
+        from = mount_unhook(new->mount);
+        where = mount_unhook(root->mount);
         mount_attach(root->mount, old);
         mount_attach(new->mount, &where);
+        mountpoint_release(from.dentry);
+        path_put(&from);
         path_put(&where);
     }
     mutex_unlock(&mount_mutex);

@@ -147,10 +147,35 @@ static void drop_whiteout(const struct move *m, struct dentry *d)
     dentry_put(d);
 }
 
+static int rename_plainly(const struct move *m)
+{
+    struct inode *dir = m->from_parent->inode;
+
+    return dir->ops->rename(dir, m->from, m->to_parent->inode, m->to, m->flags);
+}
+
+/* What had the new name goes. */
+static int rename_over(const struct move *m)
+{
+    struct inode *replaced = m->to->inode;
+    int error = dentry_begin_removal(m->to);
+
+    if (error)
+        return error;
+    if (IS_DIR(replaced))
+        mutex_lock_nested(&replaced->mutex, 2);
+    error = rename_plainly(m);
+    if (IS_DIR(replaced))
+        mutex_unlock(&replaced->mutex);
+    if (error)
+        dentry_keep(m->to);
+    return error;
+}
+
 /* => both directories locked, m->from and m->to looked up */
 static int move_do(struct move *m)
 {
-    struct inode *from_dir = m->from_parent->inode, *to_dir = m->to_parent->inode;
+    struct inode *from_dir = m->from_parent->inode;
     struct inode *replaced = m->to->inode;
     bool exchange = m->flags & RENAME_EXCHANGE;
     struct dentry *whiteout;
@@ -170,11 +195,7 @@ static int move_do(struct move *m)
     whiteout = make_whiteout(m);
     if (is_err(whiteout))
         return ptr_err(whiteout);
-    if (replaced && IS_DIR(replaced) && !exchange)
-        mutex_lock_nested(&replaced->mutex, 2);
-    error = from_dir->ops->rename(from_dir, m->from, to_dir, m->to, m->flags);
-    if (replaced && IS_DIR(replaced) && !exchange)
-        mutex_unlock(&replaced->mutex);
+    error = replaced && !exchange ? rename_over(m) : rename_plainly(m);
     if (error) {
         if (whiteout)
             drop_whiteout(m, whiteout);

@@ -88,6 +88,53 @@ static void read_only_mount(void)
 }
 
 /* Nothing is mounted where nobody could name it. */
+/* A file is open for writing, so that the change is refused each time; nobody may see it begin. */
+static void refused_unseen(void)
+{
+    if (!may_mount())
+        return;
+    int kept = open("m/kept", O_CREAT | O_WRONLY, 0600), other = 0;
+    pid_t writer = CHILD(for (;;) {
+        int fd = open("m/f", O_CREAT | O_WRONLY, 0600);
+        if (fd < 0)
+            _exit(errno);
+        close(fd);
+    });
+    for (int i = 0; i < 1000; i++) {
+        other |= remount(MS_RDONLY | (i % 2 ? MS_BIND : 0)) == 0 || errno != EBUSY;
+        if (i % 100 == 0)
+            usleep(1000);
+    }
+    CHECK_EQ(other, 0, "a thousand times EBUSY");
+    CHECK_EQ(waitpid(writer, NULL, WNOHANG), 0, "who opens for writing meanwhile never got EROFS");
+    kill(writer, SIGKILL);
+    end_of(writer);
+    close(kept);
+    CHECK_EQ(umount("m"), 0, "umount");
+}
+
+/* What is mounted can be named and unmounted, whoever tries to remove the directory at the same time. */
+static void mounted_and_removed(void)
+{
+    if (!may_mount())
+        return;
+    int mounted = 0, lost = 0;
+    pid_t remover = CHILD(for (unsigned i = 0;; i++) i % 2 ? rmdir("m/d") : rename("m/e", "m/d"));
+    for (int i = 0; i < 600; i++) {
+        mkdir("m/d", 0700);
+        mkdir("m/e", 0700);
+        if (mount("none", "m/d", "tmpfs", 0, NULL) != 0)
+            continue;
+        mounted++;
+        lost += umount("m/d") != 0;
+    }
+    kill(remover, SIGKILL);
+    end_of(remover);
+    CHECK(mounted > 0, "something was mounted");
+    CHECK_EQ(lost, 0, "and could be unmounted each time");
+    CHECK_EQ(umount("m"), 0, "nothing is left mounted below");
+}
+
 static void taken_out(void)
 {
     if (!may_mount())
@@ -306,6 +353,7 @@ static void writing_out(void)
     CHECK_FAIL(readahead(p[1], 0, 4096), EBADF, "of what cannot be read");
 }
 
-CHECK_MAIN_BUT_QEMU_USER(CASE(read_only), CASE(read_only_mount), CASE(taken_out),
-                         CASE(restrictions), CASE(binds), CASE(pivoting), CASE(nodes), CASE(sticky),
-                         CASE(set_id), CASE(writing_out))
+CHECK_MAIN_BUT_QEMU_USER(CASE(read_only), CASE(read_only_mount), CASE(refused_unseen),
+                         CASE(mounted_and_removed), CASE(taken_out), CASE(restrictions),
+                         CASE(binds), CASE(pivoting), CASE(nodes), CASE(sticky), CASE(set_id),
+                         CASE(writing_out))
