@@ -115,14 +115,20 @@ void deadline_to_user(struct __kernel_timespec __user *uts, ktime_t deadline)
 
 /* ---- poll(2) ------------------------------------------------------------------------------------------ */
 
+struct poll_set {
+    struct pollfd *fds;
+    unsigned n;
+};
+
 /* How many have events. */
-static int poll_round(struct poller *p, struct pollfd *fds, unsigned n)
+static int poll_round(struct poller *p, void *arg)
 {
+    const struct poll_set *set = arg;
     unsigned events;
     struct fd_ref ref;
     int found = 0;
 
-    for (struct pollfd *pfd = fds; pfd < fds + n; pfd++) {
+    for (struct pollfd *pfd = set->fds; pfd < set->fds + set->n; pfd++) {
         events = 0;
         if (likely(pfd->fd >= 0)) {
             ref = fd_get(pfd->fd);
@@ -138,30 +144,6 @@ static int poll_round(struct poller *p, struct pollfd *fds, unsigned n)
         }
     }
     return found;
-}
-
-static long poll_loop(struct pollfd *fds, unsigned n, ktime_t deadline)
-{
-    struct poller p;
-    int found, error = 0;
-
-    poller_init(&p);
-    if (deadline == 0)
-        p.table.queue = NULL;
-    for (;;) {
-        found = poll_round(&p, fds, n);
-        if (found || deadline == 0 || error)
-            break;
-        error = p.error;
-        if (error)
-            break;
-        p.table.queue = NULL;
-        error = poller_sleep(&p, deadline);
-        if (error == -ERESTARTSYS)
-            error = -EINTR;
-    }
-    poller_end(&p);
-    return found || error == -ETIME ? found : error;
 }
 
 #define POLL_STACK 32
@@ -181,7 +163,7 @@ static long do_poll(struct pollfd __user *ufds, unsigned n, ktime_t deadline)
     result = -EFAULT;
     if (copy_from_user(fds, ufds, n * sizeof(*fds)))
         goto out;
-    result = poll_loop(fds, n, deadline);
+    result = poller_wait(poll_round, &(struct poll_set){fds, n}, deadline);
     for (unsigned i = 0; result >= 0 && i < n; i++) /* the range was checked by the copy above */
         if (arch_put_user_16(fds[i].revents, &ufds[i].revents))
             result = -EFAULT;

@@ -38,6 +38,34 @@ void poller_end(struct poller *p);
 /* Sleep until an entry was woken: 0; -ETIME, -ERESTARTSYS */
 int poller_sleep(struct poller *p, ktime_t deadline);
 
+/* Call round(), which counts what has come up and lets files collect entries as long as p->table.queue is
+ * set, until it counts something or fails, the time is over, or a signal comes. What it returned last, -EINTR,
+ * -ENOMEM. (Here, so that round() is a part of the loop.) */
+static __always_inline int poller_wait(int (*round)(struct poller *p, void *arg), void *arg,
+                                       ktime_t deadline)
+{
+    struct poller p;
+    int found, error = 0;
+
+    poller_init(&p);
+    if (deadline == 0)
+        p.table.queue = NULL;
+    for (;;) {
+        found = round(&p, arg);
+        if (found || deadline == 0 || error)
+            break;
+        error = p.error;
+        if (error)
+            break;
+        p.table.queue = NULL;
+        error = poller_sleep(&p, deadline);
+    }
+    poller_end(&p);
+    if (found || error == -ETIME)
+        return found;
+    return error == -ERESTARTSYS ? -EINTR : error;
+}
+
 #define POLL_ALWAYS (EPOLLIN | EPOLLOUT | EPOLLRDNORM | EPOLLWRNORM) /* of files without poll() */
 
 /* The events of interest that are true now; queues an entry if the poller still collects them. */

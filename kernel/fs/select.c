@@ -47,8 +47,9 @@ static inline int select_one(struct poller *p, struct select_sets *s, unsigned w
     return count;
 }
 
-static int select_round(struct poller *p, struct select_sets *s)
+static int select_round(struct poller *p, void *arg)
 {
+    struct select_sets *s = arg;
     unsigned long any;
     int found = 0, n;
 
@@ -64,30 +65,6 @@ static int select_round(struct poller *p, struct select_sets *s)
         }
     }
     return found;
-}
-
-static int select_loop(struct select_sets *s, ktime_t deadline)
-{
-    struct poller p;
-    int found, error = 0;
-
-    poller_init(&p);
-    if (deadline == 0)
-        p.table.queue = NULL;
-    for (;;) {
-        found = select_round(&p, s);
-        if (found || deadline == 0 || error)
-            break;
-        error = p.error;
-        if (error)
-            break;
-        p.table.queue = NULL;
-        error = poller_sleep(&p, deadline);
-    }
-    poller_end(&p);
-    if (found || error == -ETIME)
-        return found;
-    return error == -ERESTARTSYS ? -EINTR : error;
 }
 
 static int sets_copy_in(struct select_sets *s, unsigned long __user *const sets[SETS])
@@ -137,7 +114,7 @@ static long do_select(int n, unsigned long __user *const sets[SETS], ktime_t dea
     memset(s.found[0], 0, SETS * s.words * sizeof(long));
     result = sets_copy_in(&s, sets);
     if (!result)
-        result = select_loop(&s, deadline);
+        result = poller_wait(select_round, &s, deadline);
     if (result >= 0 && sets_copy_out(&s, sets))
         result = -EFAULT;
     if (words != few)

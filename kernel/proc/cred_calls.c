@@ -52,6 +52,64 @@ SYSCALL_DEFINE3(getresgid, gid_t __user *, rgid, gid_t __user *, egid, gid_t __u
     return put_three(rgid, egid, sgid, c->gid, c->egid, c->sgid);
 }
 
+/* ---- the rules, the same for users and groups ------------------------------------------------------------- */
+
+struct ids {
+    u32 real, effective, saved, files;
+};
+
+/* free: there is the capability for any id. */
+static bool ids_may_take(const struct ids *ids, bool free, u32 id)
+{
+    return free || id == ids->real || id == ids->effective || id == ids->saved;
+}
+
+static int ids_set(struct ids *ids, bool free, u32 id)
+{
+    if (id == KEEP)
+        return -EINVAL;
+    if (!free && id != ids->real && id != ids->saved)
+        return -EPERM;
+    if (free)
+        ids->real = ids->saved = id;
+    ids->effective = ids->files = id;
+    return 0;
+}
+
+static int ids_set_two(struct ids *ids, bool free, u32 real, u32 effective)
+{
+    u32 old_real = ids->real;
+
+    if (!free && real != KEEP && real != ids->real && real != ids->effective)
+        return -EPERM;
+    if (effective != KEEP && !ids_may_take(ids, free, effective))
+        return -EPERM;
+    if (real != KEEP)
+        ids->real = real;
+    if (effective != KEEP)
+        ids->effective = effective;
+    if (real != KEEP || (effective != KEEP && effective != old_real))
+        ids->saved = ids->effective;
+    ids->files = ids->effective;
+    return 0;
+}
+
+static int ids_set_three(struct ids *ids, bool free, u32 real, u32 effective, u32 saved)
+{
+    if ((real != KEEP && !ids_may_take(ids, free, real)) ||
+        (effective != KEEP && !ids_may_take(ids, free, effective)) ||
+        (saved != KEEP && !ids_may_take(ids, free, saved)))
+        return -EPERM;
+    if (real != KEEP)
+        ids->real = real;
+    if (effective != KEEP)
+        ids->effective = effective;
+    if (saved != KEEP)
+        ids->saved = saved;
+    ids->files = ids->effective;
+    return 0;
+}
+
 /* ---- users ------------------------------------------------------------------------------------------ */
 
 /* Capabilities follow when the ids become or cease to be those of root (capabilities(7), "Effect of
@@ -96,75 +154,45 @@ static int commit_users(struct cred *new)
     return 0;
 }
 
-static bool has_uid(uid_t uid)
+static struct ids users_of(const struct cred *c)
 {
-    const struct cred *c = current->cred;
+    return (struct ids){c->uid, c->euid, c->suid, c->fsuid};
+}
 
-    return uid == c->uid || uid == c->euid || uid == c->suid;
+/* error, or take these ids. */
+static int set_users(const struct ids *ids, int error)
+{
+    const struct cred *old = current->cred;
+    struct cred *new = error ? NULL : cred_copy(old, old->ngroups);
+
+    if (!new)
+        return error ? error : -ENOMEM;
+    new->uid = ids->real;
+    new->euid = ids->effective;
+    new->suid = ids->saved;
+    new->fsuid = ids->files;
+    return commit_users(new);
 }
 
 SYSCALL_DEFINE1(setuid, uid_t, uid)
 {
-    const struct cred *old = current->cred;
-    struct cred *new;
+    struct ids ids = users_of(current->cred);
 
-    if (uid == KEEP)
-        return -EINVAL;
-    if (!capable(CAP_SETUID) && uid != old->uid && uid != old->suid)
-        return -EPERM;
-    new = cred_copy(old, old->ngroups);
-    if (!new)
-        return -ENOMEM;
-    if (capable(CAP_SETUID))
-        new->uid = new->suid = uid;
-    new->euid = new->fsuid = uid;
-    return commit_users(new);
+    return set_users(&ids, ids_set(&ids, capable(CAP_SETUID), uid));
 }
 
 SYSCALL_DEFINE2(setreuid, uid_t, ruid, uid_t, euid)
 {
-    const struct cred *old = current->cred;
-    struct cred *new;
+    struct ids ids = users_of(current->cred);
 
-    if (!capable(CAP_SETUID)) {
-        if (ruid != KEEP && ruid != old->uid && ruid != old->euid)
-            return -EPERM;
-        if (euid != KEEP && !has_uid(euid))
-            return -EPERM;
-    }
-    new = cred_copy(old, old->ngroups);
-    if (!new)
-        return -ENOMEM;
-    if (ruid != KEEP)
-        new->uid = ruid;
-    if (euid != KEEP)
-        new->euid = euid;
-    if (ruid != KEEP || (euid != KEEP && euid != old->uid))
-        new->suid = new->euid;
-    new->fsuid = new->euid;
-    return commit_users(new);
+    return set_users(&ids, ids_set_two(&ids, capable(CAP_SETUID), ruid, euid));
 }
 
 SYSCALL_DEFINE3(setresuid, uid_t, ruid, uid_t, euid, uid_t, suid)
 {
-    const struct cred *old = current->cred;
-    struct cred *new;
+    struct ids ids = users_of(current->cred);
 
-    if (!capable(CAP_SETUID) &&
-        ((ruid != KEEP && !has_uid(ruid)) || (euid != KEEP && !has_uid(euid)) ||
-         (suid != KEEP && !has_uid(suid))))
-        return -EPERM;
-    new = cred_copy(old, old->ngroups);
-    if (!new)
-        return -ENOMEM;
-    if (ruid != KEEP)
-        new->uid = ruid;
-    if (euid != KEEP)
-        new->euid = euid;
-    if (suid != KEEP)
-        new->suid = suid;
-    new->fsuid = new->euid;
-    return commit_users(new);
+    return set_users(&ids, ids_set_three(&ids, capable(CAP_SETUID), ruid, euid, suid));
 }
 
 /* What only matters for files (capabilities(7)). */
@@ -175,10 +203,11 @@ SYSCALL_DEFINE3(setresuid, uid_t, ruid, uid_t, euid, uid_t, suid)
 SYSCALL_DEFINE1(setfsuid, uid_t, uid)
 {
     const struct cred *old = current->cred;
+    struct ids ids = users_of(old);
     uid_t before = old->fsuid;
     struct cred *new;
 
-    if (uid == KEEP || uid == before || (!has_uid(uid) && !capable(CAP_SETUID)))
+    if (uid == KEEP || uid == before || !ids_may_take(&ids, capable(CAP_SETUID), uid))
         return before;
     new = cred_copy(old, old->ngroups);
     if (!new)
@@ -196,87 +225,56 @@ SYSCALL_DEFINE1(setfsuid, uid_t, uid)
 
 /* ---- groups ------------------------------------------------------------------------------------------ */
 
-static bool has_gid(gid_t gid)
+static struct ids groups_of(const struct cred *c)
 {
-    const struct cred *c = current->cred;
+    return (struct ids){c->gid, c->egid, c->sgid, c->fsgid};
+}
 
-    return gid == c->gid || gid == c->egid || gid == c->sgid;
+/* error, or take these ids. */
+static int set_groups(const struct ids *ids, int error)
+{
+    const struct cred *old = current->cred;
+    struct cred *new = error ? NULL : cred_copy(old, old->ngroups);
+
+    if (!new)
+        return error ? error : -ENOMEM;
+    new->gid = ids->real;
+    new->egid = ids->effective;
+    new->sgid = ids->saved;
+    new->fsgid = ids->files;
+    cred_commit(new);
+    return 0;
 }
 
 SYSCALL_DEFINE1(setgid, gid_t, gid)
 {
-    const struct cred *old = current->cred;
-    struct cred *new;
+    struct ids ids = groups_of(current->cred);
 
-    if (gid == KEEP)
-        return -EINVAL;
-    if (!capable(CAP_SETGID) && gid != old->gid && gid != old->sgid)
-        return -EPERM;
-    new = cred_copy(old, old->ngroups);
-    if (!new)
-        return -ENOMEM;
-    if (capable(CAP_SETGID))
-        new->gid = new->sgid = gid;
-    new->egid = new->fsgid = gid;
-    cred_commit(new);
-    return 0;
+    return set_groups(&ids, ids_set(&ids, capable(CAP_SETGID), gid));
 }
 
 SYSCALL_DEFINE2(setregid, gid_t, rgid, gid_t, egid)
 {
-    const struct cred *old = current->cred;
-    struct cred *new;
+    struct ids ids = groups_of(current->cred);
 
-    if (!capable(CAP_SETGID)) {
-        if (rgid != KEEP && rgid != old->gid && rgid != old->egid)
-            return -EPERM;
-        if (egid != KEEP && !has_gid(egid))
-            return -EPERM;
-    }
-    new = cred_copy(old, old->ngroups);
-    if (!new)
-        return -ENOMEM;
-    if (rgid != KEEP)
-        new->gid = rgid;
-    if (egid != KEEP)
-        new->egid = egid;
-    if (rgid != KEEP || (egid != KEEP && egid != old->gid))
-        new->sgid = new->egid;
-    new->fsgid = new->egid;
-    cred_commit(new);
-    return 0;
+    return set_groups(&ids, ids_set_two(&ids, capable(CAP_SETGID), rgid, egid));
 }
 
 SYSCALL_DEFINE3(setresgid, gid_t, rgid, gid_t, egid, gid_t, sgid)
 {
-    const struct cred *old = current->cred;
-    struct cred *new;
+    struct ids ids = groups_of(current->cred);
 
-    if (!capable(CAP_SETGID) &&
-        ((rgid != KEEP && !has_gid(rgid)) || (egid != KEEP && !has_gid(egid)) ||
-         (sgid != KEEP && !has_gid(sgid))))
-        return -EPERM;
-    new = cred_copy(old, old->ngroups);
-    if (!new)
-        return -ENOMEM;
-    if (rgid != KEEP)
-        new->gid = rgid;
-    if (egid != KEEP)
-        new->egid = egid;
-    if (sgid != KEEP)
-        new->sgid = sgid;
-    new->fsgid = new->egid;
-    cred_commit(new);
-    return 0;
+    return set_groups(&ids, ids_set_three(&ids, capable(CAP_SETGID), rgid, egid, sgid));
 }
 
 SYSCALL_DEFINE1(setfsgid, gid_t, gid)
 {
     const struct cred *old = current->cred;
+    struct ids ids = groups_of(old);
     gid_t before = old->fsgid;
     struct cred *new;
 
-    if (gid == KEEP || gid == before || (!has_gid(gid) && !capable(CAP_SETGID)))
+    if (gid == KEEP || gid == before || !ids_may_take(&ids, capable(CAP_SETGID), gid))
         return before;
     new = cred_copy(old, old->ngroups);
     if (!new)
