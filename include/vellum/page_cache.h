@@ -159,6 +159,8 @@ static inline struct page *page_cache_find_data(struct page_cache *cache, u64 in
 }
 /* Forget what is in swap of first..last. Was there anything? */
 bool page_cache_remove_swapped(struct page_cache *cache, u64 first, u64 last);
+/* The first index >= *index and < end that is in swap; false: there is none. */
+bool page_cache_next_swapped(struct page_cache *cache, u64 *index, u64 end);
 void page_cache_leave_swap(struct page_cache *cache); /* the end: nothing is left */
 
 #endif

@@ -157,7 +157,6 @@ struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool killab
         if (!error) {
             swap_free(entry);
             swap_cache_release(page);
-            page_flag_set(page, PG_DIRTY); /* nobody else has what it holds any more */
         }
         page_unlock(page);
         if (!error) {
@@ -206,6 +205,18 @@ bool page_cache_remove_swapped(struct page_cache *cache, u64 first, u64 last)
         any = true;
     }
     return any;
+}
+
+bool page_cache_next_swapped(struct page_cache *cache, u64 *index, u64 end)
+{
+    unsigned long next = *index;
+    bool found;
+
+    spin_lock(&cache->lock);
+    found = radix_tree_next(&cache->swapped, &next) && next < end;
+    spin_unlock(&cache->lock);
+    *index = next;
+    return found;
 }
 
 /* ---- swapoff ------------------------------------------------------------------------------------------ */

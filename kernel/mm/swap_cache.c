@@ -104,8 +104,10 @@ bool swap_cache_release(struct page *page)
         unused = true;
     }
     spin_unlock(&area->lock);
-    if (unused)
+    if (unused) {
+        page_flag_set(page, PG_DIRTY); /* nothing else has its contents any more */
         page_put(page);
+    }
     return unused;
 }
 

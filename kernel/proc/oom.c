@@ -32,6 +32,7 @@
 #define WAIT_STEP   (5 * NSEC_PER_MSEC)
 #define WAIT_STEPS  20                 /* at most, for the victim's memory */
 #define DYING_LIMIT (2 * NSEC_PER_SEC) /* a victim that is not gone by then is not waited for */
+#define LITTLE      32                 /* a part of memory */
 #define TABLE_PAUSE (5 * NSEC_PER_SEC) /* between two tables of all processes in the log */
 
 int oom_dump_tasks = 1, oom_kill_allocating_task, panic_on_oom; /* as vm.* (proc(5)) */
@@ -242,7 +243,16 @@ static void end_one(struct process *p, const struct usage_pages *u)
     kill_sharers(u->mm);
 }
 
-/* Whoever asked instead of the worst, if it may be ended: vm.oom_kill_allocating_task. */
+/* Not even the worst has much: memory is full of what counts for nobody, such as pipes and files in
+ * memory. Then whoever asks for more has filled it, as likely as not. */
+static bool has_little(const struct process *worst, const struct usage_pages *u)
+{
+    s64 all = memory_and_swap();
+
+    return oom_points(u, READ_ONCE(worst->oom_score_adj), all) < all / LITTLE;
+}
+
+/* Whoever asked instead of the worst, if it may be ended (vm.oom_kill_allocating_task, has_little()). */
 static struct process *prefer_asking(struct process *worst, struct usage_pages *u)
 {
     struct process *p = current->process;
@@ -266,7 +276,7 @@ bool out_of_memory(unsigned order)
         return true;
     if (mutex_trylock(&oom_mutex)) {
         victim = choose(&u, &dying);
-        if (victim && oom_kill_allocating_task)
+        if (victim && (oom_kill_allocating_task || has_little(victim, &u)))
             victim = prefer_asking(victim, &u);
         if (victim) {
             report(order);

@@ -10,6 +10,8 @@
  *                                      half a mapped DEVICE's; while a child reads BYTES of the device
  *                                      from behind it, one after the other. Prints the major faults
  *     pressure hog                     take memory until the end
+ *     pressure hidden                  the same, memory that no process is seen to have: in files that
+ *                                      nobody maps
  */
 #define _GNU_SOURCE
 #include "../stress/load.h"
@@ -207,6 +209,18 @@ static int hog(void)
     }
 }
 
+static int hidden(void)
+{
+    static char some[MIB];
+    int fd = memfd_create("hog", 0);
+    memset(some, 1, sizeof(some) / 2);
+    while (write(fd, some, sizeof(some)) > 0)
+        ;
+    memset(some, 1, sizeof(some));
+    for (;;)
+        hog();
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3 && !strcmp(argv[1], "swapon")) {
@@ -219,5 +233,7 @@ int main(int argc, char **argv)
         return hot(atol(argv[2]), atoi(argv[3]), argv[4], argc > 5 ? atoll(argv[5]) : 0);
     if (argc == 2 && !strcmp(argv[1], "hog"))
         return hog();
+    if (argc == 2 && !strcmp(argv[1], "hidden"))
+        return hidden();
     return 2;
 }

@@ -100,8 +100,8 @@ ls / > /dev/null && echo "answers $(expr 6 '*' 7)"
 """
 
 
-def run_hog(arch, name, swap):
-    r, text = under_pressure(arch, name, HOG, [PRESSURE], swap=swap)
+def run_hog(arch, name, swap, script=HOG):
+    r, text = under_pressure(arch, name, script, [PRESSURE], swap=swap)
     check(r.status == 0 and re.search(rb"(?m)^hog 137\nanswers 42$", r.out), text)
     check(b"Out of memory: Killed process" in r.err, f"no report\n{text}")
 
@@ -110,6 +110,19 @@ def run_hog(arch, name, swap):
 def out_of_memory(arch):
     """The hog dies, the shell answers."""
     run_hog(arch, "oom", 0)
+
+
+HIDDEN = """
+/pressure hidden
+echo "hog $?"
+ls / > /dev/null && echo "answers $(expr 6 '*' 7)"
+"""
+
+
+@test("pressure", weight=20)
+def hidden_hog(arch):
+    """Memory that counts for no process: who goes on asking is ended, not the largest of the small."""
+    run_hog(arch, "hidden-hog", 0, HIDDEN)
 
 
 @test("pressure", weight=40)

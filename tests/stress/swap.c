@@ -349,6 +349,12 @@ static void test_files(size_t size)
             check_file(fds[i], &regions[i]);
         press(48 * MIB);
         report("pressed");
+        for (int i = 0; i < 3; i++) {
+            long rss = smaps_number(getpid(), regions[i].memory, "Rss");
+            long swap = smaps_number(getpid(), regions[i].memory, "Swap");
+            CHECK(swap > 0 &&
+                  rss + swap <= (long)(size >> 10)); /* the rest is in memory, unmapped */
+        }
     }
     for (int i = 0; i < 2; i++)
         cut_and_punch(fds[i], &regions[i]);

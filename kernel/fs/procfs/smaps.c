@@ -11,6 +11,7 @@
 #include <vellum/error.h>
 #include <vellum/huge.h>
 #include <vellum/mm.h>
+#include <vellum/page_cache.h>
 #include <vellum/rmap.h>
 
 #define PSS_SHIFT 12
@@ -83,10 +84,37 @@ static bool gather(const struct vma_entry *e, void *arg)
     return true;
 }
 
+static bool is_there(const struct vma_entry *e, void *arg)
+{
+    *(bool *)arg = true;
+    return false;
+}
+
+/* Pages of a file whose only home is memory are in swap for all who map it: no entry tells. Where a
+ * private mapping has an entry, that is what it sees. */
+static u64 count_swapped_file(struct vma *vma)
+{
+    struct page_cache *cache = vma->file ? vma->file->cache : NULL;
+    u64 index = vma->offset, bytes = 0;
+    u64 end = index + ((vma->end - vma->start) >> PAGE_SHIFT);
+
+    if (!cache || !READ_ONCE(cache->nr_swapped))
+        return 0;
+    for (; page_cache_next_swapped(cache, &index, end); index++) {
+        vaddr_t address = vma->start + ((index - vma->offset) << PAGE_SHIFT);
+        bool there = false;
+
+        vma_for_each_entry(vma, address, address + PAGE_SIZE, is_there, &there);
+        bytes += there ? 0 : PAGE_SIZE;
+    }
+    return bytes;
+}
+
 static void measure(struct sizes *s, struct vma *vma)
 {
     struct batch b = {.sizes = s};
 
+    s->swapped += count_swapped_file(vma);
     for (vaddr_t at = vma->start; at < vma->end;) {
         b.n = 0;
         at = vma_for_each_entry(vma, at, vma->end, gather, &b);
