@@ -72,8 +72,8 @@ void signal_wake(struct thread *t, bool kill)
     if (kill && unlikely(t->tracee) && t->tracee->frozen)
         states &= ~TASK_TRACED; /* its tracer looks at it, and wakes it then */
     __atomic_fetch_or(&t->work, work, __ATOMIC_SEQ_CST);
-    if (t == current)
-        return;
+    if (t == current && READ_ONCE(t->state) == TASK_RUNNING)
+        return; /* else an interrupt sends to the thread that it found on its way to sleep */
     if (!wake_thread_state(t, states) && READ_ONCE(t->state) == TASK_RUNNING) {
         struct cpu *cpu = READ_ONCE(t->cpu);
 

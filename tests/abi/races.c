@@ -396,6 +396,42 @@ static void on_the_move(void)
     CHECK(1, "a thread that is moved about sleeps and wakes");
 }
 
+/* A signal comes by an interrupt of the processor on which a thread is just about to sleep for it. */
+static volatile int alarms;
+
+static void count_alarm(int signo)
+{
+    alarms += signo == SIGALRM;
+}
+
+static void about_to_sleep(void)
+{
+    struct sigevent tick = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
+    struct itimerspec t = {{0, 0}, {0, 0}};
+    const int rounds = 600;
+    sigset_t blocked, before;
+    cpu_set_t all, one;
+    timer_t timer;
+    REQUIRE(sched_getaffinity(0, sizeof(all), &all) == 0);
+    CPU_ZERO(&one);
+    CPU_SET(sched_getcpu(), &one);
+    REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGALRM);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    handle_flags(SIGALRM, count_alarm, 0);
+    REQUIRE(timer_create(CLOCK_MONOTONIC, &tick, &timer) == 0);
+    for (int i = 0; i < rounds; i++) {
+        t.it_value.tv_nsec = 1 + (i * 7919L) % 40000;
+        timer_settime(timer, 0, &t, NULL);
+        sigsuspend(&before);
+    }
+    CHECK_EQ(alarms, rounds, "each wakes who is about to sleep");
+    timer_delete(timer);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    sched_setaffinity(0, sizeof(all), &all);
+}
+
 CHECK_MAIN(CASE(one_timer), CASE(last_alarm), CASE(stop_and_go), CASE(changing_user),
            CASE(just_then), CASE(told_once), CASE(locked_and_closed), CASE(in_a_circle),
-           CASE(written_again), CASE(woken_to_end), CASE(on_the_move))
+           CASE(written_again), CASE(woken_to_end), CASE(on_the_move), CASE(about_to_sleep))
