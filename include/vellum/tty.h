@@ -58,6 +58,7 @@ struct tty {
     u8 output_buffer[TTY_OUTPUT];
     struct byte_ring output; /* [l] */
     bool stopped;            /* [l] by VSTOP or TCOOFF */
+    u32 gone_before;         /* [l] stopped: what of the output a master may read all the same */
     bool packet;             /* [l] the master wants to know what happens here (TIOCPKT) */
     u8 packet_status;        /* [l] TIOCPKT_*, not yet told */
     u32 short_of_room;       /* a write found none: O_ASYNC tells when there is some */
@@ -78,6 +79,17 @@ int tty_register(struct tty *tty, const char *name, dev_id_t device,
 /* The common part of that, for a terminal with a name of its own making. One reference. */
 void tty_setup(struct tty *tty, const char *name, dev_id_t device, const struct tty_driver *driver,
                void *driver_data);
+/* A pseudo-terminal. What is in its output ring has left the terminal and waits for the master to
+ * read it; other rings hold what is still to be sent. */
+static inline bool tty_is_pseudo(const struct tty *tty)
+{
+    return tty->driver->free != NULL;
+}
+/* Could the driver, or the master, take something? => tty->lock held */
+static inline bool tty_has_output(const struct tty *tty)
+{
+    return !byte_ring_empty(&tty->output) && (!tty->stopped || tty->gone_before > 0);
+}
 static inline void tty_get(struct tty *tty)
 {
     ref_get(&tty->refs);
@@ -129,6 +141,10 @@ size_t line_take(struct tty *tty, u8 *bytes, size_t n, bool *end);
 /* Put processed output into the ring. Returns how many bytes of the text went in. */
 size_t line_output(struct tty *tty, const u8 *bytes, size_t n);
 void line_flush_input(struct tty *tty);
+/* Throw away what has not left the terminal yet. */
+void line_flush_output(struct tty *tty);
+/* Stop output, or let it go on: the caller starts the driver. */
+void line_stop(struct tty *tty, bool stopped);
 /* The mode changed from `old`. */
 void line_mode_changed(struct tty *tty, const struct termios2 *old);
 

@@ -136,8 +136,7 @@ static const struct file_ops slave_ops = {.open = slave_open};
 
 static bool has_output(const struct pty *p)
 {
-    return (p->tty.packet && p->tty.packet_status) ||
-           (!byte_ring_empty(&p->tty.output) && !p->tty.stopped);
+    return (p->tty.packet && p->tty.packet_status) || tty_has_output(&p->tty);
 }
 
 static bool slave_gone(const struct pty *p)
@@ -366,6 +365,7 @@ static long master_flush(struct pty *p, unsigned long which)
         return 0;
     flags = spin_lock_irqsave(&p->tty.lock);
     byte_ring_init(&p->tty.output, p->tty.output_buffer, TTY_OUTPUT);
+    p->tty.gone_before = 0;
     spin_unlock_irqrestore(&p->tty.lock, flags);
     wake_up_all(&p->tty.write_wait);
     return 0;

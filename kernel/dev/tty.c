@@ -49,7 +49,7 @@ static const struct termios2 usual_termios = {
 /* => tty->lock held. Start the driver if there is something to send. */
 static void start_output(struct tty *tty)
 {
-    if (!byte_ring_empty(&tty->output) && !tty->stopped)
+    if (tty_has_output(tty))
         tty->driver->start_output(tty);
 }
 
@@ -96,8 +96,10 @@ size_t tty_output_take(struct tty *tty, u8 *bytes, size_t n)
     size_t done = 0;
     int c;
 
-    if (tty->stopped)
-        return 0;
+    if (tty->stopped) {
+        n = min_t(size_t, n, tty->gone_before);
+        tty->gone_before -= n;
+    }
     while (done < n && (c = byte_ring_get(&tty->output)) >= 0)
         bytes[done++] = c;
     if (done && byte_ring_used(&tty->output) < TTY_OUTPUT / 2)
@@ -218,10 +220,16 @@ static ssize_t tty_read(struct file *file, struct iov_iter *iter, loff_t *pos)
     return r;
 }
 
+/* A ring takes what cannot be sent for the moment; a pseudo-terminal's is what has been sent. */
+static bool may_send(const struct tty *tty)
+{
+    return !(READ_ONCE(tty->stopped) && tty_is_pseudo(tty));
+}
+
 static size_t output_locked(struct tty *tty, const u8 *bytes, size_t n)
 {
     unsigned long flags = spin_lock_irqsave(&tty->lock);
-    size_t done = line_output(tty, bytes, n);
+    size_t done = may_send(tty) ? line_output(tty, bytes, n) : 0;
 
     start_output(tty);
     spin_unlock_irqrestore(&tty->lock, flags);
@@ -230,7 +238,7 @@ static size_t output_locked(struct tty *tty, const u8 *bytes, size_t n)
 
 static bool writable(struct tty *tty)
 {
-    return byte_ring_space(&tty->output) >= TTY_OUTPUT / 4;
+    return may_send(tty) && byte_ring_space(&tty->output) >= TTY_OUTPUT / 4;
 }
 
 static ssize_t write_bytes(struct tty *tty, struct file *file, struct iov_iter *iter)
@@ -311,7 +319,7 @@ static pid_t tty_async_owner(struct file *file)
 /* Wait until all output has gone to the device: 0 or -ERESTARTSYS. */
 int tty_drain(struct tty *tty)
 {
-    if (tty->driver->free) /* what a master has not read has gone to the device all the same */
+    if (tty_is_pseudo(tty)) /* what a master has not read has gone to the device all the same */
         return 0;
     return wait_event_interruptible(&tty->write_wait, byte_ring_empty(&tty->output));
 }

@@ -59,7 +59,7 @@ static void apply(struct tty *tty, const struct termios2 *t, bool flush)
     line_mode_changed(tty, &old);
     note_flow(tty, &old, t);
     if (!(t->c_iflag & IXON) && tty->stopped) {
-        tty->stopped = false;
+        line_stop(tty, false);
         if (!byte_ring_empty(&tty->output))
             tty->driver->start_output(tty);
     }
@@ -154,9 +154,7 @@ static long flow(struct tty *tty, unsigned long action)
     switch (action) {
     case TCOOFF:
     case TCOON:
-        if (tty->stopped != (action == TCOOFF))
-            tty_note(tty, action == TCOOFF ? TIOCPKT_STOP : TIOCPKT_START);
-        tty->stopped = action == TCOOFF;
+        line_stop(tty, action == TCOOFF);
         if (!tty->stopped && !byte_ring_empty(&tty->output))
             tty->driver->start_output(tty);
         break;

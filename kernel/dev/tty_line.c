@@ -13,6 +13,7 @@
 #include <vellum/string.h>
 #include <vellum/tty.h>
 #include <asm/ioctls.h>
+#include <linux/eventpoll.h>
 
 #define I_FLAG(tty, f)         ((tty)->termios.c_iflag & (f))
 #define O_FLAG(tty, f)         ((tty)->termios.c_oflag & (f))
@@ -297,11 +298,15 @@ static bool canonical_special(struct tty *tty, u8 c)
     return true;
 }
 
-static void flow_set(struct tty *tty, bool stopped)
+void line_stop(struct tty *tty, bool stopped)
 {
-    if (tty->stopped != stopped)
-        tty_note(tty, stopped ? TIOCPKT_STOP : TIOCPKT_START);
+    if (tty->stopped == stopped)
+        return;
     tty->stopped = stopped;
+    tty->gone_before = stopped && tty_is_pseudo(tty) ? byte_ring_used(&tty->output) : 0;
+    tty_note(tty, stopped ? TIOCPKT_STOP : TIOCPKT_START);
+    if (!stopped)
+        wake_up_poll(&tty->write_wait, EPOLLOUT | EPOLLWRNORM);
 }
 
 /* With ISIG: the signal of c, after the flush and echo that come with it; or 0. */
@@ -316,10 +321,10 @@ static int signal_of(struct tty *tty, u8 c)
         return 0;
     if (!L_FLAG(tty, NOFLSH)) {
         line_flush_input(tty);
-        byte_ring_init(&tty->output, tty->output_buffer, TTY_OUTPUT);
+        line_flush_output(tty);
         tty_note(tty, TIOCPKT_FLUSHREAD | TIOCPKT_FLUSHWRITE);
     }
-    flow_set(tty, false);
+    line_stop(tty, false);
     echo(tty, c);
     return signo;
 }
@@ -328,15 +333,15 @@ static int signal_of(struct tty *tty, u8 c)
 static bool flow_control(struct tty *tty, u8 c)
 {
     if (IS_CHAR(tty, c, VSTART)) {
-        flow_set(tty, false);
+        line_stop(tty, false);
         return true;
     }
     if (IS_CHAR(tty, c, VSTOP)) {
-        flow_set(tty, true);
+        line_stop(tty, true);
         return true;
     }
     if (I_FLAG(tty, IXANY))
-        flow_set(tty, false);
+        line_stop(tty, false);
     return false;
 }
 
@@ -413,6 +418,12 @@ size_t line_take(struct tty *tty, u8 *bytes, size_t n, bool *end)
     if (!canonical)
         tty->line_start = tty->tail;
     return done;
+}
+
+void line_flush_output(struct tty *tty)
+{
+    if (!tty_is_pseudo(tty))
+        byte_ring_init(&tty->output, tty->output_buffer, TTY_OUTPUT);
 }
 
 void line_flush_input(struct tty *tty)

@@ -253,6 +253,40 @@ static void master_flushes(void)
     close(s);
 }
 
+/* Output that is stopped: nothing more leaves the slave, and what has left it is there to be read. */
+static void stopped(void)
+{
+    int m, s;
+    open_pair(&m, &s);
+    set_raw(s);
+    REQUIRE(write(s, "abc", 3) == 3 && poll(&(struct pollfd){m, POLLIN, 0}, 1, 10000) == 1);
+    REQUIRE(tcflow(s, TCOOFF) == 0 && fcntl(s, F_SETFL, O_NONBLOCK) == 0);
+    CHECK(reads_as(m, "abc"), "what was written before TCOOFF can be read");
+    CHECK_FAIL(write(s, "def", 3), EAGAIN, "and nothing can be written after it");
+    CHECK_EQ(poll(&(struct pollfd){s, POLLOUT, 0}, 1, 0), 0, "as poll says");
+    REQUIRE(fcntl(s, F_SETFL, 0) == 0);
+    pid_t pid = CHILD({ REQUIRE(write(s, "ghi", 3) == 3); });
+    CHECK_EQ(await_state(pid, "SZ"), 'S', "a write waits");
+    REQUIRE(tcflow(s, TCOON) == 0);
+    CHECK(reads_as(m, "ghi") && end_of(pid) == 0, "until TCOON");
+    struct termios t;
+    REQUIRE(tcgetattr(s, &t) == 0);
+    t.c_lflag |= ISIG;
+    t.c_iflag |= IXON;
+    REQUIRE(tcsetattr(s, TCSANOW, &t) == 0 && write(m, "\23", 1) == 1);
+    while (poll(&(struct pollfd){s, POLLOUT, 0}, 1, 0) == 1)
+        sched_yield(); /* until it is seen */
+    pid = CHILD({ REQUIRE(write(s, "jkl", 3) == 3); });
+    CHECK_EQ(await_state(pid, "SZ"), 'S', "the same with ^S");
+    REQUIRE(write(m, "\21", 1) == 1);
+    CHECK(reads_as(m, "jkl") && end_of(pid) == 0, "and ^Q");
+    REQUIRE(write(s, "mno", 3) == 3 && poll(&(struct pollfd){m, POLLIN, 0}, 1, 10000) == 1);
+    REQUIRE(write(m, "\3", 1) == 1);
+    CHECK(reads_as(m, "mno"), "^C takes nothing back");
+    close(m);
+    close(s);
+}
+
 static void sessions(void)
 {
     char name[64];
@@ -414,5 +448,5 @@ static void many(void)
 }
 
 CHECK_MAIN_BUT_QEMU_USER(CASE(names), CASE(both_ways), CASE(blocking), CASE(packets),
-                         CASE(master_flushes), CASE(sessions), CASE(leader_leaves), CASE(hang_up),
-                         CASE(many), CASE(last_words))
+                         CASE(master_flushes), CASE(stopped), CASE(sessions), CASE(leader_leaves),
+                         CASE(hang_up), CASE(many), CASE(last_words))
