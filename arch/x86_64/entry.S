@@ -176,8 +176,9 @@ vectors:
     .set vector, vector + 1
     .endr
 
-    .balign 16
-enter_exception:
+/* Complete the frame, call the handler with the vector (in RDI) and the frame, and return if it came from
+ * kernel mode. RBP tells backtraces that a frame of a trap is there. */
+    .macro handle_trap handler
     push_below_rdi
     cld
     clear_ac
@@ -186,9 +187,14 @@ enter_exception:
     swapgs
 1:  lea 1(%rsp), %rbp
     mov %rsp, %rsi
-    call handle_exception
+    call \handler
     testb $3, FRAME_CS(%rsp)
     jz return_to_kernel
+    .endm
+
+    .balign 16
+enter_exception:
+    handle_trap handle_exception
     .globl return_to_user
 return_to_user:
     cli
@@ -209,17 +215,7 @@ user_work:
 
     .balign 16
 enter_interrupt:
-    push_below_rdi
-    cld
-    clear_ac
-    testb $3, FRAME_CS(%rsp)
-    jz 1f
-    swapgs
-1:  lea 1(%rsp), %rbp
-    mov %rsp, %rsi
-    call handle_interrupt
-    testb $3, FRAME_CS(%rsp)
-    jz return_to_kernel
+    handle_trap handle_interrupt
     jmp return_to_user
 
     .balign 16

@@ -262,8 +262,8 @@ size_t arch_vectors_size(void); /* of t->tracee->vectors, bytes; aligned to 64 *
 /* Stop a stopped thread after each instruction in user mode, or no longer. False: no machine for it. */
 bool arch_single_step(struct thread *t, bool on);
 bool arch_is_stepping(const struct thread *t);
-void arch_forget_stepping(
-    struct thread *child); /* a copy of the current one, which may be stepping */
+/* child is a copy of the current one, which may be stepping. */
+void arch_forget_stepping(struct thread *child);
 /* Registers of a stopped thread as core files and PTRACE_GETREGSET have them. type: NT_*; the size is
  * 0 if there is no such set. set: the first n bytes, a multiple of 8. 0 or -errno */
 size_t arch_regset_size(unsigned type);

@@ -236,8 +236,8 @@ void dentry_instantiate(struct dentry *d, struct inode *inode);
  * reference is consumed even on failure. Returns it without a reference (it is pinned), or err_ptr. */
 struct dentry *dentry_add_child(struct dentry *parent, const char *name, struct inode *inode);
 struct dentry *dentry_make_root(struct super_block *sb, struct inode *inode);
-void dentry_invalidate(
-    struct dentry *d); /* unhash it and what is below (procfs: process is gone) */
+/* Unhash it and what is below (procfs: the process is gone). */
+void dentry_invalidate(struct dentry *d);
 
 /* ---- mounts ------------------------------------------------------------------------------------------ */
 
@@ -271,10 +271,10 @@ extern struct mount *root_mount;
 void mounts_show(struct seq_file *m);
 void mountinfo_show(struct seq_file *m);
 void mountstats_show(struct seq_file *m);
-/* Kernel-internal mounts. */
 /* Open for execution what the path means: no permission is looked at. Nobody can write to it until the
  * file's last reference goes. A file or err_ptr (-ETXTBSY). */
 struct file *path_open_exec(const struct path *path);
+/* mount(2) in the kernel. */
 int mount_at(const char *source, const char *directory, const char *type, unsigned long flags,
              const char *data);
 bool mount_readonly(const struct mount *m);
@@ -428,16 +428,16 @@ void unix_sockets_show(struct seq_file *m);         /* /proc/net/unix: kernel/ip
 void char_devices_show(struct seq_file *m);         /* lines of /proc/devices */
 extern const struct file_ops block_device_file_ops; /* kernel/fs/bdev */
 void block_files_init(void);
-u64 block_pages(
-    void); /* in the page caches of block devices: what is read past file systems. => may sleep */
+/* Pages in the caches of block devices: what is read past file systems. => may sleep */
+u64 block_pages(void);
 extern const struct file_ops fifo_file_ops; /* kernel/ipc/pipe.c */
 extern int pipe_max_size;                   /* bytes, without CAP_SYS_RESOURCE */
 /* Two open files on a new pipe, to read and to write. flags: O_NONBLOCK or 0. 0, -ENOMEM */
 int pipe_create(struct file *ends[2], unsigned flags);
 /* No more will be written to this end: its readers see that. Wait until there are none. 0, -ERESTARTSYS */
 int pipe_finish(struct file *end);
-long pipe_fcntl(struct file *file, unsigned command,
-                unsigned long arg); /* F_GETPIPE_SZ, F_SETPIPE_SZ */
+/* F_GETPIPE_SZ, F_SETPIPE_SZ */
+long pipe_fcntl(struct file *file, unsigned command, unsigned long arg);
 /* Let an inode of type S_IFCHR, S_IFBLK, S_IFIFO or S_IFSOCK open as what it is. */
 void inode_init_special(struct inode *inode, mode_t mode, dev_id_t device);
 /* The name of a pseudo-terminal's slave, in devpts; its inode's private_data is `terminal`, read under
@@ -445,8 +445,8 @@ void inode_init_special(struct inode *inode, mode_t mode, dev_id_t device);
 int devpts_add(unsigned index, dev_id_t device, void *terminal);
 void devpts_remove(unsigned index);
 bool is_devpts(const struct inode *inode);
-long seals_fcntl(struct file *file, unsigned command,
-                 unsigned long arg); /* F_ADD_SEALS, F_GET_SEALS */
+/* F_ADD_SEALS, F_GET_SEALS */
+long seals_fcntl(struct file *file, unsigned command, unsigned long arg);
 
 void vfs_init(void); /* caches, root tmpfs, anonymous super block */
 void devfs_init(void);

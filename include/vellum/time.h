@@ -134,14 +134,14 @@ void itimers_cancel(struct itimer_set *set); /* at exit; exec keeps them */
  * that sets off a timer of run time; the next one that is due before the next tick gets an interrupt of
  * its own. => interrupts off, no locks */
 void itimers_check(struct itimer_set *set, bool user);
-void itimers_look(
-    struct itimer_set *set); /* the same, of our own process. => interrupts on, no locks */
+/* The same, of our own process. => interrupts on, no locks */
+void itimers_look(struct itimer_set *set);
 /* All timers of timer_create(2) go, with signals of theirs that are pending: at exec and exit. */
 void posix_timers_end(struct process *p);
 /* Those on clocks of run time, of a process with cpu_timers: ns until the next one of the current thread or
  * of its process is due. => as itimers_check() */
 u64 posix_timers_check(struct process *p);
-void timer_check_run_time(
-    u64 ns); /* call itimers_check() in ns, unless a tick is earlier. => interrupts off */
+/* Call itimers_check() in ns, unless a tick is earlier. => interrupts off */
+void timer_check_run_time(u64 ns);
 
 #endif

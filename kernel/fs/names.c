@@ -123,8 +123,8 @@ static long do_symlink(struct creation *c, int dirfd, const char *target)
     return creation_end(c, error);
 }
 
-/* mode gets its type; 0, -EPERM, -EINVAL. */
-/* A character device 0:0 is nothing but a whiteout of an overlay: anybody may make one. */
+/* mode gets its type; 0, -EPERM, -EINVAL. A character device 0:0 is nothing but a whiteout of an overlay:
+ * anybody may make one. */
 static int mknod_check(mode_t *mode, dev_id_t device)
 {
     switch (*mode & S_IFMT) {

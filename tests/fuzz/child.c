@@ -3,6 +3,7 @@
  * A child of the fuzzer: it makes a world of live objects for itself, and then calls.
  */
 #include "fuzz.h"
+#include "random.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -27,24 +28,10 @@ enum {
 };
 
 static struct slot *me;
-static uint64_t random_state;
 static unsigned char *arena;    /* ARENA_PAGES, of many protections, a hole behind it */
 static unsigned char *readable; /* its first pages, which nobody's mprotect has hit yet */
 static int as_root, looks_for_leaks, own_pid;
 static pid_t child_pid;
-
-static uint64_t next_random(void)
-{
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return random_state * 0x2545f4914f6cdd1d;
-}
-
-static unsigned below(unsigned n)
-{
-    return (next_random() >> 32) % n;
-}
 
 #define PICK(table) ((table)[below(sizeof(table) / sizeof(*(table)))])
 

@@ -10,6 +10,7 @@
  * that ends, on its own or by a signal. A victim that is as it was must exit with 42.
  */
 #define _GNU_SOURCE
+#include "random.h"
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,22 +27,8 @@
 
 enum { MOST = 65536, LIMIT_US = 300000, GOOD = 42 };
 
-static uint64_t random_state;
 static unsigned char original[8][MOST], image[MOST + 16384];
 static size_t sizes[8], size;
-
-static uint64_t next_random(void)
-{
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return random_state * 0x2545f4914f6cdd1d;
-}
-
-static unsigned below(unsigned n)
-{
-    return (next_random() >> 32) % n;
-}
 
 /* A value for a field that was `old`. */
 static uint64_t absurd(uint64_t old)

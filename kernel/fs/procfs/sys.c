@@ -19,13 +19,18 @@
 
 /* ---- kernel ------------------------------------------------------------------------------------------- */
 
-static int show_host_name(struct seq_file *m, struct proc_inode *pi)
+static int show_name(struct seq_file *m, void (*get)(char *name))
 {
     char name[65];
 
-    host_name_get(name);
+    get(name);
     seq_printf(m, "%s\n", name);
     return 0;
+}
+
+static int show_host_name(struct seq_file *m, struct proc_inode *pi)
+{
+    return show_name(m, host_name_get);
 }
 
 static ssize_t write_host_name(struct proc_inode *pi, char *text, size_t n)
@@ -36,11 +41,7 @@ static ssize_t write_host_name(struct proc_inode *pi, char *text, size_t n)
 
 static int show_domain_name(struct seq_file *m, struct proc_inode *pi)
 {
-    char name[65];
-
-    domain_name_get(name);
-    seq_printf(m, "%s\n", name);
-    return 0;
+    return show_name(m, domain_name_get);
 }
 
 static ssize_t write_domain_name(struct proc_inode *pi, char *text, size_t n)
