@@ -88,7 +88,7 @@ FLOORS = (
                            vdso_clock vmstat vvar wait"""),
     (("mm", "debug"), """alloc compaction dirty_policy huge khugepaged lru mm page page_cache page_table reclaim rmap swap writeback"""),
     (("block", "dev"), """block device irq pci tty virtio"""),
-    (("fs",), """fs notify"""),
+    (("fs",), """files fs notify"""),
     (("proc", "ipc", "sched", "time"), """futex io_context process ptrace"""),
     (("boot",), ""),
 )
