@@ -15,14 +15,22 @@ from debian.run_debian import FOLDER, PACKAGES, TESTSUITE, debian_root, host_loc
 from harness import ROOT, Part, Skip, call, run_argv, test
 
 MODULES = {
+    "test_ioctl": [],
     "test_json": [],
     "test_mmap": [],
     "test_os": [],
+    "test_poll": [],
+    "test_posix": [],
+    "test_pty": [],
+    "test_select": [],
+    "test_selectors": [],
     "test_signal": [],
     "test_socket": ["*Unix*", "*SocketPair*", "*LinuxAbstract*"],  # local sockets: there is no network
     "test_subprocess": [],
     "test_tempfile": [],
+    "test_termios": [],
     "test_threading": [],
+    "test_tty": [],
 }
 # What may fail, and why.
 EXCUSED = {
