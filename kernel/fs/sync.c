@@ -188,9 +188,9 @@ SYSCALL_DEFINE3(readahead, unsigned, fd, loff_t, offset, size_t, n)
     long error = -EBADF;
 
     if (ref.file && (ref.file->mode & FILE_READ)) {
-        error = -EINVAL;
-        if (IS_REGULAR(ref.file->inode))
-            error = 0;
+        mode_t type = ref.file->inode->mode & S_IFMT;
+
+        error = type == S_IFREG || type == S_IFBLK ? 0 : -EINVAL;
     }
     if (!error && n && offset >= 0)
         page_cache_read_range(ref.file->cache, (u64)offset >> PAGE_SHIFT,

@@ -149,6 +149,7 @@ static void sizes(void)
     CHECK_EQ(ioctl(fd, BLKRASET, 64), 0, "BLKRASET");
     CHECK(ioctl(fd, BLKRAGET, &ahead) == 0 && ahead == 64, "BLKRAGET tells it");
     CHECK_EQ(ioctl(fd, BLKRASET, 256), 0, "BLKRASET back");
+    CHECK(readahead(fd, 0, 65536) == 0 || errno == EINVAL, "readahead (Linux: since 6.7)");
     CHECK_FAIL(ioctl(fd, BLKGETSIZE64, unmapped_page()), EFAULT, "BLKGETSIZE64 to a bad address");
     CHECK_EQ(ioctl(fd, _IO(0x12, 250), 0), -1, "an ioctl that is not there");
     CHECK_EQ(fstat(fd, &st), 0, "fstat");
@@ -435,6 +436,7 @@ static void erasing(void)
     CHECK_FAIL(zero_out(fd, BLKZEROOUT, 512, ~0ULL << 9), EINVAL, "around the end");
     CHECK_EQ(zero_out(fd, BLKDISCARD, 65536, 65536), 0, "BLKDISCARD");
     CHECK_FAIL(zero_out(fd, BLKDISCARD, 0, 100), EINVAL, "not of a part of a sector");
+    CHECK_FAIL(zero_out(fd, BLKSECDISCARD, 0, 4096), EOPNOTSUPP, "secure erasure is not there");
     CHECK_FAIL(zero_out(fd, BLKDISCARD, size - 512, 1024), EINVAL, "nor beyond the end");
     CHECK(!all_zero(fd, 61440, 4096) && !all_zero(fd, 131072, 4096), "the rest is as it was");
     int punched = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 200 << 10, 8192);

@@ -200,6 +200,8 @@ long block_ioctl(struct file *file, unsigned command, unsigned long arg)
     case BLKDISCARD:
     case BLKZEROOUT:
         return erase_ioctl(file, command, arg);
+    case BLKSECDISCARD:
+        return -EOPNOTSUPP; /* no disk of ours can erase what it keeps elsewhere */
     case BLKRRPART:
         return reread_partitions(file);
     case BLKPG:
