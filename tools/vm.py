@@ -90,14 +90,16 @@ def parse_arguments():
 
 
 class Disk:
-    """FILE[,ro][,size=SIZE] of --disk."""
+    """FILE[,ro][,size=SIZE][,iops=N] of --disk."""
 
     def __init__(self, text):
-        self.read_only, self.size = False, None
-        while found := re.search(r",(ro|size=(\d+)([KMGT]?))$", text):
+        self.read_only, self.size, self.limit = False, None, ""
+        while found := re.search(r",(ro|size=(\d+)([KMGT]?)|iops=([1-9]\d*))$", text):
             text = text[: found.start()]
             if found.group(1) == "ro":
                 self.read_only = True
+            elif found.group(4):
+                self.limit = f",throttling.iops-total={found.group(4)}"
             else:
                 self.size = int(found.group(2)) << 10 * " KMGT".index(found.group(3) or " ")
         self.name = text
@@ -123,7 +125,7 @@ class Disk:
         read_only = "on" if self.read_only else "off"
         return [
             "-drive",
-            f"if=none,id=disk{number},format={self.format},file={name},discard=unmap,readonly={read_only}",
+            f"if=none,id=disk{number},format={self.format},file={name},discard=unmap,readonly={read_only}{self.limit}",
             "-device",
             f"virtio-blk-pci,drive=disk{number},serial=disk{number}",
         ]

@@ -199,6 +199,7 @@ enum {
     /* Internal: */
     FAULT_RETRY,    /* start again */
     FAULT_THROTTLE, /* start again when fault->backing has kept up: fault.c */
+    FAULT_WAIT,     /* start again when fault->page, with a reference, is no longer locked */
 };
 
 /* How the page was touched. */
@@ -216,20 +217,24 @@ struct vm_fault {
     vaddr_t address;    /* page aligned */
     u32 access;         /* ACCESS_* */
     bool major;         /* had to wait for a device */
+    bool waited;        /* has done so without mm->lock: the next time it keeps the lock */
     u64 index;          /* page of the file (or family) */
     pte_t *pte;         /* the entry */
     struct page *table; /* its table: holds the lock */
     pte_t seen;         /* the entry as it was when the fault was classified */
     union {
-        struct page *page;              /* what ops->fault found */
+        struct page *page;              /* what ops->fault found; what is to be waited for */
         struct backing_device *backing; /* FAULT_THROTTLE: what the page is to be written to */
     };
 };
 
-/* The outcome for what reading or preparing a page has returned. */
+/* The outcome for what reading or preparing a page has returned. -EAGAIN: fault->page is being read. */
 static inline int fault_error(int error)
 {
-    return error == -ENOMEM ? FAULT_OOM : error == -ERESTARTSYS ? FAULT_KILLED : FAULT_BUS;
+    return error == -ENOMEM        ? FAULT_OOM
+           : error == -ERESTARTSYS ? FAULT_KILLED
+           : error == -EAGAIN      ? FAULT_WAIT
+                                   : FAULT_BUS;
 }
 
 /* Resolve a fault of the current process at any user address. Returns FAULT_OK or why not.

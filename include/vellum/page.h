@@ -208,6 +208,8 @@ bool page_trylock(struct page *page);
 void page_unlock(struct page *page);
 /* Like page_lock, ended by a fatal signal: 0 or -ERESTARTSYS. */
 int page_lock_killable(struct page *page);
+/* Sleep until nobody has it locked, be it for a moment: 0 or -ERESTARTSYS. => a reference */
+int page_wait_unlocked_killable(struct page *page);
 /* Sleep until the page is not being written to its backing store. => a reference, or its lock */
 void page_wait_written(struct page *page);
 /* It is not any more: PG_WRITEBACK goes. The page may be gone afterwards. Any context. */

@@ -108,8 +108,10 @@ void page_write_done(struct page *page, int error);
 /* The page with a new reference if it is there and up to date, else NULL. Does not sleep. */
 struct page *page_cache_find(struct page_cache *cache, u64 index);
 /* The same; if it is not there it is read (or made of zeros). err_ptr(-ENOMEM, -EIO; -ERESTARTSYS: a
- * fatal signal came first). => may sleep. *major is set if the device was waited for; may be NULL */
-struct page *page_cache_read(struct page_cache *cache, u64 index, bool *major);
+ * fatal signal came first; -EAGAIN). => may sleep. For a fault (else NULL) fault->major is set if the device
+ * has to be waited for, which is left to the caller unless fault->waited: -EAGAIN, and fault->page is the
+ * page that is being read, with a reference. */
+struct page *page_cache_read(struct page_cache *cache, u64 index, struct vm_fault *fault);
 /* A new page, locked and empty, with a reference for the caller; err_ptr(-EEXIST, -ENOMEM ...). */
 struct page *page_cache_add_empty(struct page_cache *cache, u64 index);
 /* Find or create the page for writing: locked, with a reference; not necessarily up to date if
@@ -145,9 +147,10 @@ bool page_cache_drop(struct page *page);
 loff_t page_cache_seek(struct page_cache *cache, loff_t start, loff_t size, bool data);
 
 /* In caches whose home is memory: the page at an index, brought back if it is in swap, with a
- * reference; NULL: it has none; err_ptr(-ENOMEM, -EIO; if `killable`, -ERESTARTSYS). *major: as above.
+ * reference; NULL: it has none; err_ptr(-ENOMEM, -EIO; if `killable`, -ERESTARTSYS). fault: as above.
  * => may sleep */
-struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool killable, bool *major);
+struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool killable,
+                                struct vm_fault *fault);
 /* The same, for those who expect it to be in memory. */
 static inline struct page *page_cache_find_data(struct page_cache *cache, u64 index, bool killable)
 {

@@ -105,12 +105,15 @@ void swap_cache_release_unused(struct page **pages, unsigned n);
 
 /* ---- faults (kernel/mm/swap_in.c) --------------------------------------------------------------- */
 
-/* Bring in the page of fault->seen, a swap entry, and map it. => mm->lock read-held; may sleep */
+/* Bring in the page of fault->seen, a swap entry, and map it. FAULT_WAIT unless fault->waited.
+ * => mm->lock read-held; may sleep */
 int swap_fault(struct vm_fault *fault);
 /* The page of a slot, up to date and locked, with a reference, in the swap cache; read, with its
- * neighbours, if need be. *major is set if the device was waited for. err_ptr(): -ENOENT, the slot
- * is not in use any more; -ENOMEM, -EIO; if `killable`, -ERESTARTSYS. => may sleep */
-struct page *swap_read(swap_entry_t entry, bool killable, bool *major);
+ * neighbours, if need be. For a fault (else NULL) fault->major is set if the device has to be waited for,
+ * which is left to the caller unless fault->waited: -EAGAIN, and fault->page is that page, with a reference.
+ * err_ptr(): -ENOENT, the slot is not in use any more; -ENOMEM, -EIO; if `killable`, -ERESTARTSYS.
+ * => may sleep */
+struct page *swap_read(swap_entry_t entry, bool killable, struct vm_fault *fault);
 
 /* ---- reclaim (kernel/mm/swap_out.c) ------------------------------------------------------------- */
 

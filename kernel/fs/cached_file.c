@@ -352,7 +352,8 @@ static struct page *device_page(struct vm_fault *fault, struct page_cache *cache
 
     if (!page)
         return read_ahead_for_fault(fault);
-    read_ahead_fault_hit(&file->read_ahead);
+    if (!fault->waited) /* else it is there because of us */
+        read_ahead_fault_hit(&file->read_ahead);
     if (page->flags & PG_READAHEAD)
         read_ahead_mark(file, page);
     return page;
@@ -361,16 +362,18 @@ static struct page *device_page(struct vm_fault *fault, struct page_cache *cache
 int cached_fault(struct vm_fault *fault)
 {
     struct page_cache *cache = cache_of(fault->vma);
+    struct page *page;
 
     if (fault->index >= DIV_ROUND_UP(READ_ONCE(cache->inode->size), PAGE_SIZE))
         return FAULT_BUS;
     if (page_cache_in_memory_only(cache))
-        fault->page = page_cache_read(cache, fault->index, &fault->major);
+        page = page_cache_read(cache, fault->index, fault);
     else
-        fault->page = device_page(fault, cache);
-    if (likely(!is_err(fault->page)))
-        return FAULT_OK;
-    return fault_error(ptr_err(fault->page));
+        page = device_page(fault, cache);
+    if (unlikely(is_err(page)))
+        return fault_error(ptr_err(page));
+    fault->page = page;
+    return FAULT_OK;
 }
 
 unsigned cached_fault_around(struct vma *vma, u64 first, u64 last, struct page **pages)

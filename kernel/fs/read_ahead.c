@@ -160,5 +160,5 @@ struct page *read_ahead_for_fault(struct vm_fault *fault)
                                           cached_before(cache, fault->index, max), advice));
         file->read_ahead = ra;
     }
-    return page_cache_read(cache, fault->index, &fault->major);
+    return page_cache_read(cache, fault->index, fault);
 }

@@ -25,6 +25,9 @@
  * lock, what is needed is prepared, and then, under that lock, the entry is looked at again: if it
  * has changed meanwhile, the fault starts over, and usually finds that nothing is left to do.
  *
+ * What takes long is not waited for with the lock. If a page has to be read, the handler begins that and
+ * returns FAULT_WAIT; mm_fault() waits without any lock, and starts over (once: wait_for_page).
+ *
  * A page that has been removed from its file (page->cache NULL: truncate) must not be mapped any
  * more. This is checked under the table's lock. The remover clears page->cache first and unmaps
  * after that, under the same lock; so one of the two sees the other.
@@ -499,6 +502,18 @@ static inline void count_fault(bool major)
     }
 }
 
+/* The page of the fault is being read: until it has been, others may change the address space. Then it
+ * is looked for anew; if it is gone again by then, the fault waits with the lock, and so comes to an end.
+ * FAULT_RETRY or FAULT_KILLED. => mm->lock not held */
+static __noinline int wait_for_page(struct vm_fault *fault)
+{
+    int error = page_wait_unlocked_killable(fault->page);
+
+    page_put(fault->page);
+    fault->waited = true;
+    return error ? FAULT_KILLED : FAULT_RETRY;
+}
+
 int mm_fault(struct mm *mm, vaddr_t address, u32 access, bool *major)
 {
     struct vm_fault fault = {.address = address & PAGE_MASK, .access = access};
@@ -506,9 +521,12 @@ int mm_fault(struct mm *mm, vaddr_t address, u32 access, bool *major)
 
     if (unlikely(address >= USER_END))
         return FAULT_MAPERR;
-    while (unlikely((result = fault_once(mm, &fault)) >= FAULT_RETRY))
+    while (unlikely((result = fault_once(mm, &fault)) >= FAULT_RETRY)) {
         if (result == FAULT_THROTTLE)
             balance_dirty_slow(fault.backing); /* others may change the address space meanwhile */
+        else if (result == FAULT_WAIT && (result = wait_for_page(&fault)) == FAULT_KILLED)
+            break;
+    }
     *major = fault.major;
     if (likely(result == FAULT_OK))
         count_fault(fault.major);

@@ -215,7 +215,19 @@ static struct page *read_locked(struct page_cache *cache, u64 index)
     }
 }
 
-struct page *page_cache_read(struct page_cache *cache, u64 index, bool *major)
+/* The page if somebody has it locked, in order to read it, say; with a reference. */
+static struct page *find_locked(struct page_cache *cache, u64 index)
+{
+    struct page *page = find_any(cache, index);
+
+    if (page && !(READ_ONCE(page->flags) & PG_LOCKED)) {
+        page_put(page);
+        page = NULL;
+    }
+    return page;
+}
+
+struct page *page_cache_read(struct page_cache *cache, u64 index, struct vm_fault *fault)
 {
     struct page *page = page_cache_find(cache, index);
 
@@ -223,7 +235,7 @@ struct page *page_cache_read(struct page_cache *cache, u64 index, bool *major)
         return page;
     if (page_cache_in_memory_only(cache)) {
         do {
-            page = page_cache_swap_in(cache, index, true, major);
+            page = page_cache_swap_in(cache, index, true, fault);
             if (page && !is_err(page))
                 page_flag_set(page, PG_UPTODATE); /* it may only have been reserved */
             if (page)
@@ -235,8 +247,12 @@ struct page *page_cache_read(struct page_cache *cache, u64 index, bool *major)
         } while (!page);
         return page;
     }
-    if (major)
-        *major = true;
+    if (fault) {
+        fault->major = true;
+        fault->page = fault->waited ? NULL : find_locked(cache, index);
+        if (fault->page)
+            return err_ptr(-EAGAIN);
+    }
     page = read_locked(cache, index);
     if (!is_err(page))
         page_unlock(page);

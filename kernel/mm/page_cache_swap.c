@@ -135,10 +135,9 @@ static int move_in(struct page_cache *cache, struct page *page, swap_entry_t ent
     return 0;
 }
 
-struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool killable, bool *major)
+struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool killable,
+                                struct vm_fault *fault)
 {
-    bool waited = false;
-
     for (;;) {
         struct page *page;
         swap_entry_t entry = find_entry(cache, index, &page);
@@ -146,7 +145,7 @@ struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool killab
 
         if (!entry.value)
             return page;
-        page = swap_read(entry, killable, &waited);
+        page = swap_read(entry, killable, fault);
         if (is_err(page)) {
             if (ptr_err(page) == -ENOENT)
                 continue; /* the entry has gone meanwhile */
@@ -159,11 +158,8 @@ struct page *page_cache_swap_in(struct page_cache *cache, u64 index, bool killab
             swap_cache_release(page);
         }
         page_unlock(page);
-        if (!error) {
-            if (waited && major)
-                *major = true;
+        if (!error)
             return page;
-        }
         page_put(page);
         if (error != -ENOENT)
             return err_ptr(error);

@@ -50,6 +50,19 @@ int page_lock_killable(struct page *page)
     return page_trylock(page) ? 0 : wait_event_killable(queue_of(page), trylock_or_announce(page));
 }
 
+static bool unlocked_or_announce(struct page *page)
+{
+    return !(__atomic_fetch_or(&page->flags, PG_WAITERS, __ATOMIC_ACQ_REL) & PG_LOCKED);
+}
+
+int page_wait_unlocked_killable(struct page *page)
+{
+    assert_may_sleep();
+    if (!(__atomic_load_n(&page->flags, __ATOMIC_ACQUIRE) & PG_LOCKED))
+        return 0;
+    return wait_event_killable(queue_of(page), unlocked_or_announce(page));
+}
+
 static bool written_or_announce(struct page *page)
 {
     return !(__atomic_fetch_or(&page->flags, PG_WAITERS, __ATOMIC_ACQ_REL) & PG_WRITEBACK);

@@ -189,14 +189,14 @@ static struct page *start_reading(swap_entry_t entry)
     return page;
 }
 
-static struct page *find_or_read(swap_entry_t entry, bool *major)
+static struct page *find_or_read(swap_entry_t entry, struct vm_fault *fault)
 {
     struct page *page = swap_cache_find(entry);
 
     if (!page) {
         page = start_reading(entry);
-        if (!is_err(page))
-            *major = true;
+        if (!is_err(page) && fault)
+            fault->major = true;
     } else if (page->flags & PG_READAHEAD) {
         page_flag_clear(page, PG_READAHEAD);
         note_hit(entry);
@@ -204,26 +204,40 @@ static struct page *find_or_read(swap_entry_t entry, bool *major)
     return page;
 }
 
-struct page *swap_read(swap_entry_t entry, bool killable, bool *major)
+/* 0, -ERESTARTSYS and the reference is put, or -EAGAIN and it goes to the fault: see swap_read(). */
+static int lock_for(struct vm_fault *fault, struct page *page, bool killable)
 {
     int error = 0;
 
+    if (fault && !fault->waited) {
+        if (likely(page_trylock(page)))
+            return 0;
+        fault->page = page;
+        return -EAGAIN;
+    }
+    if (killable)
+        error = page_lock_killable(page);
+    else
+        page_lock(page);
+    if (unlikely(error))
+        page_put(page);
+    return error;
+}
+
+struct page *swap_read(swap_entry_t entry, bool killable, struct vm_fault *fault)
+{
     for (;;) {
-        struct page *page = find_or_read(entry, major);
+        struct page *page = find_or_read(entry, fault);
+        int error;
 
         if (is_err(page)) {
             if (ptr_err(page) == -EEXIST)
                 continue;
             return page;
         }
-        if (killable)
-            error = page_lock_killable(page);
-        else
-            page_lock(page);
-        if (unlikely(error)) {
-            page_put(page);
+        error = lock_for(fault, page, killable);
+        if (unlikely(error))
             return err_ptr(error);
-        }
         if (likely((page->flags & (PG_SWAP_CACHE | PG_UPTODATE)) == (PG_SWAP_CACHE | PG_UPTODATE) &&
                    swap_of_page(page).value == entry.value))
             return page;
@@ -327,7 +341,7 @@ static int map_swapped(struct vm_fault *fault, struct page *page)
 
 int swap_fault(struct vm_fault *fault)
 {
-    struct page *page = swap_read(swap_of_pte(fault->seen), true, &fault->major);
+    struct page *page = swap_read(swap_of_pte(fault->seen), true, fault);
     int result;
 
     if (is_err(page)) /* not in use any more: then the entry has changed too */

@@ -43,7 +43,7 @@ void mm_forget_swapped(struct mm *mm)
  * => mm->lock read-held */
 static int bring_back(struct swap_area *area, struct vma *vma, vaddr_t address)
 {
-    struct vm_fault fault = {.vma = vma, .address = address};
+    struct vm_fault fault = {.vma = vma, .address = address, .waited = true};
     int result;
 
     do {

@@ -7,7 +7,20 @@ import os
 import random
 import re
 
-from harness import ROOT, Terminal, call, check, equal, kernel_file, run_argv, test, vellum
+from harness import (
+    ROOT,
+    Terminal,
+    call,
+    check,
+    equal,
+    guest_program,
+    image,
+    kernel_file,
+    run_argv,
+    swap_disk,
+    test,
+    vellum,
+)
 
 MIB = 1 << 20
 
@@ -217,3 +230,18 @@ def disk_errors(arch):
         t.expect(rb"\nInput/output error\r")
         t.expect(rb"\nInput/output error\r")
         t.expect(rb"\nstill here\r")
+
+
+@test("boot", weight=15)
+def slow_disk(arch):
+    """mmap and munmap while another thread's fault waits for a file's page, and for one from swap."""
+    program = guest_program(arch, "tests/boot/slow_disk.c")
+
+    def fill(archive):
+        with open(program, "rb") as f:
+            archive.file("slow_disk", 0o755, f.read())
+
+    words = ["--smp", "2", "--mem", "64M", "--initrd", image(arch, "slow_disk", fill)]
+    for what, disk in ("file", disk_file(arch, "slow", 1 << 20)), ("swap", swap_disk(arch, "slow", 64)):
+        r = vellum(arch, *words, "--disk", f"{disk},iops=2", "--", "/slow_disk", what, "/dev/vda", timeout=120)
+        check(r.status == 0 and b"changed" in r.out, f"{what}: {r.out + r.err[-2000:]!r}")

@@ -93,17 +93,18 @@ static void check_page(struct page_cache *cache, struct page *page, u64 index)
 
 static void do_read(struct page_cache *cache, u64 index)
 {
-    bool from_memory = cache->ops == &memory_ops, major = false;
+    bool from_memory = cache->ops == &memory_ops;
+    struct vm_fault fault = {.waited = true};
     struct page *page;
 
     device_fails = unit_random_below(10) == 0;
-    page = page_cache_read(cache, index, &major);
+    page = page_cache_read(cache, index, &fault);
     if (is_err(page)) {
         CHECK(device_fails && !from_memory && !model[index].present);
         CHECK_EQ(ptr_err(page), -EIO);
         return;
     }
-    CHECK_EQ(major, !model[index].present && !from_memory);
+    CHECK_EQ(fault.major, !model[index].present && !from_memory);
     if (!model[index].present) {
         model[index].present = true;
         model[index].byte = from_memory ? 0 : device[index];

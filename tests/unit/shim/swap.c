@@ -3,7 +3,7 @@
 #include <vellum/error.h>
 #include <vellum/swap.h>
 
-struct page *swap_read(swap_entry_t entry, bool killable, bool *major)
+struct page *swap_read(swap_entry_t entry, bool killable, struct vm_fault *fault)
 {
     return err_ptr(-ENOENT);
 }
