@@ -56,7 +56,8 @@ struct dir_context {
 };
 
 struct file_ops {
-    bool can_nowait; /* read and write honour iter->nowait */
+    bool can_nowait;   /* read and write honour iter->nowait */
+    bool seek_ignored; /* a stream whose position lseek(2) says is 0, whatever is asked */
     ssize_t (*read)(struct file *file, struct iov_iter *iter, loff_t *pos); /* pos NULL: stream */
     ssize_t (*write)(struct file *file, struct iov_iter *iter, loff_t *pos);
     loff_t (*seek)(struct file *file, loff_t offset, int whence); /* NULL: -ESPIPE */

@@ -271,6 +271,9 @@ extern struct mount *root_mount;
 void mounts_show(struct seq_file *m);
 void mountinfo_show(struct seq_file *m);
 void mountstats_show(struct seq_file *m);
+/* For poll(2) of these: EPOLLERR | EPOLLPRI once after each change since the file was opened (proc(5)). */
+void mounts_opened(struct file *file);
+unsigned mounts_poll(struct file *file, struct poll_table *table);
 /* Open for execution what the path means: no permission is looked at. Nobody can write to it until the
  * file's last reference goes. A file or err_ptr (-ETXTBSY). */
 struct file *path_open_exec(const struct path *path);

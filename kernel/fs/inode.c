@@ -94,6 +94,16 @@ void file_accessed(struct file *file)
         inode_accessed(file->path.mount, file->inode);
 }
 
+/* What a change of owner, or of contents by one without CAP_FSETID, leaves of the mode. */
+static mode_t mode_without_set_id(const struct inode *inode)
+{
+    mode_t mode = inode->mode & ~S_ISUID;
+
+    if ((mode & S_IXGRP) || (!cred_in_group(current->cred, inode->gid) && !capable(CAP_FSETID)))
+        mode &= ~S_ISGID;
+    return mode;
+}
+
 int file_modified(struct file *file)
 {
     struct inode *inode = file->inode;
@@ -102,9 +112,7 @@ int file_modified(struct file *file)
     inode_touch(inode, ATTR_MTIME | ATTR_CTIME);
     if (likely(!(inode->mode & (S_ISUID | S_ISGID))) || !IS_REGULAR(inode) || capable(CAP_FSETID))
         return 0;
-    attr.mode = inode->mode & ~S_ISUID;
-    if (attr.mode & S_IXGRP)
-        attr.mode &= ~S_ISGID;
+    attr.mode = mode_without_set_id(inode);
     return attr.mode == inode->mode ? 0 : inode_set_attributes(inode, &attr);
 }
 
@@ -264,13 +272,10 @@ static int may_chown(const struct inode *inode, const struct attributes *attr)
     return 0;
 }
 
-/* What a change of owner, or of contents by one without CAP_FSETID, leaves of the mode. */
 static void drop_set_id(const struct inode *inode, struct attributes *attr)
 {
-    mode_t mode = inode->mode & ~S_ISUID;
+    mode_t mode = mode_without_set_id(inode);
 
-    if ((mode & S_IXGRP) || (!cred_in_group(current->cred, inode->gid) && !capable(CAP_FSETID)))
-        mode &= ~S_ISGID;
     if (mode == inode->mode)
         return;
     attr->valid |= ATTR_MODE;

@@ -186,6 +186,7 @@ static void inotify_show(struct file *file, struct seq_file *m)
 }
 
 static const struct file_ops inotify_ops = {
+    .seek_ignored = true,
     .read = inotify_read,
     .poll = inotify_poll,
     .async_events = async_events_input,

@@ -97,6 +97,17 @@ static struct file_lock *find_conflict(struct list *head, const struct file_lock
 
 /* ---- records ------------------------------------------------------------------------------------------ */
 
+/* Before the owner's first that begins later, or last: F_GETLK finds an owner's first one. */
+static void record_insert(struct list *records, struct file_lock *lock)
+{
+    struct file_lock *l;
+
+    list_for_each_entry(l, records, link)
+        if (l->owner == lock->owner && l->start > lock->start)
+            break;
+    list_add_tail(&lock->link, &l->link);
+}
+
 /* Let the owner's range be of want->type (F_UNLCK: free). Uses up to two of `spare`; those used become
  * NULL. => locks->lock, no conflict */
 static void record_apply(struct file_locks *locks, const struct file_lock *want,
@@ -140,7 +151,7 @@ static void record_apply(struct file_locks *locks, const struct file_lock *want,
     *piece = *want;
     piece->start = start;
     piece->end = end;
-    list_add_tail(&piece->link, &locks->records);
+    record_insert(&locks->records, piece);
 }
 
 /* Would `owner`, sleeping for `blocker`, close a circle? Open files, which nobody keeps from waiting for
@@ -432,7 +443,9 @@ SYSCALL_DEFINE2(flock, unsigned, fd, unsigned, operation)
 
     if (!ref.file)
         return -EBADF;
-    if (kind == LOCK_SH || kind == LOCK_EX || kind == LOCK_UN)
+    if (operation & LOCK_MAND) /* as Linux does since it has none: accepted, without effect */
+        error = 0;
+    else if (kind == LOCK_SH || kind == LOCK_EX || kind == LOCK_UN)
         error = flock_set(ref.file, types[kind], !(operation & LOCK_NB));
     fd_put(ref);
     return error;

@@ -14,6 +14,7 @@
  * which only the tree's is left can be unmounted; a detached one goes with its last user.
  */
 #include "mount.h"
+#include <linux/eventpoll.h>
 
 #define MOUNT_BITS 7
 
@@ -142,6 +143,33 @@ void mountpoint_release(struct dentry *d)
     spin_unlock(&d->lock);
 }
 
+/* ---- who watches /proc/PID/mounts (proc(5)) --------------------------------------------------------------- */
+
+static DEFINE_WAIT_QUEUE(mounts_wait);
+static unsigned long mounts_version; /* [a] */
+
+static void mounts_changed(void)
+{
+    __atomic_add_fetch(&mounts_version, 1, __ATOMIC_RELEASE);
+    wake_up_poll(&mounts_wait, EPOLLERR | EPOLLPRI);
+}
+
+void mounts_opened(struct file *file)
+{
+    file->version = __atomic_load_n(&mounts_version, __ATOMIC_ACQUIRE);
+}
+
+unsigned mounts_poll(struct file *file, struct poll_table *table)
+{
+    unsigned long now;
+
+    poll_wait(file, &mounts_wait, table);
+    now = __atomic_load_n(&mounts_version, __ATOMIC_ACQUIRE);
+    if (__atomic_exchange_n(&file->version, now, __ATOMIC_RELAXED) == now)
+        return EPOLLIN | EPOLLRDNORM;
+    return EPOLLIN | EPOLLRDNORM | EPOLLERR | EPOLLPRI;
+}
+
 void mount_attach(struct mount *m, const struct path *where)
 {
     struct mount_bucket *b = bucket_of(where->mount, where->dentry);
@@ -160,6 +188,7 @@ void mount_attach(struct mount *m, const struct path *where)
     spin_unlock(&b->lock);
     spin_unlock(&mount_lock);
     mountpoint_mark(where->dentry);
+    mounts_changed();
 }
 
 struct path mount_unhook(struct mount *m)
@@ -175,6 +204,7 @@ struct path mount_unhook(struct mount *m)
     m->parent = NULL;
     m->mountpoint = NULL;
     spin_unlock(&mount_lock);
+    mounts_changed();
     return where;
 }
 

@@ -102,12 +102,22 @@ static long do_mkdir(struct creation *c, int dirfd, mode_t mode)
     return creation_end(c, error);
 }
 
+/* A character device 0:0 is nothing but a whiteout of an overlay: anybody may make one. */
+static bool may_make_device(mode_t mode, dev_id_t device)
+{
+    mode &= S_IFMT;
+    return (mode != S_IFCHR && mode != S_IFBLK) || (mode == S_IFCHR && !device) ||
+           capable(CAP_MKNOD);
+}
+
 static long do_mknod(struct creation *c, int dirfd, mode_t mode, dev_id_t device)
 {
     int error = creation_begin(c, dirfd, false);
 
     if (error)
         return error;
+    if (!may_make_device(mode, device))
+        return creation_end(c, -EPERM);
     mode &= S_IFMT | (MODE_BITS & ~current->fs->umask);
     error = c->dir->ops->create ? c->dir->ops->create(c->dir, c->dentry, mode, device) : -EPERM;
     return creation_end(c, error);
@@ -123,9 +133,8 @@ static long do_symlink(struct creation *c, int dirfd, const char *target)
     return creation_end(c, error);
 }
 
-/* mode gets its type; 0, -EPERM, -EINVAL. A character device 0:0 is nothing but a whiteout of an overlay:
- * anybody may make one. */
-static int mknod_check(mode_t *mode, dev_id_t device)
+/* mode gets its type; 0, -EPERM, -EINVAL. */
+static int mknod_check(mode_t *mode)
 {
     switch (*mode & S_IFMT) {
     case 0:
@@ -134,10 +143,9 @@ static int mknod_check(mode_t *mode, dev_id_t device)
     case S_IFREG:
     case S_IFIFO:
     case S_IFSOCK:
-        return 0;
     case S_IFCHR:
     case S_IFBLK:
-        return ((*mode & S_IFMT) == S_IFCHR && !device) || capable(CAP_MKNOD) ? 0 : -EPERM;
+        return 0;
     case S_IFDIR:
         return -EPERM;
     default:
@@ -330,7 +338,7 @@ SYSCALL_DEFINE2(mkdir, const char __user *, name, mode_t, mode)
 static long mknod_user(int dirfd, const char __user *name, mode_t mode, u32 device)
 {
     struct creation c;
-    int error = mknod_check(&mode, device);
+    int error = mknod_check(&mode);
 
     if (!error)
         error = user_path_get(&c.walk.name, name);

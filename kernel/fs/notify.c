@@ -203,7 +203,7 @@ void notify_unmounted(struct super_block *sb)
     struct watch *w;
 
     while (notify_wanted() && (w = watch_on(sb)) != NULL) {
-        watch_end(w, IN_UNMOUNT);
+        watch_end(w, IN_UNMOUNT | (IS_DIR(w->inode) ? IN_ISDIR : 0));
         watch_put(w);
     }
 }

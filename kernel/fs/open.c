@@ -206,6 +206,7 @@ static struct file *open_tmpfile(struct walk *w, const struct open_request *r)
         dentry_put(d);
         return err_ptr(error);
     }
+    inode->linkable = !(r->flags & O_EXCL);
     dentry_instantiate(d, inode);
     walk_to(w, d);
     return open_result(w, r);

@@ -169,9 +169,9 @@ out:
 
 #define AT_FILE_POSITION ((loff_t)-1)
 
-static int flags_check(const struct file *file, int flags, bool write)
+static int flags_check(const struct file *file, int flags)
 {
-    if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | (write ? RWF_APPEND : 0)))
+    if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND))
         return -EOPNOTSUPP;
     return (flags & RWF_NOWAIT) && !file->ops->can_nowait ? -EOPNOTSUPP : 0;
 }
@@ -198,12 +198,12 @@ static ssize_t transfer_vector(unsigned fd, const struct iovec __user *uiov, uns
     fn = write ? write_method(ref.file, &result) : read_method(ref.file, &result);
     if (!fn)
         goto out;
-    result = flags_check(ref.file, flags, write);
+    result = flags_check(ref.file, flags);
     if (!result)
         result = iov_import(&it, uiov, n, fast, &iov);
     it.nowait = flags & RWF_NOWAIT;
     if (!result && (it.count || pos != AT_FILE_POSITION)) {
-        if (flags & RWF_APPEND)
+        if (write && (flags & RWF_APPEND))
             result = transfer_append(fn, ref.file, &it);
         else if (pos == AT_FILE_POSITION)
             result = transfer(fn, ref.file, &it);
@@ -325,6 +325,8 @@ SYSCALL_DEFINE3(lseek, unsigned, fd, loff_t, offset, unsigned, whence)
         mutex_lock(&ref.file->pos_mutex);
         pos = ref.file->ops->seek(ref.file, offset, whence);
         mutex_unlock(&ref.file->pos_mutex);
+    } else if (ref.file->ops->seek_ignored) {
+        pos = 0;
     }
     fd_put(ref);
     return pos;

@@ -113,17 +113,30 @@ static int copy_range_check(const struct file *in, const struct file *out)
         return -EINVAL;
     if (!(in->mode & FILE_READ) || !(out->mode & FILE_WRITE) || (out->flags & O_APPEND))
         return -EBADF;
-    return in->ops->read && out->ops->write ? 0 : -EINVAL;
+    if (!in->ops->read || !out->ops->write)
+        return -EINVAL;
+    return in->inode->sb == out->inode->sb ? 0 : -EXDEV;
 }
 
-/* Within one file: *n becomes what there is to copy now, lest the copy be copied as well; may the two ranges
- * be what they are? */
-static int check_ranges(const struct inode *inode, u64 from, u64 to, size_t *n)
+static int copy_range_starts(const struct file *file, const loff_t __user *offset, loff_t *start)
 {
-    u64 size = READ_ONCE(inode->size);
+    *start = file->pos;
+    return offset && get_user(*start, offset) ? -EFAULT : 0;
+}
+
+/* May the two ranges be what they are? Within one file *n becomes what there is to copy now, lest the copy
+ * be copied as well. */
+static int check_ranges(const struct inode *in, const struct inode *out, u64 from, u64 to,
+                        size_t *n)
+{
+    u64 size = READ_ONCE(in->size);
 
     if (from + *n < from || to + *n < to)
         return -EOVERFLOW;
+    if ((loff_t)from < 0 || (loff_t)to < 0)
+        return -EINVAL;
+    if (in != out)
+        return 0;
     *n = from < size ? min(*n, size - from) : 0;
     return *n && from < to + *n && to < from + *n ? -EINVAL : 0;
 }
@@ -140,16 +153,13 @@ SYSCALL_DEFINE6(copy_file_range, unsigned, in_fd, loff_t __user *, in_offset, un
     result = flags ? -EINVAL : copy_range_check(in.file, out.file);
     if (result)
         goto out;
-    if (in.file->inode == out.file->inode) {
-        from = in.file->pos;
-        to = out.file->pos;
-        result = -EFAULT;
-        if ((in_offset && get_user(from, in_offset)) || (out_offset && get_user(to, out_offset)))
-            goto out;
-        result = from < 0 || to < 0 ? -EINVAL : check_ranges(in.file->inode, from, to, &n);
-        if (result)
-            goto out;
-    }
+    result = copy_range_starts(in.file, in_offset, &from);
+    if (!result)
+        result = copy_range_starts(out.file, out_offset, &to);
+    if (!result)
+        result = check_ranges(in.file->inode, out.file->inode, from, to, &n);
+    if (result)
+        goto out;
     result = n ? copy_files(in.file, in_offset, out.file, out_offset, n) : 0;
 out:
     fd_put(in);

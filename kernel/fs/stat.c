@@ -6,6 +6,7 @@
 #include <asm/stat.h>
 #include <asm/statfs.h>
 #include <vellum/syscall.h>
+#include <linux/magic.h>
 
 /* Seconds and the nanoseconds within them, also before 1970. */
 static inline s64 time_split(s64 ns, s64 *sec)
@@ -123,13 +124,13 @@ static struct statx_timestamp statx_time(s64 ns)
     return t;
 }
 
-static int statx_copy(struct path *path, struct statx __user *buffer)
+static int statx_copy(struct path *path, unsigned mask, struct statx __user *buffer)
 {
     struct inode *inode = path->dentry->inode;
     struct statx st = {0};
 
     inode_refresh(inode);
-    st.stx_mask = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID;
+    st.stx_mask = STATX_BASIC_STATS | STATX_MNT_ID;
     st.stx_blksize = inode->sb->block_size;
     st.stx_nlink = inode->nlink;
     st.stx_uid = inode->uid;
@@ -139,7 +140,10 @@ static int statx_copy(struct path *path, struct statx __user *buffer)
     st.stx_size = READ_ONCE(inode->size);
     st.stx_blocks = inode_blocks(inode);
     st.stx_atime = statx_time(inode->atime);
-    st.stx_btime = statx_time(inode->btime);
+    if ((mask & STATX_BTIME) && (inode->sb->flags & SB_DENTRIES_ARE_HOME)) {
+        st.stx_mask |= STATX_BTIME;
+        st.stx_btime = statx_time(inode->btime);
+    }
     st.stx_ctime = statx_time(inode->ctime);
     st.stx_mtime = statx_time(inode->mtime);
     st.stx_rdev_major = dev_major(inode->rdev);
@@ -147,7 +151,7 @@ static int statx_copy(struct path *path, struct statx __user *buffer)
     st.stx_dev_major = dev_major(inode->sb->device);
     st.stx_dev_minor = dev_minor(inode->sb->device);
     st.stx_mnt_id = path->mount->id;
-    st.stx_attributes_mask = STATX_ATTR_MOUNT_ROOT;
+    st.stx_attributes_mask = STATX_ATTR_MOUNT_ROOT | STATX_ATTR_AUTOMOUNT | STATX_ATTR_DAX;
     if (path->dentry == path->mount->root)
         st.stx_attributes = STATX_ATTR_MOUNT_ROOT;
     return copy_to_user(buffer, &st, sizeof(st)) ? -EFAULT : 0;
@@ -168,7 +172,7 @@ SYSCALL_DEFINE5(statx, int, dirfd, const char __user *, name, unsigned, flags, u
         return error;
     error = user_walk(&u, dirfd, name, lookup);
     if (!error)
-        error = statx_copy(&u.walk.path, buffer);
+        error = statx_copy(&u.walk.path, mask, buffer);
     user_walk_end(&u);
     return error;
 }
@@ -340,6 +344,16 @@ enum {
     ST_NOSYMFOLLOW = 0x2000
 };
 
+/* Objects without a name share one file system here; Linux has one for each of these kinds. */
+static u32 magic_of(const struct inode *inode)
+{
+    if (inode->sb->magic != ANON_INODE_FS_MAGIC)
+        return inode->sb->magic;
+    return IS_FIFO(inode)                       ? PIPEFS_MAGIC
+           : (inode->mode & S_IFMT) == S_IFSOCK ? SOCKFS_MAGIC
+                                                : ANON_INODE_FS_MAGIC;
+}
+
 static int statfs_copy(const struct path *path, struct statfs __user *buffer)
 {
     struct super_block *sb = path->dentry->sb;
@@ -353,7 +367,7 @@ static int statfs_copy(const struct path *path, struct statfs __user *buffer)
         if (error)
             return error;
     }
-    st.f_type = sb->magic;
+    st.f_type = magic_of(path->dentry->inode);
     st.f_bsize = st.f_frsize = info.block_size;
     st.f_blocks = info.blocks;
     st.f_bfree = info.blocks_free;

@@ -185,6 +185,7 @@ static void epoll_show(struct file *file, struct seq_file *m)
 }
 
 const struct file_ops epoll_ops = {
+    .seek_ignored = true,
     .poll = epoll_poll,
     .release = epoll_release,
     .show_fdinfo = epoll_show,

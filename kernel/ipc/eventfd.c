@@ -124,9 +124,9 @@ static unsigned eventfd_poll(struct file *file, struct poll_table *table)
     poll_wait(file, &e->wait, table);
     count = READ_ONCE(e->count);
     if (count > 0)
-        events |= EPOLLIN | EPOLLRDNORM;
+        events |= EPOLLIN;
     if (count < COUNT_MAX)
-        events |= EPOLLOUT | EPOLLWRNORM;
+        events |= EPOLLOUT;
     return events;
 }
 
@@ -144,6 +144,7 @@ static void eventfd_show(struct file *file, struct seq_file *m)
 }
 
 static const struct file_ops eventfd_ops = {
+    .seek_ignored = true,
     .can_nowait = true,
     .read = eventfd_read,
     .write = eventfd_write,

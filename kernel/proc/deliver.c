@@ -190,6 +190,13 @@ static void run_handler(struct trap_frame *frame, struct signal_delivery *d)
     signal_fault(SIGSEGV, SI_KERNEL, 0);
 }
 
+/* SA_RESETHAND: the default action from now on; sigaction(2) still tells the flags and the mask. */
+static void sighand_once(struct sighand *s, int signo)
+{
+    sighand_slot(s, signo)->handler = (vaddr_t)SIG_DFL;
+    s->caught &= ~signal_bit(signo);
+}
+
 /* Take signals until one has a handler, which is then described in *d. False: none has. */
 static bool next_handler(struct signal_delivery *d)
 {
@@ -240,7 +247,7 @@ again:
         if (s->caught & bit) {
             d->action = *sighand_slot(s, d->signo);
             if (d->action.flags & SA_RESETHAND)
-                sighand_set_default(s, bit);
+                sighand_once(s, d->signo);
             break;
         }
         if ((bit & SIGNALS_IGNORED_BY_DEFAULT) ||

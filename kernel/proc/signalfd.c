@@ -210,7 +210,7 @@ static unsigned signalfd_poll(struct file *file, struct poll_table *table)
             return EPOLLERR;
         poll_wait(file, &w->wait, table);
     }
-    return signals_pending() & READ_ONCE(s->mask) ? EPOLLIN | EPOLLRDNORM : 0;
+    return signals_pending() & READ_ONCE(s->mask) ? EPOLLIN : 0;
 }
 
 static void signalfd_release(struct file *file)
@@ -233,6 +233,7 @@ static void signalfd_show(struct file *file, struct seq_file *m)
 }
 
 static const struct file_ops signalfd_ops = {
+    .seek_ignored = true,
     .read = signalfd_read,
     .poll = signalfd_poll,
     .release = signalfd_release,

@@ -14,8 +14,7 @@
 #include <linux/time.h>
 #include "calls.h"
 
-#define CPU_CLOCK_THREAD 4
-#define CPU_CLOCK_WHAT   3 /* 0: user + system, 1: user, 2: exact; 3: not a CPU clock */
+#define CPU_CLOCK_WHAT 3 /* 0: user + system, 1: user, 2: exact; 3: not a CPU clock */
 
 /* ---- run time as a clock ----------------------------------------------------------------------------- */
 

@@ -16,6 +16,10 @@
 #define VIRTUAL 0 /* in left[] and interval[] */
 #define PROF    1
 
+/* The next turn of a run-time timer that is late does not come sooner, or its handler were all that ran.
+ * (Linux looks at ticks only, which are much further apart.) */
+#define TURN (100 * NSEC_PER_USEC)
+
 static void real_fired(struct timer *t)
 {
     struct itimer_set *set = container_of(t, struct itimer_set, real);
@@ -63,7 +67,7 @@ static u64 count_down(struct itimer_set *set, unsigned which, int signo, u64 ns)
     } else if (set->left[which]) { /* the next time counts from when this one was due */
         u64 late = ns - set->left[which], interval = set->interval[which];
 
-        set->left[which] = interval > late ? interval - late : min(interval, (u64)1);
+        set->left[which] = interval ? max(interval > late ? interval - late : 0, (u64)TURN) : 0;
         fired = true;
     }
     left = set->left[which];

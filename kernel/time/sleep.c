@@ -6,10 +6,12 @@
  * the clock is set. An interrupted relative sleep leaves its deadline in the restart block, so that
  * signals do not prolong it.
  */
+#include <vellum/cpu.h>
 #include <vellum/process.h>
 #include <vellum/syscall.h>
 #include <vellum/time.h>
 #include <vellum/uaccess.h>
+#include "calls.h"
 
 DEFINE_WAIT_QUEUE(clock_was_set);
 
@@ -107,6 +109,76 @@ SYSCALL_DEFINE2(nanosleep, const struct __kernel_timespec __user *, request,
     return error ? error : sleep_restartable(ktime_after(timespec_to_ns(&ts)), remaining);
 }
 
+/* ---- until others have run for a time ------------------------------------------------------------------- */
+
+static long sleep_on_run_time(clockid_t clock, u64 until,
+                              struct __kernel_timespec __user *remaining);
+
+static long sleep_on_run_time_again(struct restart_block *restart)
+{
+    return sleep_on_run_time((clockid_t)restart->arg[2], restart->arg[0],
+                             (struct __kernel_timespec __user *)restart->arg[1]);
+}
+
+/* However many threads run, a CPU clock goes no faster than all processors together: so long one may
+ * sleep without looking, but for a tick more. remaining: NULL for an absolute time. */
+static long sleep_on_run_time(clockid_t clock, u64 until,
+                              struct __kernel_timespec __user *remaining)
+{
+    struct __kernel_timespec left;
+    u64 now;
+    int error;
+
+    for (;;) {
+        error = clock_read(clock, &now);
+        if (error || now >= until)
+            return error;
+        if (sleep_until(ktime_after(max((until - now) / cpu_count, NSEC_PER_SEC / HZ))) == 0)
+            continue;
+        left = ns_to_timespec(until - now);
+        if (remaining && copy_to_user(remaining, &left, sizeof(left)))
+            return -EFAULT;
+        current->restart.fn = sleep_on_run_time_again;
+        current->restart.arg[0] = until;
+        current->restart.arg[1] = (u64)remaining;
+        current->restart.arg[2] = clock;
+        return -ERESTART_RESTARTBLOCK;
+    }
+}
+
+/* Nobody waits for the clock that stands still while he does. */
+static int check_run_time_clock(clockid_t clock)
+{
+    u64 now;
+
+    if (clock == CLOCK_THREAD_CPUTIME_ID)
+        return -EOPNOTSUPP;
+    if ((clock & CPU_CLOCK_THREAD) && clock < 0 &&
+        (!~(clock >> 3) || ~(clock >> 3) == current->tid))
+        return -EINVAL;
+    return clock_read(clock, &now);
+}
+
+static long sleep_on_cpu_clock(clockid_t clock, int flags, const struct __kernel_timespec *ts,
+                               struct __kernel_timespec __user *remaining)
+{
+    u64 now;
+    long error = check_run_time_clock(clock);
+
+    if (error)
+        return error;
+    if (!timespec_valid(ts))
+        return -EINVAL;
+    if (flags & TIMER_ABSTIME) {
+        error = sleep_on_run_time(clock, timespec_to_ns(ts), NULL);
+        return error == -ERESTART_RESTARTBLOCK ? -ERESTARTNOHAND : error;
+    }
+    error = clock_read(clock, &now);
+    if (error)
+        return error;
+    return sleep_on_run_time(clock, min(now + timespec_to_ns(ts), (u64)KTIME_MAX), remaining);
+}
+
 SYSCALL_DEFINE4(clock_nanosleep, clockid_t, clock, int, flags,
                 const struct __kernel_timespec __user *, request, struct __kernel_timespec __user *,
                 remaining)
@@ -120,7 +192,6 @@ SYSCALL_DEFINE4(clock_nanosleep, clockid_t, clock, int, flags,
     case CLOCK_MONOTONIC:
     case CLOCK_BOOTTIME:
         break;
-    case CLOCK_PROCESS_CPUTIME_ID:
     case CLOCK_MONOTONIC_RAW:
     case CLOCK_REALTIME_COARSE:
     case CLOCK_MONOTONIC_COARSE:
@@ -128,7 +199,11 @@ SYSCALL_DEFINE4(clock_nanosleep, clockid_t, clock, int, flags,
     case CLOCK_BOOTTIME_ALARM:
         return -EOPNOTSUPP;
     default:
-        return -EINVAL;
+        if (clock >= 0 && clock != CLOCK_PROCESS_CPUTIME_ID && clock != CLOCK_THREAD_CPUTIME_ID)
+            return -EINVAL;
+        if (copy_from_user(&ts, request, sizeof(ts)))
+            return -EFAULT;
+        return sleep_on_cpu_clock(clock, flags, &ts, remaining);
     }
     error = timespec_from_user(&ts, request);
     if (error)

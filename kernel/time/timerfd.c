@@ -132,7 +132,7 @@ static unsigned timerfd_poll(struct file *file, struct poll_table *table)
     struct timerfd *t = file->private_data;
 
     poll_wait(file, &t->wait, table);
-    return READ_ONCE(t->ticks) ? EPOLLIN | EPOLLRDNORM : 0;
+    return READ_ONCE(t->ticks) ? EPOLLIN : 0;
 }
 
 /* TFD_IOC_SET_TICKS: what a checkpointed timer had not been read yet. */
@@ -210,6 +210,7 @@ static void timerfd_show(struct file *file, struct seq_file *m)
 }
 
 static const struct file_ops timerfd_ops = {
+    .seek_ignored = true,
     .read = timerfd_read,
     .poll = timerfd_poll,
     .ioctl = timerfd_ioctl,

@@ -136,6 +136,11 @@ static int show(struct seq_file *m, void *arg)
     return pi->entry->show(m, pi);
 }
 
+int proc_text_open(struct inode *inode, struct file *file)
+{
+    return seq_open(file, show, proc_inode(inode));
+}
+
 static int file_open_entry(struct inode *inode, struct file *file)
 {
     struct proc_inode *pi = proc_inode(inode);
@@ -150,7 +155,7 @@ static int file_open_entry(struct inode *inode, struct file *file)
     if ((!pi->entry->show && (file->mode & FILE_READ)) ||
         (!pi->entry->write && (file->mode & FILE_WRITE)))
         return -EACCES; /* even for who is above permissions */
-    return seq_open(file, show, pi);
+    return proc_text_open(inode, file);
 }
 
 static ssize_t file_write_entry(struct file *file, struct iov_iter *iter, loff_t *pos)
@@ -425,7 +430,7 @@ static struct super_block *mount_proc(struct fs_type *type, unsigned long flags,
         if (inode) {
             sb->ops = &super_ops;
             sb->magic = PROC_SUPER_MAGIC;
-            sb->block_size = PAGE_SIZE;
+            sb->block_size = 1024; /* what stat(2) tells there; statfs(2) says a page */
             sb->max_size = INT64_MAX;
             sb->flags |= SB_NO_NEGATIVE;
             sb->root = dentry_make_root(sb, inode);

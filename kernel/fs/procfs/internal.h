@@ -46,6 +46,8 @@ struct proc_inode {
 struct inode *proc_make(struct super_block *sb, const struct proc_entry *entry,
                         struct process *process, struct thread *thread, int fd);
 struct proc_inode *proc_inode(struct inode *inode);
+/* Opens what the entry's show() tells, for reading; for entries with file_ops of their own. */
+int proc_text_open(struct inode *inode, struct file *file);
 /* Emit dynamic entry number n at cookie pos; false: stop. */
 bool proc_emit_number(struct dir_context *ctx, u64 number, unsigned type);
 /* "123" as a number, or -1: no sign, no leading zero, fits an int. */

@@ -120,6 +120,24 @@ static int show_mountstats(struct seq_file *m, struct proc_inode *pi)
     return 0;
 }
 
+static int mounts_open(struct inode *inode, struct file *file)
+{
+    mounts_opened(file);
+    return proc_text_open(inode, file);
+}
+
+static const struct file_ops mounts_ops = {
+    .open = mounts_open,
+    .read = seq_read,
+    .poll = mounts_poll,
+    .seek = seek_cookie,
+    .release = seq_release,
+};
+
+#define MOUNTS(n, fn)                                                                              \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | 0444, .show = fn, .file_ops = &mounts_ops                     \
+    }
 #define JUMP(n, fn)                                                                                \
     {                                                                                              \
         .name = n, .mode = S_IFLNK | 0777, .follow = fn, .private = true                           \
@@ -134,7 +152,7 @@ static int show_mountstats(struct seq_file *m, struct proc_inode *pi)
         PROC_TEXT("faults", 0444, proc_show_faults), PROC_TEXT("io", 0400, proc_show_io),          \
         PROC_TEXT("limits", 0444, proc_show_limits), PROC_PRIVATE("maps", 0444, proc_show_maps),   \
         {.name = "mem", .mode = S_IFREG | 0600, .file_ops = &proc_mem_ops, .private = true},       \
-        PROC_TEXT("mountinfo", 0444, show_mountinfo), PROC_TEXT("mounts", 0444, show_mounts),      \
+        MOUNTS("mountinfo", show_mountinfo), MOUNTS("mounts", show_mounts),                        \
         PROC_DIRECTORY("net", proc_net_entries),                                                   \
         PROC_TEXT("oom_score", 0444, proc_show_oom_score),                                         \
         PROC_KNOB("oom_score_adj", 0644, proc_show_oom_score_adj, proc_write_oom_score_adj),       \

@@ -96,7 +96,7 @@ long tmpfs_fallocate(struct file *file, int mode, loff_t offset, loff_t length)
     if (!error && !(mode & FALLOC_FL_KEEP_SIZE) && (u64)end > inode->size)
         WRITE_ONCE(inode->size, end);
     if (!error)
-        inode_touch(inode, ATTR_MTIME | ATTR_CTIME);
+        error = file_modified(file);
     mutex_unlock(&inode->mutex);
     return error;
 }

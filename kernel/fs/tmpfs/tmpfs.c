@@ -218,7 +218,6 @@ static int tmpfs_tmpfile(struct inode *dir, struct inode **result, mode_t mode)
     if (is_err(inode))
         return ptr_err(inode);
     inode->nlink = 0;
-    inode->linkable = true;
     *result = inode;
     return 0;
 }
