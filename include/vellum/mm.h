@@ -159,6 +159,13 @@ static inline u64 mm_resident(const struct mm *mm)
 
     return n > 0 ? n : 0;
 }
+/* What an address space has, in pages; the counters alone do not know of what reclaim has taken from tables
+ * that it shares with others since a fork. exact: waits for mm->table_lock; else any context, and who
+ * changes its tables at that moment makes it inexact. => it stays meanwhile */
+struct mm_usage {
+    u64 file, anonymous, shared, swapped;
+};
+void mm_get_usage(struct mm *mm, struct mm_usage *usage, bool exact);
 void mm_update_peaks(struct mm *mm);
 static inline u64 mm_peak_resident(const struct mm *mm)
 {

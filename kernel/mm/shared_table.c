@@ -29,8 +29,9 @@
  *
  * An entry of a shared table is one reference to its page, for as many address spaces as share it. In
  * their counters its pages are those that were there when it was shared (shared_pages); how many there
- * are now (private_pages: reclaim may have taken some) is made good when the table is taken. The same
- * goes for swap entries, one use of their slot each (shared_swapped, swapped).
+ * are now (private_pages: reclaim may have taken some) is made good when the table is taken; who asks before
+ * that gets both together (mm_get_usage). The same goes for swap entries, one use of their slot each
+ * (shared_swapped, swapped).
  *
  * The idea of sharing whole tables copy-on-write is from Dave McCracken, "Sharing Page Tables in the
  * Linux Kernel", OLS 2003, and Zhao, Gong and Fonseca, "On-demand-fork", EuroSys 2021. They write-protect
@@ -118,12 +119,58 @@ long page_table_share(struct mm *child, struct mm *parent, vaddr_t low, vaddr_t 
 
 /* ---- taking --------------------------------------------------------------------------------------- */
 
+/* By how much the counters of a table's users are wrong. => table lock, or it is as of a moment ago */
+static void table_change(const struct page *table, long *pages, long *swapped)
+{
+    *pages = (long)READ_ONCE(table->private_pages) - table->shared_pages;
+    *swapped = (long)READ_ONCE(table->swapped) - table->shared_swapped;
+}
+
+/* The same for all tables that an address space shares. => mm->table_lock */
+static void all_changes(struct mm *mm, long *pages, long *swapped)
+{
+    vaddr_t address = 0;
+    pte_t *upper;
+
+    while ((address = page_table_next_upper(mm, address, USER_END, &upper)) < USER_END) {
+        long p, s;
+
+        if (pte_is_shared(pte_load(upper))) {
+            table_change(table_page(pte_load(upper)), &p, &s);
+            *pages += p;
+            *swapped += s;
+        }
+        address = table_end(address, USER_END);
+    }
+}
+
+void mm_get_usage(struct mm *mm, struct mm_usage *usage, bool exact)
+{
+    long pages = 0, swapped = 0;
+    bool locked = true;
+
+    if (exact)
+        spin_lock(&mm->table_lock);
+    else
+        locked = spin_trylock(&mm->table_lock);
+    if (locked && atomic_read(&mm->shared_tables) > 0)
+        all_changes(mm, &pages, &swapped);
+    *usage = (struct mm_usage){
+        .file = max(atomic_read(&mm->file_pages), 0L),
+        .anonymous = max(atomic_read(&mm->anon_pages) + pages, 0L),
+        .shared = max(atomic_read(&mm->shmem_pages), 0L),
+        .swapped = max(atomic_read(&mm->swap_pages) + swapped, 0L),
+    };
+    if (locked)
+        spin_unlock(&mm->table_lock);
+}
+
 /* A user stops to share a table: what it counts is what there is. => table lock */
 static void settle(struct mm *mm, const struct page *table)
 {
-    long change = (long)table->private_pages - table->shared_pages;
-    long swapped = (long)table->swapped - table->shared_swapped;
+    long change, swapped;
 
+    table_change(table, &change, &swapped);
     if (change)
         atomic_add(&mm->anon_pages, change);
     if (swapped)

@@ -42,14 +42,15 @@ static DEFINE_WAIT_QUEUE(nobody); /* wakes us: a time-out or a fatal signal ends
 
 /* What a process has, in pages. */
 struct usage_pages {
-    u64 anonymous, file, shared, swapped, tables, total;
+    struct mm_usage memory;
+    u64 tables, total;
     struct mm *mm; /* to compare only */
     u32 uid;
 };
 
 static u64 resident(const struct usage_pages *u)
 {
-    return u->anonymous + u->file + u->shared;
+    return u->memory.anonymous + u->memory.file + u->memory.shared;
 }
 
 /* => false if it has no memory of its own (any more) */
@@ -64,15 +65,12 @@ static bool usage_of(struct process *p, struct usage_pages *u)
             break;
     if (mm) { /* as long as a thread has it, and we the lock, it stays */
         *u = (struct usage_pages){
-            .anonymous = max(atomic_read(&mm->anon_pages), 0L),
-            .file = max(atomic_read(&mm->file_pages), 0L),
-            .shared = max(atomic_read(&mm->shmem_pages), 0L),
-            .swapped = max(atomic_read(&mm->swap_pages), 0L),
             .tables = max(atomic_read(&mm->table_pages), 0L),
             .total = mm->total_pages,
             .mm = mm,
             .uid = t->cred->uid,
         };
+        mm_get_usage(mm, &u->memory, false);
     }
     spin_unlock_irqrestore(&p->lock, flags);
     return mm != NULL;
@@ -89,7 +87,7 @@ static s64 memory_and_swap(void)
 /* The points of a process, in pages; may be negative. */
 static s64 oom_points(const struct usage_pages *u, int adjustment, s64 all)
 {
-    return (s64)(resident(u) + u->swapped + u->tables) + adjustment * all / 1000;
+    return (s64)(resident(u) + u->memory.swapped + u->tables) + adjustment * all / 1000;
 }
 
 int process_oom_score(struct process *p)
@@ -205,7 +203,7 @@ static void report_processes(void)
         if (usage_of(p, &u))
             pr_info("[%7d] %5u  %8lu %8lu %14lu %8lu %13d %s", p->pid, u.uid,
                     (unsigned long)u.total, (unsigned long)resident(&u),
-                    (unsigned long)(u.tables * PAGE_SIZE), (unsigned long)u.swapped,
+                    (unsigned long)(u.tables * PAGE_SIZE), (unsigned long)u.memory.swapped,
                     p->oom_score_adj, leader ? leader->comm : "?");
         if (leader)
             thread_put(leader);
@@ -232,8 +230,8 @@ static void end_one(struct process *p, const struct usage_pages *u)
 
     pr_err("Out of memory: Killed process %d (%s) total-vm:%lukB, anon-rss:%lukB, file-rss:%lukB, "
            "shmem-rss:%lukB, UID:%u pgtables:%lukB oom_score_adj:%d",
-           p->pid, leader ? leader->comm : "?", kilobytes(u->total), kilobytes(u->anonymous),
-           kilobytes(u->file), kilobytes(u->shared), u->uid, kilobytes(u->tables),
+           p->pid, leader ? leader->comm : "?", kilobytes(u->total), kilobytes(u->memory.anonymous),
+           kilobytes(u->memory.file), kilobytes(u->memory.shared), u->uid, kilobytes(u->tables),
            p->oom_score_adj);
     if (leader)
         thread_put(leader);

@@ -268,6 +268,30 @@ static void check_shared(const struct child *children, const struct region *r, c
         fail("%s: the four have %ld KiB together, though they share %ld", when, sum, kib);
 }
 
+/* What /proc/PID/status counts is what smaps finds in the tables, shared with others or not; but smaps has
+ * in swap also what is of files in memory. Pages may be on their way between the two looks: then once
+ * more. */
+static void check_counted(pid_t pid, const struct region *r)
+{
+    char status[64], rollup[64];
+    long counted[2], found[2], least = 0;
+
+    snprintf(status, sizeof(status), "/proc/%d/status", pid);
+    snprintf(rollup, sizeof(rollup), "/proc/%d/smaps_rollup", pid);
+    for (int i = 0; i < 200; i++) {
+        counted[0] = number_in(status, "RssAnon");
+        counted[1] = number_in(status, "VmSwap");
+        found[0] = number_in(rollup, "Anonymous");
+        found[1] = number_in(rollup, "Swap");
+        least = smaps_number(pid, r->memory, "Swap");
+        if (counted[0] == found[0] && counted[1] >= least && counted[1] <= found[1])
+            return;
+        usleep(10000);
+    }
+    fail("process %d: RssAnon %ld, VmSwap %ld KiB, but in its tables %ld, %ld to %ld", pid,
+         counted[0], counted[1], found[0], least, found[1]);
+}
+
 static void test_share(size_t size)
 {
     struct child children[CHILDREN];
@@ -277,8 +301,14 @@ static void test_share(size_t size)
     fill_all(&r);
     for (int i = 0; i < CHILDREN; i++)
         start_child(&children[i], &r);
+    press(64 * MIB); /* the tables of all four are the same still */
+    report("pressed");
+    for (int i = 0; i < CHILDREN; i++)
+        check_counted(children[i].pid, &r);
+    check_counted(getpid(), &r);
     for (int i = 0; i < CHILDREN; i++)
         ask(&children[i], 'r');
+    check_all(&r);
     check_shared(children, &r, "before");
     for (int round = 0; round < 3; round++) {
         press(64 * MIB);

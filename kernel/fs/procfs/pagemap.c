@@ -122,8 +122,11 @@ static bool clear_young(const struct vma_entry *e, void *unused)
 static void clear(struct mm *mm, s64 what)
 {
     if (what == CLEAR_PEAK) {
+        struct mm_usage now;
+
         write_lock(&mm->lock);
-        mm->peak_resident = mm_resident(mm);
+        mm_get_usage(mm, &now, true);
+        mm->peak_resident = now.file + now.anonymous + now.shared;
         write_unlock(&mm->lock);
         return;
     }

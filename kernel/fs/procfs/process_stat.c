@@ -21,22 +21,24 @@ enum {
 void snapshot_memory(struct snapshot *s, struct process *p)
 {
     struct mm *mm = process_mm(p);
+    struct mm_usage usage;
 
     if (!mm)
         return;
+    mm_get_usage(mm, &usage, true);
     read_lock(&mm->lock);
     s->huge_pages = !mm->no_huge_pages;
     s->total = mm->total_pages;
-    s->anon = max(atomic_read(&mm->anon_pages), 0L);
-    s->file = max(atomic_read(&mm->file_pages), 0L);
-    s->shmem = max(atomic_read(&mm->shmem_pages), 0L);
+    s->anon = usage.anonymous;
+    s->file = usage.file;
+    s->shmem = usage.shared;
     s->resident = s->anon + s->file + s->shmem;
     s->data = mm->data_pages;
     s->stack = mm->stack_pages;
     s->text = mm->exec_pages;
     s->locked = mm->locked_pages;
     s->tables = max(atomic_read(&mm->table_pages), 0L);
-    s->swapped = max(atomic_read(&mm->swap_pages), 0L);
+    s->swapped = usage.swapped;
     s->peak = max(mm->peak_resident, s->resident);
     s->peak_total = max(mm->peak_total, s->total);
     s->code_start = mm->code_start;
