@@ -3,9 +3,10 @@
  * mprotect(2), and the flags of VMAs that other calls change in the same way: a range is cut out,
  * changed, and merged with neighbours that have become equal.
  *
- * Entries of the page table are only touched where a permission is taken away. One that is given
- * is left to the next fault, which finds the entry tighter than the VMA and loosens it: most pages
- * are never touched again before the permission goes.
+ * Where a permission is taken away, the entries of the page table lose it at once. One that is given they
+ * get at once if the page is this address space's alone and has been written: then a fault would find
+ * nothing to do but that. All others are left to their next fault (fault.c: refresh, break_copy_on_write),
+ * and so are pages that become executable, whose code may have to be brought to instruction fetch first.
  */
 #include "address_space.h"
 #include "huge.h"
@@ -13,8 +14,20 @@
 #include <vellum/sync.h>
 #include <vellum/syscall.h>
 
-/* Tighten the entries of [start, end) to prot. */
-static void tighten_entries(struct mm *mm, vaddr_t start, vaddr_t end, unsigned prot)
+/* Nobody else has the page, and it is dirty: may its process do with it all that the VMA allows? The entry's
+ * own reference is the only one, as in break_copy_on_write(). => table lock */
+static bool is_ours_alone(pte_t pte)
+{
+    const struct page *page = pfn_to_page(pte_pfn(pte));
+
+    return pte_dirty(pte) && !pte_special(pte) && (page->flags & PG_ANON) &&
+           atomic_read(&page->refs) == 1;
+}
+
+/* Adapt the entries of [start, end) to prot, which allows less than before (tighter), more (looser), or
+ * both. */
+static void adapt_entries(struct mm *mm, vaddr_t start, vaddr_t end, unsigned prot, bool tighter,
+                          bool looser)
 {
     vaddr_t address = start, stop;
     struct page *table;
@@ -26,7 +39,7 @@ static void tighten_entries(struct mm *mm, vaddr_t start, vaddr_t end, unsigned 
             break;
         stop = table_end(address, end);
         if (unlikely(!table)) {
-            if (!huge_protect_range(mm, address, stop, prot))
+            if (tighter && !huge_protect_range(mm, address, stop, prot))
                 stop = address;
             continue;
         }
@@ -36,17 +49,23 @@ static void tighten_entries(struct mm *mm, vaddr_t start, vaddr_t end, unsigned 
 
             if (!pte_present(pte))
                 continue; /* nothing, or swapped out: it comes back as the VMA says */
-            pte_tighten(entry, pte, prot);
+            if (tighter)
+                pte = pte_tighten(entry, pte, prot);
+            if (looser && is_ours_alone(pte))
+                pte_replace(entry, pte, pte_set_prot(pte, prot)); /* else a fault will */
         }
         spin_unlock(&table->table_lock);
     }
-    tlb_flush_entries(mm, start, end);
+    if (tighter)
+        tlb_flush_entries(mm, start, end);
 }
 
 int vma_change_flags(struct vma **vma, vaddr_t start, vaddr_t end, u32 flags)
 {
     struct vma *v = *vma;
     u32 lost = v->flags & ~flags & (VM_READ | VM_WRITE | VM_EXEC);
+    u32 given = flags & ~v->flags & (VM_READ | VM_WRITE | VM_EXEC);
+    bool looser = given && !(given & VM_EXEC) && v->has_private;
     long pages = (end - start) >> PAGE_SHIFT;
 
     if (v->flags == flags)
@@ -69,8 +88,8 @@ int vma_change_flags(struct vma **vma, vaddr_t start, vaddr_t end, u32 flags)
     vma_account(v->mm, v->flags, v->file, -pages);
     vma_set_flags(v, flags);
     vma_account(v->mm, v->flags, v->file, pages);
-    if (lost)
-        tighten_entries(v->mm, start, end, vma_prot(v));
+    if (lost || looser)
+        adapt_entries(v->mm, start, end, vma_prot(v), lost, looser);
     *vma = vma_merge(v);
     return 0;
 }

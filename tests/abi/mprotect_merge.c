@@ -2,6 +2,7 @@
 /* mprotect, and how areas are split and become one again: by mprotect, mmap, munmap, mremap, madvise
  * and mlock. What is equal and adjacent is one area. */
 #include "areas.h"
+#include <sys/resource.h>
 #include <sys/utsname.h>
 
 #ifndef PROT_GROWSDOWN
@@ -45,6 +46,52 @@ static void accesses(void)
     REQUIRE(mprotect(q, PAGE, READ_WRITE) == 0);
     CHECK_EQ(after_write(q), 0, "and then freed");
     CHECK_EQ(q[0], 1, "the child's write is in the file");
+}
+
+static long minor_faults(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
+/* What was written and is nobody else's is writable at once when it may be again. */
+static void there_and_back(void)
+{
+    enum { PAGES = 64 };
+    if (qemu_user_lacks("faults"))
+        return;
+    char *p = anonymous(PAGES, READ_WRITE);
+    for (int prot = PROT_NONE; prot <= PROT_READ; prot++) {
+        memset(p, 1, PAGES * PAGE);
+        REQUIRE(mprotect(p, PAGES * PAGE, prot) == 0);
+        CHECK_EQ(after_write(p + 5 * PAGE), SEGV, "not while it is protected");
+        REQUIRE(mprotect(p, PAGES * PAGE, READ_WRITE) == 0);
+        for (int i = 0; i < PAGES; i++) /* a child has shared them: ours alone again after this */
+            p[i * PAGE] = 3;
+        REQUIRE(mprotect(p, PAGES * PAGE, prot) == 0);
+        REQUIRE(mprotect(p, PAGES * PAGE, READ_WRITE) == 0);
+        long before = minor_faults();
+        for (int i = 0; i < PAGES; i++)
+            p[i * PAGE] = 4;
+        CHECK(minor_faults() - before < PAGES / 4, "and back it takes no fault for each page");
+    }
+    int go[2];
+    char c = 0;
+    REQUIRE(pipe(go) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        int same = read(go[0], &c, 1) == 1;
+        for (int i = 0; i < PAGES; i++)
+            same &= p[i * PAGE] == 4;
+        _exit(same);
+    }
+    REQUIRE(mprotect(p, PAGES * PAGE, PROT_READ) == 0);
+    REQUIRE(mprotect(p, PAGES * PAGE, READ_WRITE) == 0);
+    for (int i = 0; i < PAGES; i++)
+        p[i * PAGE] = 5;
+    write(go[1], &c, 1);
+    CHECK_EQ(end_of(child), 1, "what a child shares is copied all the same");
 }
 
 static void partly(void)
@@ -268,5 +315,5 @@ static void at_random(void)
     CHECK_EQ(wrong, 0, "after each of 400 random changes the areas are the runs of equal pages");
 }
 
-CHECK_MAIN(CASE(accesses), CASE(partly), CASE(growing), CASE(data_limit), CASE(by_mprotect),
-           CASE(untouched), CASE(by_mmap), CASE(by_others), CASE(at_random))
+CHECK_MAIN(CASE(accesses), CASE(there_and_back), CASE(partly), CASE(growing), CASE(data_limit),
+           CASE(by_mprotect), CASE(untouched), CASE(by_mmap), CASE(by_others), CASE(at_random))
