@@ -14,8 +14,9 @@ END
 exec 7>out; echo seven >&7; exec 7>&-; exec 8<out; read -r line <&8; exec 8<&-; echo "$line"
 echo error 2>&1 >/dev/null >&2 | cat; { echo a; echo b >&2; } 2>&1 | sort
 trap 'echo got USR1' USR1; kill -USR1 $$; trap - USR1
-trap 'echo leaving $?' EXIT; (exit 5); echo "status $?"; trap - EXIT
+# Before there is a trap of EXIT: with it a child of bash has handlers until it becomes sleep, and would lose this.
 sleep 100 & job=$!; kill $job; wait $job; echo "killed $?"
+trap 'echo leaving $?' EXIT; (exit 5); echo "status $?"; trap - EXIT
 (exit 3) & wait $!; echo "waited $?"
 for i in 1 2 3; do (echo "$i" >>all) & done; wait; sort all
 set -o pipefail; false | true; echo "pipefail $?"; true | true; echo "${PIPESTATUS[*]}"
