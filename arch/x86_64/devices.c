@@ -205,6 +205,7 @@ static __init void find_pci(void)
 
 __init void arch_devices_init(void)
 {
+    power_init();
     find_uarts();
     find_pci();
 }

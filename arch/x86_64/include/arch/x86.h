@@ -211,6 +211,7 @@ void lapic_send(u32 apic_id, u32 command);
 void lapic_timer_start(u32 count);
 u32 lapic_timer_count(void);
 void lapic_timer_mode(bool deadline);
+void power_init(void); /* power.c; => memory can be mapped */
 void ioapic_init(void);
 int ioapic_route(unsigned gsi, unsigned vector, u32 apic_id, bool level, bool low);
 void ioapic_mask(unsigned gsi);
